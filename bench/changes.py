@@ -1,4 +1,4 @@
-"""Replay the tables of a change log, beside plain merges of as many events with the same values.
+"""Compare the replay of a change log's tables with plain merges of as many events with the same values.
 
     python bench/changes.py [CHANGES]
 
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 def changes(count: int) -> Iterator[tuple[str, str, int, Row | None, int | None]]:
-    """Yield operation, table, key, row and old key of so many changes."""
+    """Yield operation, table, key, row and old key of `count` changes."""
     drawn = random.Random(7)
     live: dict[str, list[int]] = {table: [] for table in TABLES}
     fresh = 0
@@ -88,7 +88,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def replayed(folder: Path, name: str) -> float:
-    """Return the processor time of the cheapest of some replays, in seconds: each from the first event, to Parquet."""
+    """Return the processor time, in seconds, of the cheapest of RUNS replays from the first event to Parquet."""
     words = [sys.executable, "-m", "esctl", "--store", str(folder / name), "-q"]
     subprocess.run([*words, "ingest", str(folder / f"{name}.jsonl")], check=True, stdout=subprocess.DEVNULL)
     best = float("inf")

@@ -28,7 +28,7 @@ EVENTS = 5_000
 
 
 def replayed(store: Path) -> tuple[float, bytes]:
-    """Replay all entities in a process of its own: its processor time, and what it says."""
+    """Replay all entities in another process; return its processor time and its output."""
     command = [sys.executable, "-m", "esctl", "--store", str(store), "--config", str(HERE / "esctl.toml"), "-q"]
     before = os.times()
     done = subprocess.run(
@@ -43,7 +43,7 @@ def replayed(store: Path) -> tuple[float, bytes]:
 
 
 def measure(folder: Path, commits: int) -> None:
-    """Print what the commits, the replays and the compaction take."""
+    """Print the time of commits, replays and compaction, and the files and bytes before and after."""
     log = folder / "log.jsonl"
     with log.open("wb") as file:
         generate(commits * EVENTS * 1000 // 1001, file)

@@ -1,8 +1,8 @@
-"""Measure `ingest --follow` with queries beside it: `python bench/follow.py [RATE] [SECONDS] [EVERY]`.
+"""Measure `ingest --follow` while queries run: `python bench/follow.py [RATE] [SECONDS] [EVERY]`.
 
-A writer appends RATE events a second (default 50,000, for 60 seconds) to a file that is followed; every so many seconds
-(default 5; 0: never) one entity or all states are replayed. Twice a second it is asked how many of the written events
-are not committed yet.
+A writer appends RATE events a second (default 50,000, for 60 seconds) to a file that is followed. Every EVERY seconds
+(default 5; 0: never) one entity or all states are replayed, in turn. Twice a second, the written events that are not
+committed yet are counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SLICE = 0.05
 
 
 def write(lines: list[bytes], path: Path, rate: int, written: list[int]) -> None:
-    """Append lines at a rate; `written[0]` says how many."""
+    """Append lines at a rate; `written[0]` counts them."""
     size, started = int(rate * SLICE), time.monotonic()
     with path.open("ab", buffering=0) as file:
         for number, start in enumerate(range(0, len(lines), size)):
@@ -36,14 +36,14 @@ def write(lines: list[bytes], path: Path, rate: int, written: list[int]) -> None
 
 
 def head(store: Path) -> int:
-    """Give the last position of the newest segment that a commit may name."""
+    """Return the last committed position; 0 if there is no commit."""
     from esctl.log.commits import open_log
 
     return open_log(store).read().head if (store / "commits").exists() else 0
 
 
 def peak(pid: int) -> int:
-    """Give the most memory that a process had, in MiB; not `ru_maxrss`, in which this one counts that started it."""
+    """Return the peak memory of a process in MiB; unlike `ru_maxrss`, without that of the process that started it."""
     told = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2]
     return int(told.split()[0]) // 1024
 

@@ -16,7 +16,7 @@ import duckdb
 
 CHUNK = 500_000
 AGAIN = 500
-"""How many events after it an event is delivered again."""
+"""How many events later an event is delivered again."""
 STEP = 400
 """Milliseconds from one event to the next."""
 
@@ -54,7 +54,7 @@ _LINE = """
 
 
 def accounts_of(events: int) -> int:
-    """Give how many accounts a log of so many events has."""
+    """Return how many accounts a log of `events` events has."""
     return max(events // 20, 10)
 
 
@@ -62,7 +62,7 @@ def generate(events: int, sink: BinaryIO) -> None:
     """Write `events` events and one duplicate in a thousand."""
     with duckdb.connect() as connection:
         for first in range(1, events + AGAIN + 1, CHUNK):
-            # What is delivered again comes from up to AGAIN events before the chunk.
+            # Duplicates in the chunk are of events up to AGAIN before it.
             last = min(first + CHUNK - 1, events + AGAIN)
             made = _EVENTS.format(
                 accounts=accounts_of(events), first=max(first - AGAIN, 1), last=min(last, events), step=STEP

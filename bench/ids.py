@@ -1,7 +1,8 @@
 """Measure what finding duplicates costs per commit as ids grow: `python bench/ids.py [MILLIONS...]` (default 10 100).
 
-The runs are made directly, as an ingest in commits of half a million would have left them; then commits of several
-sizes are looked up, and one adds its own ids. CPU time; each size three times with new ids, the median.
+The runs are made directly, as an ingest in commits of half a million would have left them. Then the ids of commits of
+several sizes are looked up, and one commit adds its own. Processor time; for a lookup, the median of three with new
+ids.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PIECE = 1 << 20
 
 
 def made(folder: Path, first: int, count: int, seed: int) -> IdRun:
-    """Write a run of random hashes: sorted piece by piece, since each piece has its own share of their range."""
+    """Write a run of random hashes, sorted piece by piece, as each piece has its own share of their range."""
 
     def pieces() -> Iterator[tuple[Hashes, Positions]]:
         random = np.random.default_rng(seed)
@@ -42,14 +43,14 @@ def made(folder: Path, first: int, count: int, seed: int) -> IdRun:
 
 
 def cpu(job: object, *arguments: object) -> float:
-    """Give the seconds of processor time that a call takes."""
+    """Return the seconds of processor time that a call takes."""
     started = time.process_time()
     job(*arguments)  # type: ignore[operator]
     return time.process_time() - started
 
 
 def measure(millions: int) -> None:
-    """Print what lookups cost among so many ids."""
+    """Print what lookups cost among `millions` million ids."""
     folder = Path(tempfile.mkdtemp(prefix="esctl-ids-"))
     try:
         left, first, runs = millions * 1_000_000, 1, list[IdRun]()

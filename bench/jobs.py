@@ -1,4 +1,4 @@
-"""The jobs of the benchmark: what each contestant is called with, and what of its output is the answer."""
+"""The jobs of the benchmark: the command of each contestant, and the part of its output that is the answer."""
 
 from __future__ import annotations
 
@@ -27,52 +27,52 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question: how esctl and the peers are asked it, and what has to be equal of their answers' rows."""
+    """One job: how esctl and the peers are called, and which part of a row has to be equal in their answers."""
 
     name: str
-    words: tuple[str, ...]  # of esctl
-    arguments: tuple[str, ...] | None = None  # of the peers; None: they have nothing like it
+    words: tuple[str, ...]  # for esctl
+    arguments: tuple[str, ...] | None = None  # for the peers; None: they have nothing like it
     answer: Callable[[Row], tuple[object, ...]] | None = None
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What the jobs are asked of."""
+    """The files that the jobs read and write, for a log of `events` events."""
 
     events: int
 
     @property
     def folder(self) -> Path:
-        """Where the log of this size is, and all that contestants make of it."""
+        """The folder of the log and of all that contestants make of it."""
         return WORK / str(self.events)
 
     @property
     def log(self) -> Path:
-        """The JSON Lines."""
+        """The log as JSON Lines."""
         return self.folder / "bank.jsonl"
 
     @property
     def parquet(self) -> Path:
-        """What the COPY makes of it."""
+        """The Parquet file that the COPY by hand makes of the log."""
         return self.folder / "bank.parquet"
 
     @property
     def store(self) -> Path:
-        """What esctl makes of it."""
+        """The store that esctl makes of the log."""
         return self.folder / "store"
 
     def out(self, contestant: str) -> Path:
-        """Where a contestant's answer goes."""
+        """Return the file for a contestant's answer."""
         return self.folder / f"{contestant.replace(' ', '_')}.out"
 
     def instant(self, share: float) -> str:
-        """Give the time of the event at a share of the log."""
+        """Return the time of the event at a share (0 to 1) of the log."""
         moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(milliseconds=STEP * int(self.events * share))
         return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
     def command(self, job: Job, contestant: str) -> list[str] | None:
-        """Give the command of a contestant for a job; None where it has none."""
+        """Return the command of a contestant for a job; None if it has none."""
         if job.name in ("--help", "import duckdb"):
             return [sys.executable, *job.words] if contestant == ESCTL else None
         if contestant == ESCTL:
@@ -95,7 +95,7 @@ class Ground:
 
 
 def jobs(ground: Ground) -> list[Job]:
-    """List all jobs, in the order in which they are run: the first makes what the others read."""
+    """List all jobs, in the order in which they are run: the first makes the files that the others read."""
     middle, later = ground.instant(0.5), ground.instant(0.6)
     step = _step(ground.events)
     length = {"m": 60, "h": 3600, "d": 86_400}[step[-1]] * int(step[:-1])
@@ -123,7 +123,7 @@ def jobs(ground: Ground) -> list[Job]:
 
 
 def digest(ground: Ground, job: Job, contestant: str) -> str:
-    """Digest a contestant's answer, in whatever order its rows came."""
+    """Return the number of rows and the digest of a contestant's answer, whatever the order of its rows."""
     assert job.answer is not None
     with ground.out(contestant).open(encoding="utf-8") as file:
         found = (json.loads(line, parse_float=Decimal) for line in file)
@@ -132,7 +132,7 @@ def digest(ground: Ground, job: Job, contestant: str) -> str:
 
 
 def _step(events: int) -> str:
-    """Give the shortest step that makes no more points than are wanted, or a day."""
+    """Return the shortest step that makes at most POINTS points, or a day."""
     steps = (("1m", 60), ("15m", 900), ("1h", 3600), ("4h", 14_400))
     return next((step for step, length in steps if events * STEP / 1000 / length <= POINTS), "1d")
 
@@ -160,7 +160,7 @@ def _trail(row: Row) -> tuple[object, ...]:
 
 
 def _with_balance(rows: Iterable[Row]) -> Iterator[Row]:
-    """Give each row of a trail its balance: esctl tells it only where it changed."""
+    """Yield each row of a trail with its balance, which esctl's rows have only if it changed."""
     balance = None
     for row in rows:
         for change in row.get("changes", ()):
@@ -181,7 +181,7 @@ def _point(row: Row) -> tuple[object, ...]:
 
 
 def chosen(ground: Ground, names: Sequence[str]) -> list[Job]:
-    """Pick jobs by name. Raises SystemExit for a name that is none."""
+    """Return the jobs of the given names (all, without any). Raises SystemExit for an unknown name."""
     known = jobs(ground)
     if unknown := set(names) - {job.name for job in known}:
         raise SystemExit(f"no job {', '.join(unknown)}; there are: {', '.join(job.name for job in known)}")

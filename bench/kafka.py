@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def ingest(store: Path, source: str) -> tuple[float, float]:
-    """Read a source into a new store; return the seconds that the ingest itself took, and those of its processors."""
+    """Read a source into a new store; return the seconds that the ingest itself took, and its processor time."""
     shutil.rmtree(store, ignore_errors=True)
     command = [sys.executable, "-m", "esctl", "--store", str(store), "ingest", source, *MARK, "-q", "-f", "json"]
     before = os.times()

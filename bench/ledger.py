@@ -1,7 +1,8 @@
 """Time what the ledger does with a store, such as bench/run.py leaves: `python bench/ledger.py STORE [REPEATS]`.
 
-Medians of wall and processor seconds of whole processes, peak memory, and the budget where there is one (10M records on
-2 cores). Keys and what was last seen are kept in a folder of the run's own; the checkpoint it signs is removed again.
+Medians of wall seconds and means of processor seconds of whole processes, peak memory, and the budget if there is one
+(10M records on 2 cores). Keys and the head last seen are kept in a temporary folder; the checkpoint that is signed is
+removed again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BUDGETS = {"verify": 2.0, "verify --full": 30.0, "prove @middle": 1.0, "prove @l
 
 
 def jobs(folder: Path, head: int, middle: int, found: dict[str, str]) -> dict[str, list[str]]:
-    """Give each job's arguments. `found`: the event in the middle of the log."""
+    """Return each job's arguments. `found`: the event in the middle of the log."""
     proof, event, bundle = (str(folder / name) for name in ("proof", "event", "bundle.zip"))
     return {
         "verify": ["verify"],
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def show(job: str, command: list[str], repeats: int) -> None:
-    """Run a job some times, and print its line."""
+    """Run a job `repeats` times, and print its line."""
     started = _cpu()
     runs = [timed(command) for _ in range(repeats)]
     cpu = (_cpu() - started) / repeats

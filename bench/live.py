@@ -1,8 +1,8 @@
 """Measure how long an event takes from a topic to a row of PostgreSQL: `python bench/live.py [RATE] [SECONDS]`.
 
-A producer sends RATE events a second (default 5,000, for 30 seconds) to the broker of the tests; `ingest --follow` and
-`view refresh --follow` run, and meanwhile store and table are asked. Twice a second one event is of an entity of its
-own, whose row is waited for.
+A producer sends RATE events a second (default 5,000, for 30 seconds) to the broker of the tests. `ingest --follow` and
+`view refresh --follow` run, and meanwhile the store and the table are queried. Twice a second an event of a new entity
+is sent, whose row is waited for.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def event(number: int, account: str) -> bytes:
-    """Write an event."""
+    """Return an event as JSON."""
     return b'{"id":"%d","type":"Paid","account":"%s","data":{"n":1.25}}' % (number, account.encode())
 
 
 def produce(broker: object, topic: str, rate: int, seconds: int, sent: dict[str, float]) -> None:
-    """Send events at a rate; `sent` tells when those were that are waited for."""
+    """Send events at a rate; `sent` gets the times of those that are waited for."""
     from confluent_kafka import Producer
 
     producer = Producer({**broker.settings, "linger.ms": "5"})  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def produce(broker: object, topic: str, rate: int, seconds: int, sent: dict[str,
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[None]:
-    """Run a command of esctl that goes on."""
+    """Run a command of esctl while the block runs, then interrupt it."""
     command = [sys.executable, "-m", "esctl", *arguments]
     with (folder / f"{arguments[0]}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=ENV, stdout=log, stderr=log)
@@ -71,7 +71,7 @@ def running(folder: Path, *arguments: str) -> Iterator[None]:
 
 
 def wait(address: str, sent: dict[str, float], producer: threading.Thread) -> dict[str, float]:
-    """Ask the table for the rows that are waited for; return how many seconds each took."""
+    """Query the table for the rows that are waited for; return how many seconds each took."""
     import psycopg
 
     took: dict[str, float] = {}

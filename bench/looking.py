@@ -1,8 +1,8 @@
 """Measure what people look at, a report in Chromium and the first screen of browse: `python bench/looking.py [N]`.
 
 The report is of one account with 10,000 events, the bundle of the disputed account of the sample bank. Browse opens a
-store of N (a million) events of as many entities. Wall time, and processor time: of the page's main thread, of
-the process of browse until then. Needs Chromium, Playwright and Textual, as the tests do.
+store of N events (default a million) of as many entities. Wall time, and processor time: of the page's main thread, and
+of browse until the screen is there. Needs Chromium, Playwright and Textual, as the tests do.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _JUDGED = """(key) => new Promise((done) => {
 
 
 def esctl(folder: Path, *arguments: str) -> str:
-    """Run a command in a folder."""
+    """Run a command in a folder; return its stdout."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "esctl", "-q", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder, env=env, text=True).stdout
 
 
 def account(folder: Path, events: int) -> Path:
-    """Make the report of an account; returns the page."""
+    """Make the report of an account; return the path of its page."""
     with (folder / "account.jsonl").open("w") as file:
         for n in range(events):
             envelope = {
@@ -70,7 +70,7 @@ def account(folder: Path, events: int) -> Path:
 
 
 def bundle(folder: Path) -> Path:
-    """Make the bundle of an account of the sample bank, in a folder of its own; returns its page."""
+    """Make the bundle of an account of the sample bank, in a folder of its own; return the path of its page."""
     folder = folder / "bank"
     folder.mkdir()
     for name in ("bank.jsonl", "esctl.toml"):
@@ -133,7 +133,7 @@ def main() -> None:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ["HOME"] = name  # where keys are, and what was last seen of stores
+        os.environ["HOME"] = name  # for keys, and the heads last seen of stores
         key = esctl(folder, "key", "new", "ann").strip()
         pages = [account(folder, 10_000), bundle(folder)]
         with sync_playwright() as driver:

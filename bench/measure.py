@@ -1,4 +1,4 @@
-"""Run a process and see what it takes."""
+"""Run a process and measure it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Run:
 
 
 def timed(command: Sequence[str]) -> Run:
-    """Run a command to its end. Raises SystemExit if it fails."""
+    """Run a command to its end and measure it. Raises SystemExit if it fails."""
     silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     # With compiled modules, as an installed esctl has them.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -47,6 +47,6 @@ def warmed(*places: Path) -> None:
 
 
 def size(place: Path) -> int:
-    """Give the bytes of a file, or of all files below a folder."""
+    """Return the size in bytes of a file, or of all files below a folder."""
     files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
     return sum(path.stat().st_size for path in files if path.exists())

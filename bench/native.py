@@ -1,7 +1,7 @@
 """Measure the stages that the native core does, with it and without, in turn: `python bench/native.py [EVENTS]`.
 
-Processor time of each stage alone, in seconds a million events: the least of some turns, so that it means something on
-a machine that others use too.
+Processor time of each stage alone, in seconds per million events: the least of some turns, which other work on the
+machine affects least.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STANZA = Stanza(
 
 
 def stages(log: bytes) -> dict[str, Callable[[], Any]]:
-    """Make what each stage needs, and give the stages."""
+    """Return the stages by name, after making what each of them needs."""
     window, cursor, connection = np.frombuffer(log, np.uint8), Cursor(format="jsonl"), connect(threads=1)
     ends = record_ends(window, 0)
     raws = slices_of(window, np.append(0, ends))

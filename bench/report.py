@@ -24,16 +24,16 @@ class Result:
     runs: Mapping[str, Sequence[Run]]
 
     def seconds(self, name: str) -> float | None:
-        """Give a contestant's median of wall time."""
+        """Return the median of a contestant's wall times; None if it did not run."""
         return statistics.median(run.seconds for run in self.runs[name]) if name in self.runs else None
 
     def memory(self, name: str) -> float | None:
-        """Give a contestant's peak memory in MiB."""
+        """Return a contestant's peak memory in MiB; None if it did not run."""
         return max(run.memory for run in self.runs[name]) if name in self.runs else None
 
     @property
     def ratio(self) -> float | None:
-        """Give esctl's time as a share of that of SQL by hand."""
+        """Return esctl's time divided by that of SQL by hand; None if one of them did not run."""
         ours, theirs = self.seconds(ESCTL), self.seconds(BY_HAND)
         return None if ours is None or theirs is None else ours / theirs
 
@@ -50,7 +50,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def shown(result: Result) -> str:
-    """Write a result as a line for the terminal."""
+    """Return a result as a line for the terminal."""
     times = "  ".join(
         f"{name} {_number(result.seconds(name), 3)} s (cpu "
         f"{_number(statistics.median(run.processor for run in runs), 3)}, {_number(result.memory(name), 0)} MiB)"
@@ -61,7 +61,7 @@ def shown(result: Result) -> str:
 
 
 def markdown(ground: Ground, results: Sequence[Result], runs: int) -> str:
-    """Write results as the table of docs/performance.md."""
+    """Return results as the table of docs/performance.md."""
     lines = [
         f"{ground.events:,} events, {size(ground.log):,} bytes of JSON Lines; medians of {runs} runs.",
         f"{_machine()}; {_versions()}; {datetime.now(UTC):%Y-%m-%d}.",

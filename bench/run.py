@@ -18,7 +18,7 @@ from report import Result, markdown, shown
 
 
 def main() -> None:
-    """Generate the log where there is none of this size, and run the comparison."""
+    """Generate the log if there is none of this size, and run the comparison."""
     given = arguments()
     if given.digest:
         ground = Ground(given.events)
@@ -29,7 +29,7 @@ def main() -> None:
     ground.folder.mkdir(parents=True, exist_ok=True)
     if not ground.log.exists():
         unfinished = ground.log.with_suffix(".part")
-        # Not in this process: what it takes at its peak is counted for those that it starts.
+        # Not in this process: a child's peak memory counts that of the process it was spawned from.
         timed([sys.executable, str(HERE / "generate.py"), str(given.events), str(unfinished)])
         unfinished.rename(ground.log)
     compileall.compile_dir(HERE.parent / "esctl", quiet=1)
@@ -61,7 +61,7 @@ def _names(text: str) -> list[str]:
 
 
 def compare(ground: Ground, job: Job, contestants: list[str], count: int) -> Result | None:
-    """Run a job `count` times by each contestant, in turn. Raises SystemExit where two answer differently."""
+    """Run a job `count` times by each contestant, in turn. Raises SystemExit if two answer differently."""
     commands = {name: command for name in contestants if (command := ground.command(job, name)) is not None}
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(count):
@@ -82,7 +82,7 @@ def compare(ground: Ground, job: Job, contestants: list[str], count: int) -> Res
 
 
 def _digest(ground: Ground, job: Job, name: str) -> str:
-    """Digest an answer in another process: a child's peak memory counts that of the process it was spawned from."""
+    """Return an answer's digest, made in another process, so that no child's peak memory counts what it takes."""
     import subprocess
 
     command = [sys.executable, __file__, str(ground.events), "--digest", job.name, "--contestants", name]

@@ -1,8 +1,8 @@
 """Measure views of a log, made anew and refreshed after 1,000 entities had an event: `python bench/views.py [EVENTS]`.
 
 Processor time of whole commands, and of the smallest one (`view list`) to compare with. Views are made anew from the
-states that an ingest saved, and from the log alone; a share is of the latter. The work of PostgreSQL itself, where it
-is installed, is not counted.
+states that an ingest saved, and from the log alone; the shares of refreshes are of the latter. If PostgreSQL is
+installed, its own work is not counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def spent(folder: Path, *arguments: str) -> float:
     """Run a command; return its processor time in seconds."""
     command = [sys.executable, "-m", "esctl", "--config", str(HERE / "esctl.toml"), "-q", *arguments]
     before = os.times()
-    # As where esctl is installed: compiled once.
+    # Compiled once, as in an installed esctl.
     env = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=env)
@@ -38,7 +38,7 @@ def spent(folder: Path, *arguments: str) -> float:
 
 
 def touch(log: Path, accounts: int, kind: str) -> None:
-    """Append an event of each of some accounts, evenly apart: after all others by their times, or before most."""
+    """Append an event of every so many accounts: with a time after all others (newest), or before most (late)."""
     time = {"newest": "2034-01-01T12:00:00Z", "late": "2024-01-01T12:00:00Z"}[kind]
     with log.open("a") as file:
         for number in range(TOUCHED):
@@ -49,7 +49,7 @@ def touch(log: Path, accounts: int, kind: str) -> None:
 
 @contextmanager
 def targets() -> Iterator[tuple[str, ...]]:
-    """Yield what views are kept in, with a server's table where there is one."""
+    """Yield the targets of views, with a table of PostgreSQL if it is installed."""
     from tests.support.postgres import USER, server, why_not
 
     if why_not():
@@ -72,7 +72,7 @@ def measure(folder: Path, events: int, targets: tuple[str, ...]) -> None:
     for kind in ("newest", "late"):
         touch(log, accounts_of(events), kind)
         spent(folder, "ingest", "log.jsonl")
-        spent(folder, "replay", "account-1")  # the index is up to date
+        spent(folder, "replay", "account-1")  # brings the index up to date
         for target, found in refreshed.items():
             found[kind] = spent(folder, "view", "refresh", target.partition(":")[0])
     print(f"{'view list':<10} {spent(folder, 'view', 'list'):8.2f} s")

@@ -19,10 +19,10 @@ SECTIONS = ("mapping", "projections", "output", "store", "views", "sources")
 OUTPUT = ("format", "tz", "color")
 COLORS = ("auto", "always", "never")
 _LARGEST = 16 << 20
-"""Bytes of an esctl.toml."""
+"""The most bytes that an esctl.toml may have."""
 SNAPSHOTS = ("auto", "always", "off")
 kept_elsewhere: set[Path] = set()
-"""Folders that stand for stores that are kept elsewhere: the esctl.toml of such a store is the working directory's."""
+"""The mirrors of stores in objects: the esctl.toml of such a store is the working directory's."""
 
 
 class Setting(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Config(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Name the file in errors."""
+        """Return the name of the file for errors."""
         return str(self.path) if self.path is not None else FILE
 
 
@@ -67,7 +67,7 @@ def find_store(given: Path | None, start: Path | None = None) -> Path | None:
 
 
 def led_to(path: Path) -> Path:
-    """Return the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
+    """Return the folder that a store's name leads to: the name may be a link, but no link inside it is followed."""
     return path.resolve() if path.is_symlink() else path
 
 
@@ -85,7 +85,7 @@ def find_config(given: Path | None, store: Path | None, start: Path | None = Non
 
 
 def passed_over(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
-    """Return the esctl.toml of the working directory where it is not that of the store, and none was named."""
+    """Return the esctl.toml of the working directory if the store does not use it and none was named; else None."""
     if given is not None or store is None:
         return None
     here, own = _upward((start or Path.cwd()).resolve()), _upward(_home(store))
@@ -93,7 +93,7 @@ def passed_over(given: Path | None, store: Path | None, start: Path | None = Non
 
 
 def _home(store: Path) -> Path:
-    """Return the folder that a store is in, where its own name may be a link."""
+    """Return the folder that a store is in (its own name may be a link); for a mirror, the working directory."""
     if store in kept_elsewhere:
         return Path.cwd().resolve()
     return store.absolute().parent.resolve()
@@ -121,7 +121,7 @@ def read_config(path: Path | None) -> Config:
         raise UsageError(f"{path}: no such file", "write one with: esctl init") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", "it must be a file that you may read") from error
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a number of too many digits
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a number of too many digits
         raise UsageError(f"{path}: {error}", "it must be TOML (https://toml.io)") from None
     for section, body in document.items():
         if section not in SECTIONS:
@@ -139,7 +139,7 @@ def read_config(path: Path | None) -> Config:
 
 
 def check_snapshots(value: str, where: str) -> str:
-    """Read when snapshots are made. Raises UsageError, naming `where`, for what is no such word."""
+    """Return `value`, which says when snapshots are made. Raises UsageError naming `where` for another word."""
     if value not in SNAPSHOTS:
         raise UsageError(f"{where} is {value!r}", "it is auto, always or off")
     return value

@@ -1,4 +1,4 @@
-"""What a configuration says, parsed when it is asked for."""
+"""The mapping and the projections of a configuration, parsed when they are asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_overrides(config: Config, overrides: Sequence[str]) -> None:
-    """Raise UsageError where `--map` and the mapping do not go together, or a condition of the mapping is none."""
+    """Raise UsageError if `--map` does not fit the mapping, or the mapping has an invalid condition."""
     from esctl.index.envelope.mapping import override
 
     mapping = mapping_of(config)
@@ -25,14 +25,14 @@ def check_overrides(config: Config, overrides: Sequence[str]) -> None:
 
 
 def mapping_of(config: Config) -> MappingConfig:
-    """Return the mapping that a configuration gives. Raises UsageError where it is wrong."""
+    """Return the mapping of a configuration. Raises UsageError if it is wrong."""
     from esctl.index.envelope.mapping import parse_mapping
 
     return parse_mapping(config.mapping, config.name) if config.mapping else MappingConfig()
 
 
 def projections_of(config: Config) -> tuple[Projection, ...]:
-    """Return the projections that a configuration gives. Raises UsageError where one is wrong."""
+    """Return the projections of a configuration. Raises UsageError if one is wrong."""
     from esctl.projection.spec import parse_projections
 
     return parse_projections(config.projections, config.name)

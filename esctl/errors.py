@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 
 def shell_word(text: str) -> str:
-    """Quote what a hint takes from data, so that it works when pasted into a shell; most words stay as they are."""
+    """Quote a word from data so that a hint can be pasted into a shell; most words stay as they are."""
     import shlex
 
     return shlex.quote(text)
 
 
 def did_you_mean(near: Sequence[str], otherwise: str = "") -> str:
-    """Write a hint that proposes the nearest word, as a shell takes it, or another hint where there is none."""
+    """Return a hint that proposes the nearest word, quoted for a shell; `otherwise` if there is none."""
     return f"did you mean {shell_word(near[0])}?" if near else otherwise
 
 
 called: dict[str, str] = {}
-"""Folders that stand for something elsewhere, each with what people call that: errors name it so."""
+"""The mirrors of stores in objects, each with the URL of its store: errors show that instead."""
 
 
 def _called(text: str) -> str:
@@ -48,9 +48,9 @@ class InputError(EsctlError):
 
 
 class UnavailableError(EsctlError):
-    """Report a place of stores that does not answer, or lets nobody in: nothing can be said of what is there (exit 3).
+    """Report storage that does not answer or refuses access, so that nothing is known of its content (exit code 3).
 
-    It is no InputError, nor an OSError: what takes those for a file that is missing or damaged must let it pass.
+    It is neither an InputError nor an OSError: code that takes those for a missing or damaged file must let it pass.
     """
 
 
@@ -63,11 +63,11 @@ class NotFoundError(EsctlError):
 
 
 class TamperedError(EsctlError):
-    """Report something that is not what was once vouched for (exit code 1)."""
+    """Report something that is no longer what was vouched for (exit code 1)."""
 
 
 def with_more(error: EsctlError | OSError, more: str, hint: str) -> EsctlError:
-    """Return an error of the same kind that says something more; its own hint, if it has one, stays."""
+    """Return an error with `more` in its message, and `hint` if it has none; an OSError becomes an InputError."""
     if isinstance(error, EsctlError):
         return type(error)(f"{error.message}; {more}", error.hint or hint)
     place = f"{error.filename}: " if error.filename else ""

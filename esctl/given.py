@@ -6,5 +6,5 @@ from collections.abc import Sequence
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Return names that may be given as one, or left out, as a tuple."""
+    """Return names as a tuple, whether one is given, several, or none (an empty text)."""
     return tuple(names) if not isinstance(names, str) else (names,) if names else ()

@@ -9,21 +9,21 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 MARK = "\ue000"
-"""First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
+"""First character of a JSON string that holds an exact number (see docs/architecture.md, "Exact text")."""
 SAMPLE_RECORDS = 1000
 """Records of a source that mapping detection looks at."""
 TOMBSTONE = "(tombstone)"
-"""The type of events that do nothing but delete their entity, as messages without a payload do."""
+"""The type of tombstones: events that only delete their entity, such as messages without a payload."""
 MESSAGE = "message"
-"""The format of sources whose records are messages of a broker: a value, and beside it a key, headers and a time."""
+"""The format of sources whose records are messages of a broker: a value with a key, headers and a time."""
 SCHEMA = "schema"
-"""The format of sources whose records are schemas that those of others name."""
+"""The format of sources whose records are schemas, which records of other sources name."""
 CLOCK_SKEW_SECONDS = 300
 """How far the clocks of two machines may be apart before it is reported."""
 
 
 class Cursor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far one source was read, and what reading its records again rests on; each kind of source has its own place.
+    """How far a source was read, and what reading its records again depends on; each kind adds its own place.
 
     A cursor is a value: it is kept in the commit of the records before it, and compared.
     """
@@ -36,7 +36,7 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class FileCursor(Cursor, frozen=True, forbid_unknown_fields=True):
-    """How far a file was read, and what its bytes were.
+    """How far a file was read, and the hashes of its bytes.
 
     `offset` counts bytes of the decompressed stream that are accounted for: `header`, all records, and `tail`.
     For tabular sources (parquet, arrow) it counts rows.
@@ -50,9 +50,9 @@ class FileCursor(Cursor, frozen=True, forbid_unknown_fields=True):
 
 
 class ObjectCursor(FileCursor, frozen=True, forbid_unknown_fields=True):
-    """How far an object in object storage, or a member of one that is an archive, was read: as a file.
+    """How far an object in object storage, or a member of an archive there, was read: the same as for a file.
 
-    `etag` and `size` are of the object all of which is in the log, up to `pending` bytes at its end; "": of none.
+    `etag` and `size` are those of the object once all of it is in the log but `pending` bytes at its end; "": not yet.
     """
 
     etag: str = ""
@@ -61,24 +61,24 @@ class ObjectCursor(FileCursor, frozen=True, forbid_unknown_fields=True):
 
 
 class KafkaCursor(Cursor, frozen=True, forbid_unknown_fields=True):
-    """How far a partition of a Kafka topic was read: `offset` is that of the next record, control records counted."""
+    """How far a partition of a Kafka topic was read: `offset` is the next record's, control records counted."""
 
     cluster: str  # id
     topic: str
-    topic_id: str  # another where the topic was deleted and made anew; "" where the broker tells none
+    topic_id: str  # differs if the topic was deleted and made anew; "" if the broker gives none
     partition: int
     offset: int
     since: int = 0  # the offset that reading began at
     epoch: int | None = None  # of the leader that gave the last record
-    compacted: bool = False  # the broker leaves out records of a key that were followed by others
-    lost: tuple[tuple[int, int], ...] = ()  # offsets, first and last, that the broker had no more when they were wanted
+    compacted: bool = False  # the broker drops records that later ones with the same key replace
+    lost: tuple[tuple[int, int], ...] = ()  # (first, last) offsets that the broker no longer had
 
 
 class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     """How far a slot of a PostgreSQL database was read: all that was committed before `lsn`.
 
-    The last transaction of which anything was read is known again by the place of its commit, its number and its time;
-    `taken` counts its records, where there are more.
+    The last transaction of which anything was read is recognised by the place of its commit, its number and its time;
+    `taken` counts the records that were read of it; None: all.
     """
 
     system: str  # identifier of the database cluster
@@ -91,9 +91,9 @@ class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     xid: int = 0  # 0: a message outside of transactions
     committed: str = ""
     taken: int | None = None
-    tables: AbstractMapping[str, str] = field(default_factory=dict)  # digests of what records told of each, by its OID
-    missed: tuple[int, int] = (0, 0)  # places between which a slot of these publications was lost, before this one
-    unread: Literal["", "tables", "missing"] = ""  # not all tables are read yet, as is due; changes before are missing
+    tables: AbstractMapping[str, str] = field(default_factory=dict)  # by OID: a digest of the table's description
+    missed: tuple[int, int] = (0, 0)  # places between which no slot was read: an earlier one was lost
+    unread: Literal["", "tables", "missing"] = ""  # tables are still to be read; "missing": earlier changes are lost
 
 
 class SchemasCursor(Cursor, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +106,7 @@ class SchemasCursor(Cursor, frozen=True, forbid_unknown_fields=True):
 CURSORS: AbstractMapping[str, type[Cursor]] = {
     "": FileCursor, "object": ObjectCursor, "kafka": KafkaCursor, "postgres": PostgresCursor, "schemas": SchemasCursor,
 }  # fmt: skip
-"""The kinds of cursors by the names that commits have for them; a file's has none."""
+"""The kinds of cursors by the names that commits have for them; that of a file's is empty."""
 
 
 class Stanza(Struct, frozen=True):
@@ -133,25 +133,25 @@ class Stanza(Struct, frozen=True):
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     order: Literal["time", "position", "sequence", ""] = "time"  # "": that of the preset, fitted to a sample
     unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
-    scope: Literal["", "source", "store"] = ""  # where an id is given once; "": among the sources of one numbering
-    ignore: str = ""  # a condition: events of no entity for which it holds are none that should have one
+    scope: Literal["", "source", "store"] = ""  # within which an id names one event; "": a numbering
+    ignore: str = ""  # a condition: homeless events for which it holds are meant to be homeless
     time_format: tuple[str, ...] = ()  # tried in order: strptime's letters, a unit, an order of day and month, "usual"
-    zone_names: tuple[tuple[str, str], ...] = ()  # what abbreviations of zones in times stand for: ("CET", "+01:00")
-    newest_first: bool | None = None  # records run backwards in time, so of one instant the first is last; None: look
-    ignore_types: tuple[str, ...] = ()  # globs: events of these types are of no entity, and are not meant to be
+    zone_names: tuple[tuple[str, str], ...] = ()  # what abbreviations of zones in times mean: ("CET", "+01:00")
+    newest_first: bool | None = None  # records run backwards in time, also those of one instant; None: find out
+    ignore_types: tuple[str, ...] = ()  # globs: events of these types are meant to be homeless
     tenant: tuple[str, ...] = ()  # goes before an entity's name: "t-a/inv-1"
-    absent: tuple[str, ...] = ()  # texts that stand for nothing, as "unknown" and "-"
+    absent: tuple[str, ...] = ()  # texts that mean a missing value, as "unknown" and "-"
     opened: tuple[tuple[str, str], ...] = ()  # (path, encoding) of texts that hold JSON: json, hex, base64, gzip; text
     ignore_case: bool = False  # entities whose names differ in case only are one: all are in lower case
     data_without: tuple[str, ...] = ()  # members of `data` that are envelope, and no part of the payload
-    row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns that name its rows) no record tells of
-    row_home: tuple[str, ...] = ()  # (server, database) whose tables have short names, where records tell rows' changes
-    row_origin: tuple[str, ...] = ()  # (server, database) of rows whose records do not tell it
-    pattern: str = ""  # of the lines of a text log: some, one a line, grok or with named groups; or a known name
+    row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns of its key), if no record tells the key
+    row_home: tuple[str, ...] = ()  # of a change log: (server, database) whose tables have short names
+    row_origin: tuple[str, ...] = ()  # (server, database) of rows whose records do not name it
+    pattern: str = ""  # for the lines of a text log: patterns, one a line, of grok or named groups; or a known name
     year: str = ""  # of the first record of a text log whose times have none
-    tombstone: tuple[str, ...] = ()  # where one of these is null, the event is a tombstone: its type says so
-    old_times: bool = False  # its times reach far back, so that 0001-01-01 and 1970-01-01 are times as others
-    numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
+    tombstone: tuple[str, ...] = ()  # paths: if one of these is null, the event is a tombstone
+    old_times: bool = False  # times reach far back: 0001-01-01 and 1970-01-01 are times like others
+    numbering: int = 0  # 0: that of all sources read alike; else a number of its own, which is a position
 
 
 class MappingConfig(Struct, frozen=True):
@@ -174,14 +174,14 @@ class AsOf(Struct, frozen=True):
     instant: int | None = None  # microseconds since the epoch, UTC
     number: int | None = None  # position or version
     value: str = ""  # sequence text ("9", "5,2") or event id
-    option: str = ""  # or argument, that it was given as
+    option: str = ""  # the option or argument that it was given as
 
 
 class Column(Struct, frozen=True):
     """One column of an answer: its name and how its values are to be shown.
 
-    `scaled`: its numbers are of a declared DECIMAL type, and are written with all digits of its scale.
-    `spare`: a table leaves it out, and says so, where it would be too wide otherwise.
+    `scaled`: its numbers have a declared DECIMAL type, and are written with all digits of its scale.
+    `spare`: a table that would be too wide leaves it out, and says so.
     """
 
     name: str
@@ -205,10 +205,10 @@ class Findings(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """Rows of an answer that are at hand as JSON Lines (all columns, times in UTC), and what has changed in them since.
+    """Rows of an answer that exist already as JSON Lines (all columns, times in UTC), and what changed in them since.
 
-    `changes` is SQL, in order, of the rows to put in: the answer's columns, then `line_start` and `line_end`, the bytes
-    that the row takes the place of (an empty range: it goes in between), and `gone`: the row is only taken out.
+    `changes` is SQL for the changed rows, in order: the answer's columns, then `line_start` and `line_end`, the bytes
+    that the row replaces (an empty range: it is inserted there), and `gone`: the row is only removed.
     """
 
     lines: Callable[[], Iterator[bytes]]
@@ -217,10 +217,10 @@ class Ready(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """What an answer is reckoned from, which can be added up over parts of the entities.
+    """Partial results that an answer is computed from; those of several parts of the entities can be combined.
 
-    `sql` has a row for each of the `keys`; `functions` (sum, min, max) say how the other columns of such rows, of
-    different parts, come together. `finish` writes the answer's SELECT over a SELECT of these columns.
+    `sql` gives a row for each value of the `keys`; `functions` (sum, min, max) combine the other columns of the rows of
+    different parts. `finish` writes the answer's SELECT over a SELECT of these columns.
     """
 
     sql: str
@@ -234,15 +234,15 @@ class Answer(Struct, frozen=True):
 
     `session` is an `esctl.engine.duckdb.Session`. SQL types by column kind: text VARCHAR, integer BIGINT or HUGEINT,
     number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that
-    may contain marked numbers, value the same, where a cell of text shows what a string holds. `flat_sql` and
+    may contain marked numbers, value the same, but a cell of text shows the content of a string. `flat_sql` and
     `flat_columns` give the same rows with one column per field (`state.balance`) for csv, tsv, parquet and arrow; empty
-    when there is no difference. After those `flat_sql` has the columns `beside`, which are written where they are named
-    beside a field. `members` are the fields of the one flat column `state` where they are too many to be columns.
-    `inner` are the members that objects of a column of JSON have anywhere, where that is known: others are a mistake.
-    `order` are the columns that the rows are sorted by, no two alike in all of them; empty: there is no such order.
-    `keyed` gives the rows with those of them that are no columns of the answer. `totals` are set where the rows are
-    reckoned from all of them. `gather` is set where the rows are computed apart, in parts: it has that done for the SQL
-    that is about to be run, if that asks for them.
+    when there is no difference. After those `flat_sql` has the columns `beside`, which are written only if they are
+    asked for together with a field. `members` are the fields of the one flat column `state`, if they are too many to be
+    columns. `inner` names, by column of JSON, all members that its objects have, if known: to ask for another is an
+    error. `order` names the columns that the rows are sorted by, which together are unique; empty: there is no such
+    order. `keyed` is the SQL of the rows with all columns of `order`, if some are not columns of the answer. `totals`
+    is set if the rows are computed from partial results. `gather` is set if the rows are computed in parts: it gets the
+    SQL that is about to run, and has the parts computed that this reads.
     """
 
     session: Any
@@ -263,7 +263,7 @@ class Answer(Struct, frozen=True):
     gather: Callable[[str], None] | None = None
 
     def prepare(self, sql: str) -> str:
-        """Return SQL over the answer's rows as it is to be run, once they are at hand."""
+        """Return SQL over the answer's rows as it is, after computing the parts that it reads."""
         if self.gather is not None:
             self.gather(sql)
         return sql
@@ -284,7 +284,7 @@ class Basis(Struct, frozen=True):
 
 
 class IngestSummary(Struct, frozen=True):
-    """Counts of one ingest run; keys of the JSON document are these names."""
+    """Counts of one ingest run; the keys of the JSON document have the same names."""
 
     records: int
     new: int

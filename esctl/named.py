@@ -1,4 +1,4 @@
-"""Read a file that a user named: within bounds, and never waiting for one that nobody writes to."""
+"""Read a file that a user named: of limited size, and never waiting for a pipe that nobody writes to."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import stat
 from pathlib import Path
 
 _HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
-"""Names of what is open already: `<(...)` of a shell is one."""
+"""Prefixes of paths that name a descriptor which is open already, as a shell's `<(...)` does."""
 
 
 def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
     """Read a whole file of at most `limit` bytes: a plain one, or (`streams`) a pipe handed over open, as by `<(...)`.
 
-    Raises OSError, FileNotFoundError among them, for whatever else: a device, a FIFO, a folder, a longer file.
+    Raises OSError, FileNotFoundError among them, for anything else: a device, a FIFO, a folder, a longer file.
     """
     descriptor = open_named(path, streams=streams)
     with open(descriptor, "rb") as file:
-        size = os.fstat(descriptor).st_size  # of a pipe 0, and what is asked for is set aside first
+        size = os.fstat(descriptor).st_size  # 0 for a pipe; `read` allocates what it is asked for
         data = b"" if size > limit else file.read((size or limit) + 1)
     if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
@@ -26,7 +26,7 @@ def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
 
 
 def open_named(path: Path, *, streams: bool = True) -> int:
-    """Open a plain file, or (`streams`) a pipe that was handed over open; gives its descriptor. Raises OSError."""
+    """Open a plain file, or (`streams`) a pipe that was handed over open; return its descriptor. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     mode = os.fstat(descriptor).st_mode
     is_handed_over = streams and str(path).startswith(_HANDED_OVER)

@@ -1,4 +1,4 @@
-"""Whose a file or folder is: what was found, and not named, must be the user's own, as for git's `safe.directory`."""
+"""Who owns a file or folder: one that was found, not named, must be the user's own, as with git's `safe.directory`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ROOT = 0
 
 
 def foreign(path: Path, *, root_too: bool = False) -> str:
-    """Return why a file or folder may hold what others put there; empty where it is the user's own and theirs alone.
+    """Return why a file or folder may hold what others put there; empty if it is the user's, and only they can write.
 
-    A link counts as what it leads to, and must be the user's too. `root_too`: what root owns is no worse.
+    A link counts as what it leads to, and must be the user's too. `root_too`: root may be the owner as well.
     """
     if not hasattr(os, "geteuid"):  # no owners here
         return ""
@@ -29,7 +29,7 @@ def foreign(path: Path, *, root_too: bool = False) -> str:
 
 
 def require_own(path: Path, option: str, variable: str) -> None:
-    """Raise InputError, with what to type to name it, for something that was found and is not the user's own."""
+    """Raise InputError if a path that was found is not the user's own; the hint says how to name it."""
     try:
         why = foreign(path)
     except OSError as error:
@@ -39,7 +39,7 @@ def require_own(path: Path, option: str, variable: str) -> None:
 
 
 def require_own_store(path: Path) -> None:
-    """Raise InputError as `require_own` does, for a store: its folders count too, as whoever may write there can."""
+    """Raise InputError as `require_own` does, for a store or one of its folders (which root may own)."""
     named = ("--store", "ESCTL_STORE")
     require_own(path, *named)
     try:
@@ -53,7 +53,7 @@ def require_own_store(path: Path) -> None:
 
 
 def own_ids() -> set[int]:
-    """Return the ids of the users that this process acts for: with sudo, the one who called it too."""
+    """Return the ids of the users that this process acts for: with sudo, also the one who called it."""
     own = {os.geteuid()}
     caller = os.environ.get("SUDO_UID", "")
     if own == {_ROOT} and caller.isascii() and caller.isdecimal() and len(caller) < 11:
@@ -62,7 +62,7 @@ def own_ids() -> set[int]:
 
 
 def own_rights(mode: int) -> int:
-    """Return the rights of what is made here, without those for which it would not be found again: others' to write."""
+    """Return the rights of a new file or folder without write access for others, which `foreign` would object to."""
     withheld = stat.S_IWOTH | (0 if _is_private(os.getegid()) else stat.S_IWGRP)
     return mode & ~withheld
 

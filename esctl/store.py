@@ -1,4 +1,4 @@
-"""The store, open: its evidence, its index, its configuration, and the scopes that questions are asked of."""
+"""An open store: its evidence, its index, its configuration, and the scopes of questions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class OpenStore:
-    """A store and the configuration it is read with."""
+    """A store, and the configuration that it is read with."""
 
     def __init__(
         self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
@@ -45,7 +45,7 @@ class OpenStore:
         self.config = config
         self.tz = tz
         self.basis: Basis | None = None  # that every answer must rest on
-        self.engine: Engine | None = None  # that answers questions in parts, where they can be
+        self.engine: Engine | None = None  # that answers questions in parts if they allow it
         self.memory_limit = memory_limit
         self._threads = threads
         self._closed = False
@@ -60,7 +60,7 @@ class OpenStore:
         return f"<{type(self).__name__} {str(self.path)!r}{', closed' if self._closed else ''}>"
 
     def close(self) -> None:
-        """End the session and remove its temporary files; what was asked and not yet read cannot be read any more."""
+        """End the session and remove its temporary files; answers that were not read yet cannot be read any more."""
         self._closed = True
         if session := self.__dict__.pop("session", None):
             session.close()
@@ -89,7 +89,7 @@ class OpenStore:
         require_plain(found)
         file = find_config(Path(config) if config is not None else None, found)
         store = cls(found, read_config(file), memory_limit, tz, threads)
-        store.snapshot  # noqa: B018  # a store that is none, or damaged, is told at once
+        store.snapshot  # noqa: B018  # a missing or damaged store is reported at once
         return store
 
     @classmethod
@@ -107,8 +107,8 @@ class OpenStore:
     ) -> Self:
         """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here.
 
-        A new one gives no more rights than the files `sources` (None: stdin) do. Raises InputError for one that was
-        found and is another's.
+        A new one gives no more rights than the files `sources` (None: stdin) do. Raises InputError if the one that was
+        found is another user's.
         """
         from esctl.log.commits import create_store
         from esctl.storage.inside import require_plain
@@ -121,7 +121,7 @@ class OpenStore:
         require_plain(found)
         file = find_config(Path(config) if config is not None else None, found)
         settings = read_config(file)
-        check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
+        check_overrides(settings, overrides or ())  # a wrong mapping is reported before anything is made
         if not exists(found / "format.json") or erasable:
             rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
             create_store(led_to(found), erasable, rights=rights)
@@ -132,7 +132,7 @@ class OpenStore:
 
     @cached_property
     def snapshot(self) -> StoreState:
-        """Return the evidence as it was when first asked for."""
+        """Return the store state as it was when first asked for."""
         from esctl.log.commits import open_log
 
         return open_log(self.path).read()
@@ -148,14 +148,14 @@ class OpenStore:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """Return the session's connection, with all that DuckDB's can do."""
+        """Return the session's connection, with DuckDB's relations, registered tables and Arrow."""
         from esctl.engine.duckdb import relational
 
         return relational(self.session.connection)
 
     @cached_property
     def mapping(self) -> MappingConfig:
-        """Return the mapping in force: esctl.toml's, with what `--map` said when it was last given."""
+        """Return the mapping in force: that of esctl.toml, with the `--map` options that were given last."""
         return self._mapping_with(self.overrides)
 
     def _mapping_with(self, overrides: Sequence[str]) -> MappingConfig:
@@ -163,13 +163,13 @@ class OpenStore:
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What `--map` said when it was last given."""
+        """Return the `--map` options that were given last."""
         from esctl.index.envelope.map_options import read_overrides
 
         return read_overrides(self.path)
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
-        """Keep `--map` options for all commands to come; checked first."""
+        """Check `--map` options, and keep them for all later commands."""
         from esctl.index.envelope.map_options import write_overrides
 
         check_overrides(self.config, overrides)
@@ -178,13 +178,13 @@ class OpenStore:
 
     @property
     def index_folder(self) -> Path:
-        """Where the index of the mapping in force is."""
+        """Return the folder of the index of the mapping in force."""
         from esctl.index.envelope.mapping import mapping_hash
 
         return self.path / "index" / mapping_hash(self.mapping)
 
     def updater(self, detected: Detected | None = None) -> Updater:
-        """Return what builds this store's index."""
+        """Return the updater that builds this store's index."""
         from esctl.index.update import Updater
 
         return Updater(self.session.connection, self.mapping, self.index_folder, detected)
@@ -215,16 +215,16 @@ class OpenStore:
 
     @property
     def shelf(self) -> Shelf:
-        """Return the snapshots of states under the mapping in force."""
+        """Return the saved states under the mapping in force."""
         from esctl.index.envelope.mapping import mapping_hash
         from esctl.saved_states.files import Shelf
 
         return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
 
     def on_basis(self, basis: Basis) -> Self:
-        """Return this store as it was on a basis; every answer will rest on just that.
+        """Return this store as it was at a basis, which every answer will rest on.
 
-        Raises InputError if it does not hold that basis any more, UsageError if it is read under another mapping.
+        Raises InputError if the store no longer has that basis, UsageError if it is read under another mapping.
         """
         from esctl.ask.scope.basis import held
 
@@ -235,18 +235,18 @@ class OpenStore:
         return store
 
     def refresh(self) -> None:
-        """Read the store's head again when next asked."""
+        """Have the head and the index read again when they are next asked for."""
         for name in ("snapshot", "view"):
-            self.__dict__.pop(name, None)  # as `del` of a cached property that may not be there yet
+            self.__dict__.pop(name, None)  # `del` of a cached property fails before it was computed
 
     def reopened(self) -> Self:
-        """Return the store anew, at its present head."""
+        """Return this store opened again, at its present head."""
         return type(self)(self.path, self.config, self.memory_limit, self.tz, self._threads)
 
     def rebuild_index(self) -> list[tuple[str, Detection]]:
         """Build the index of the mapping in force anew; return what was recognised in each source.
 
-        Raises InputError where the store cannot be written.
+        Raises InputError if the store cannot be written.
         """
         found: list[tuple[str, Detection]] = []
         updater = self.updater(lambda name, detection: found.append((name, detection)))
@@ -256,19 +256,19 @@ class OpenStore:
     def point(self, text: str, option: str, *, inclusive: bool = True) -> AsOf:
         """Read a point in time or order as the options do.
 
-        Raises UsageError for one that is none, and for one that is not that of the basis this store is bound to.
+        Raises UsageError if it is none, or differs from that of the basis that this store is bound to.
         """
         return self._agreed(parse_as_of(text, option, inclusive=inclusive, tz=self.tz), option)
 
     def given(self, text: str, option: str, *, inclusive: bool = True) -> AsOf | None:
-        """Read a point that may be left out; then it is that of the basis, where there is one."""
+        """Read a point that may be left out; then return that of the basis, or None if there is none."""
         name = bound_name(option)
         if not text and self.basis is not None and name in self.basis.bounds:
             text = self.basis.bounds[name]
         return self.point(text, option, inclusive=inclusive) if text else None
 
     def span(self, from_: str, to: str) -> tuple[AsOf | None, AsOf | None]:
-        """Read `--from` and `--to`. Raises UsageError where nothing can be between them."""
+        """Read `--from` and `--to`. Raises UsageError if nothing can be between them."""
         return spanning(self.given(from_, "--from", inclusive=False), self.given(to, "--to"))
 
     def _agreed(self, at: AsOf, option: str) -> AsOf:
@@ -289,7 +289,7 @@ class OpenStore:
         without: str | Sequence[str] = (),
         projection_file: Path | str | None = None,
     ) -> Scope:
-        """Return the ground of a question about some entities (names or globs; none: all).
+        """Return the scope of a question about some entities (names or globs; none: all).
 
         `without`: events supposed away (see `ask.scope.what_if`); `projection_file`: another esctl.toml to fold with.
         """
@@ -341,7 +341,7 @@ class OpenStore:
         from_: str = "",
         to: str = "",
     ) -> Filters:
-        """Read which events are to be shown, as the options do; one name or several."""
+        """Return the filters on the events to show; each takes one name or several."""
         from esctl.ask.scope.filters import Filters
 
         return Filters(several(actor), several(type), several(field), *self.span(from_, to))

@@ -1,4 +1,4 @@
-"""`--at` text -> AsOf."""
+"""Parse points in time or order, such as that of `--at`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9,
 _AGO = r"(?i:(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago)"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORTEST_EPOCH = 9
-"""Digits of a number that is meant as seconds since the epoch: 2024 is meant as a year, of which no day is said."""
+"""The fewest digits of a number that is read as seconds since the epoch: 2024 means a year, and lacks a day."""
 _DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
 _POINTED = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
-"""A date with points has its day first, wherever such dates are written."""
+"""A date with points: its day comes first, wherever such dates are written."""
 _SLASHED = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
 
 
@@ -33,9 +33,9 @@ def parse_as_of(
 ) -> AsOf:
     """Read a point in time or order.
 
-    A date alone is its end where the bound is inclusive (`--at`, `--to`), its start where it is not (`--before`,
+    A date alone means its end if the bound is inclusive (`--at`, `--to`), its start if it is not (`--before`,
     `--from`).
-    Raises UsageError naming `option`, or the zone if it is none.
+    Raises UsageError naming `option`, or the zone if there is no such zone.
     """
     spec = text.strip()
     if tz != "UTC":
@@ -45,14 +45,14 @@ def parse_as_of(
     try:
         ordinal = _ordinal(text, spec, inclusive)
         point = ordinal or AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
-        written(point)  # a point that no calendar has is none
+        written(point)  # raises OverflowError for an instant that no calendar has
         return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
         raise UsageError(f"{option} {text!r} is not a point in time", _meant(spec)) from None
 
 
 def _meant(spec: str) -> str:
-    """Return the hint for what is no point: what it may be, else what there is."""
+    """Return the hint for a text that is no point: what may have been meant, else the forms of points."""
     if re.fullmatch(r"[0-9]+", spec):
         return f"did you mean @{spec}, the position? or write {HINT}"
     if re.fullmatch(_AGO, f"{spec.lstrip('-')} ago"):
@@ -123,7 +123,7 @@ def _written(spec: str, inclusive: bool, tz: str) -> int:
 
 
 def _tells_hours(spec: str, tz: str) -> bool:
-    """Return whether a text tells a time of day: only where it does not can one be put behind it."""
+    """Return whether a text has a time of day: if it has one, no other can be appended."""
     from esctl.index.decode.times.python import parse_instant, tells_hours
 
     if tells_hours(spec):
@@ -142,7 +142,7 @@ def _day_of(instant: int, tz: str) -> date:
 
 
 def _date(day: date, end: bool, tz: str) -> int:
-    """Give the start of a day in a zone, or its end; where UTC's calendar has not begun by then, or has ended, that."""
+    """Return the start of a day in a zone, or its end, in microseconds since the epoch; within UTC's calendar."""
     from esctl.index.decode.times.epochs import BEYOND, FIRST
     from esctl.index.decode.times.python import parse_instant
 
@@ -161,7 +161,7 @@ def _microseconds(moment: datetime) -> int:
 
 
 def spanning(start: AsOf | None, end: AsOf | None) -> tuple[AsOf | None, AsOf | None]:
-    """Return two bounds. Raises UsageError where the first is after the second, as the two alone tell."""
+    """Return two bounds. Raises UsageError if the first is after the second, as far as that needs no log."""
     if start is not None and end is not None and start.kind == end.kind and _place(start) > _place(end):
         said = f"--from {shell_word(end.text)} --to {shell_word(start.text)}"
         raise UsageError(f"--from {start.text!r} is after --to {end.text!r}", f"did you mean {said}?")
@@ -169,7 +169,7 @@ def spanning(start: AsOf | None, end: AsOf | None) -> tuple[AsOf | None, AsOf | 
 
 
 def _place(at: AsOf) -> int:
-    """Return where a point is among those of its kind, where that needs no log."""
+    """Return a number that orders points of one kind; 0 if that needs the log."""
     return (at.instant or 0) if at.kind == "time" else (at.number or 0) if at.kind in ("position", "version") else 0
 
 
@@ -181,7 +181,7 @@ def written(at: AsOf) -> str:
 
 
 def bound_name(option: str) -> str:
-    """Name a bound as a basis does: that of `--known-at` is `known_at`, that of the argument `A` is `a`."""
+    """Return the name of a bound in a basis: `known_at` for `--known-at`, `a` for the argument `A`."""
     return option.removeprefix("--").replace("-", "_").lower()
 
 

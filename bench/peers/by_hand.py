@@ -1,6 +1,7 @@
-"""What somebody who knows DuckDB writes by hand: `by_hand.py JOB LOG PARQUET OUT [ARGUMENT...]`.
+"""The SQL that somebody who knows DuckDB writes by hand: `by_hand.py JOB LOG PARQUET OUT [ARGUMENT...]`.
 
-The log becomes Parquet with one COPY; then one query a job. Each prints the same JSON Lines as the other contestants.
+One COPY makes Parquet of the log; then each job is one query, which writes the same answer as the other contestants,
+as JSON Lines.
 """
 
 from __future__ import annotations

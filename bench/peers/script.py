@@ -1,6 +1,6 @@
-"""What a plain script does: read every line, fold into dicts. `script.py JOB LOG OUT [ARGUMENT...]`.
+"""A plain script that reads every line and folds into dicts: `script.py JOB LOG OUT [ARGUMENT...]`.
 
-Amounts are whole cents, which are exact. Events that came late are put in their place before anything is folded.
+Amounts are whole cents, which are exact. Events are sorted by time before they are folded, as some come late.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ States = dict[str, dict[str, Any]]
 
 
 def rows(log: str, until: str = "", only: str = "") -> Iterator[Row]:
-    """Give the events up to an instant, each id once, in order of time, for each account that one concerns."""
+    """Yield the events up to an instant, each id once, in order of time, once for each account that they concern."""
     seen: set[str] = set()
     events: list[Event] = []
     with open(log, "rb") as file:
@@ -42,7 +42,7 @@ def rows(log: str, until: str = "", only: str = "") -> Iterator[Row]:
 
 
 def apply(states: States, row: Row) -> tuple[str, ...]:
-    """Fold one row; gives the fields that it concerns."""
+    """Fold one row; return the fields that it concerns."""
     (_, _, _, kind, data), entity, sign = row
     if kind == "AccountClosed":
         states.pop(entity, None)
@@ -59,19 +59,19 @@ def apply(states: States, row: Row) -> tuple[str, ...]:
 
 
 def shown(field: str, value: Any) -> str:
-    """Write a field's value."""
+    """Return a field's value as JSON."""
     if field != "balance" or value is None:
         return orjson.dumps(value).decode()
     return f"{'-' * (value < 0)}{abs(value) // 100}.{abs(value) % 100:02d}"
 
 
 def write(out: BinaryIO, **members: str) -> None:
-    """Write a line of JSON of members that are JSON."""
+    """Write a line with a JSON object, whose members are given as JSON."""
     out.write(("{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}\n").encode())
 
 
 def text(value: str | None) -> str:
-    """Write a text as JSON."""
+    """Return a text as JSON."""
     return orjson.dumps(value).decode()
 
 
@@ -139,7 +139,7 @@ def when(log: str, out: BinaryIO, below: str) -> None:
     """Write when each account's balance first fell below an amount."""
     states: States = {}
     found: set[str] = set()
-    held = ("", "", "")  # the last event below it, told once no other row of it follows
+    held = ("", "", "")  # the last event below the amount, written once no other row of it follows
 
     def tell() -> None:
         _, entity, id_ = held

@@ -1,7 +1,7 @@
 """The queries of `by_hand.py`, over the Parquet file that its COPY made of the log.
 
 Accounts are closed and reopened, an event concerns one account or two, some are delivered twice, some come late: the
-queries have to see to all of that, as the projection in `esctl.toml` does. No two events have one time.
+queries have to handle all of that, as the projection in `esctl.toml` does. No two events have the same time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ INGEST = """
             data: 'STRUCT("account" VARCHAR, "from" VARCHAR, "to" VARCHAR, amount DECIMAL(18,2),
                           owner VARCHAR, address VARCHAR, reason VARCHAR)'}})) TO '{parquet}' (FORMAT parquet)"""
 
-# Which events are delivered again is found by their ids alone, which is cheaper than DISTINCT over whole events.
+# Duplicates are found by their ids alone, which is cheaper than DISTINCT over whole events.
 _ROWS = """
     p AS (SELECT *, file_row_number + 1 AS position FROM read_parquet('{parquet}', file_row_number = true)
           WHERE {bound}),
@@ -30,7 +30,7 @@ _ROWS = """
 
 _OPENS = "type IN ('AccountOpened', 'AccountReopened')"
 
-# `upto` picks the rows of one point, so that both states of a diff come of one pass over the rows.
+# `upto` picks the rows up to one point, so that both states of a diff come from one pass over the rows.
 _STATES = """
     starts{n} AS (SELECT entity, max(time) FILTER ({opens}) AS opened,
                       max(time) FILTER (type = 'AccountClosed') AS closed, max(time) AS last
@@ -49,7 +49,7 @@ _LINES = """SELECT '{"entity":"' || entity || '","owner":' || coalesce(to_json(o
     ',"address":' || coalesce(to_json(address), 'null') || ',"balance":' || coalesce(balance::VARCHAR, 'null') || '}'
     FROM states"""
 
-# Which event last had a hand in each field, and of how many the value is made; a closed account blames its closing.
+# The event that last set each field, and how many made its value; for a closed account, the event that closed it.
 _BLAME = """
     starts AS (SELECT entity, max(time) FILTER ({opens}) AS opened,
                       max(time) FILTER (type = 'AccountClosed') AS closed, max(time) AS last FROM r GROUP BY entity),
@@ -86,7 +86,7 @@ _TRAIL = """
 
 
 def query(job: str, parquet: str, arguments: Sequence[str]) -> str:
-    """Write the query of a job."""
+    """Return the query of a job."""
     return _QUERIES[job](parquet, *arguments)
 
 

@@ -1,4 +1,4 @@
-"""Ask a question of a store as it is to be asked: at once, or in parts."""
+"""Ask a question of a store: at once, or in parts by an engine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from esctl.store import OpenStore
 
 
 class Asking(OpenStore):
-    """How questions are answered."""
+    """The choice between answering questions at once and in parts."""
 
     def in_parts(self, engine: str) -> Self:
-        """Return the store with its questions answered in parts by an engine, named as for `--engine`; `off`: by none.
+        """Return this store reopened, to answer questions in parts by an engine named as for `--engine` (`off`: none).
 
         >>> store.in_parts("local:1").replay("account-013").rows() == store.replay("account-013").rows()
         True
@@ -27,7 +27,7 @@ class Asking(OpenStore):
 
 
 def ask(store: OpenStore, question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
-    """Ask a question of scopes of a store: in parts, where the store has an engine for that."""
+    """Return the answer to a question; it is answered in parts if the store has an engine."""
     if store.engine is None:
         return question(*arguments, **named)
     from esctl.cluster.question import spread

@@ -1,4 +1,4 @@
-"""Questions about changes: what differs, the trail, who made each field, how to go back."""
+"""Questions about changes: differences, the trail, who set each field, how to go back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Changes(OpenStore):
         projection_file: Path | str | None = None,
         summary: bool = False,
     ) -> Relation:
-        """Return what differs between the states at two points. Arguments as those of `esctl diff`.
+        """Return what differs between the states at two points. Takes the arguments of `esctl diff`.
 
         >>> [(row["field"], row["after"]) for row in store.diff("2024-03-04", "2024-03-05", "account-017")]
         [('balance', Decimal('21326.90')), ('charges', 36), ('largest_charge', Decimal('4950.00'))]
@@ -52,7 +52,7 @@ class Changes(OpenStore):
         projection_file: Path | str | None = None,
         summary: bool = False,
     ) -> Relation:
-        """Return what differs between what was known at two points: `esctl diff --known-at KNOWN_AT LATER`.
+        """Return what differs between the states as known at two points: `esctl diff --known-at KNOWN_AT LATER`.
 
         >>> len(store.diff_known("@6000", "@6500", "sku-10*"))
         113
@@ -76,9 +76,9 @@ class Changes(OpenStore):
         summary: bool = False,
         option: str = "--at",
     ) -> Relation:
-        """Return what would be otherwise without some events or by other rules: `esctl diff --what-if`.
+        """Return what would differ without some events or under other rules: `esctl diff --what-if`.
 
-        `option`: what `at` was given as, for messages.
+        `option` is the option that `at` was given as, for messages.
 
         >>> [row["after"] for row in store.diff_what_if("account-013", without="@4976")]
         [Decimal('13327.00')]
@@ -105,7 +105,7 @@ class Changes(OpenStore):
         projection: str = "",
         with_data: bool = False,
     ) -> Relation:
-        """Return the trail, as `esctl audit` does; `with_data`: with a column `data`, the payload of the event.
+        """Return the trail, as `esctl audit` does; `with_data` adds a column `data`, the payload of the event.
 
         >>> for row in store.audit("account-017", field="daily_limit", from_="2024-03-05", to="2024-03-08"):
         ...     print(row["actor"], row["changes"])
@@ -131,7 +131,7 @@ class Changes(OpenStore):
         known_at: str = "",
         projection: str = "",
     ) -> Relation:
-        """Return each field of the states with the event that made it so; `all`: every event that contributed.
+        """Return each field of the states with the event that set it; `all`: with every event that contributed.
 
         >>> [row["actor"] for row in store.blame("account-017", field="daily_limit", at="2024-03-07")]
         ['svc-backoffice']
@@ -147,7 +147,7 @@ class Changes(OpenStore):
     def revert(
         self, *entities: str, to: str = "", known_at: str = "", projection: str = "", as_events: str = ""
     ) -> Relation:
-        """Return the changes that take entities back to their state at `to`. Arguments as those of `esctl revert`.
+        """Return the changes that take entities back to their state at `to`. Takes the arguments of `esctl revert`.
 
         >>> [(row["op"], row["field"], row["value"]) for row in store.revert("account-017", to="2024-03-05")]
         [('add', 'balance', Decimal('11495.64')), ('add', 'charges', -6), ('set', 'disputed', [])]

@@ -1,4 +1,4 @@
-"""What is sent to others, as messages."""
+"""Events, states and compensations as messages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Emission(OpenStore):
-    """The messages that `esctl emit` sends; they are computed as they are asked for."""
+    """The messages that `esctl emit` sends, computed as they are asked for."""
 
     def emit_states(
         self, *entities: str, at: str = "", before: str = "", projection: str = "", deleted: bool = False
     ) -> Iterator[Message]:
-        """Return the states of entities as messages. Arguments as those of `esctl emit states`.
+        """Return the states of entities as messages. Takes the arguments of `esctl emit states`.
 
         >>> [message.key for message in store.emit_states("sensor-*")]
         [b'sensor-1', b'sensor-2', b'sensor-3', b'sensor-4']
@@ -38,9 +38,9 @@ class Emission(OpenStore):
         until: str = "",
         after: int = 0,
     ) -> Iterator[Message]:
-        """Return events as messages, each with the bytes of its record. Arguments as those of `esctl emit events`.
+        """Return events as messages, each with the bytes of its record. Takes the arguments of `esctl emit events`.
 
-        `after`: only those of later positions.
+        `after`: only events at later positions.
 
         >>> len([*store.emit_events("account-017", type="CardCharged", from_="2024-03-05", until="2024-03-05")])
         1
@@ -52,7 +52,7 @@ class Emission(OpenStore):
         return event_messages(self.snapshot, answer, after)
 
     def emit_revert(self, *entities: str, back_to: str, projection: str = "", as_events: str = "") -> Iterator[Message]:
-        """Return the changes of a revert as messages. Arguments as those of `esctl emit revert`.
+        """Return the changes of a revert as messages. Takes the arguments of `esctl emit revert`.
 
         >>> [message.key for message in store.emit_revert("account-017", back_to="2024-03-05")]
         [b'account-017', b'account-017', b'account-017']

@@ -42,9 +42,9 @@ class Events(OpenStore):
         reverse: bool = False,
         raw: str | Sequence[str] = (),
     ) -> Relation:
-        """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options.
+        """Return the events in order of arrival, as `esctl log` does; `only` selects as its option of that name does.
 
-        `raw`: more columns, of records as they came (`raw`, `raw.user.name`).
+        `raw` adds columns of the records as they were received (`raw`, `raw.user.name`).
 
         >>> [row["id"] for row in store.events("account-017", type="DailyLimit*", where="data.daily_limit > 4000")]
         ['evt-03492']
@@ -71,7 +71,7 @@ class Events(OpenStore):
         return Relation(list_entities(scope), scope)
 
     def first_entities(self, *entities: str, known_at: str = "") -> Relation:
-        """Return some of the entities, those whose names come first: at once, also where there are millions.
+        """Return some of the entities, those whose names come first; fast even if there are millions.
 
         >>> next(row["entity"] for row in store.first_entities("account-01*"))
         'account-010'
@@ -104,7 +104,7 @@ class Events(OpenStore):
         return Relation(status(scope, self.snapshot), scope)
 
     def trace(self, name: str, *, depth: int | None = None, known_at: str = "") -> Relation:
-        """Return the events tied to one, as `esctl trace` does; `depth`: over at most so many links.
+        """Return the events tied to one, as `esctl trace` does; `depth` is the most links to follow.
 
         >>> [(row["position"], row["link"]) for row in store.trace("@60", depth=1)]
         [(59, None), (60, 'causation')]
@@ -141,7 +141,7 @@ class Events(OpenStore):
         known_at: str = "",
         projection: str = "",
     ) -> OccurrencesRelation:
-        """Return the events that fail some checks of `doctor`, by the names of its rows (`late`, `gaps`, ...).
+        """Return the events that fail some checks of `doctor`, named as in its rows (`late`, `gaps`, ...).
 
         >>> [row["position"] for row in store.occurrences("conflicts")]
         [5080]

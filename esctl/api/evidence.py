@@ -1,4 +1,4 @@
-"""Taking evidence in, and what proves it: ingest, verify, prove, bundle."""
+"""Taking evidence in, checking and proving it: ingest, verify, prove, bundle, report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class VerifiedRelation(Relation, frozen=True, kw_only=True):
-    """What was checked of a store, and what was found."""
+    """The checks of a store, with the result of each."""
 
     verified: Verified
 
@@ -51,14 +51,14 @@ class Proofs(Struct, frozen=True):
         return len(self.positions)
 
     def __iter__(self) -> Iterator[Proof]:
-        """Make the proofs, in order of position. Raises TamperedError where a record does not hash to the root."""
+        """Yield the proofs in order of position. Raises TamperedError if a record does not hash to the root."""
         from esctl.ledger.prove.prove import prove
 
         return (proof for proof, _ in prove(self._snapshot, self.positions, self.checkpoint))
 
 
 class Evidence(OpenStore):
-    """What is done with evidence as such."""
+    """Operations on evidence."""
 
     def ingest(
         self,
@@ -80,9 +80,9 @@ class Evidence(OpenStore):
         options: IngestOptions | None = None,
         observe: Observer | None = None,
     ) -> Outcome:
-        """Read files, globs, folders or live sources into the store, exactly once. Arguments as those of the command.
+        """Read files, globs, folders or live sources into the store, exactly once. Takes the arguments of the command.
 
-        `options` stands for all from `input_format` on. Raises InputError for a source that cannot be read.
+        `options` replaces the arguments `input_format` to `skip_duplicates`. Raises InputError for unreadable sources.
 
         >>> store.ingest("bank.jsonl")
         <Outcome 0 records: 0 new, 0 duplicates, 0 conflicts, 0 invalid, 0 of no entity>
@@ -102,7 +102,7 @@ class Evidence(OpenStore):
         return outcome
 
     def _told(self, map: str | Sequence[str] | None, preset: str, **said: str | Sequence[str] | None) -> None:  # noqa: A002
-        """Keep what is said of how events are mapped, for all questions to come; None: nothing is."""
+        """Keep the mapping options that are given (None: not given) for all later questions."""
         from esctl.index.envelope.map_options import with_options
 
         mapping = None if map is None else [map] if isinstance(map, str) else [*map]
@@ -113,7 +113,7 @@ class Evidence(OpenStore):
             self.set_overrides(kept)
 
     def reading_options(self, options: IngestOptions) -> IngestOptions:
-        """Return options with the patterns that the mapping has for the lines of text logs."""
+        """Return options that include the mapping's patterns for the lines of text logs."""
         from functools import partial
 
         from msgspec.structs import replace
@@ -130,7 +130,7 @@ class Evidence(OpenStore):
         trust: str | Sequence[str] = (),
         tsa_cert: Sequence[Path | str] = (),
     ) -> VerifiedRelation:
-        """Check that nothing in the store was changed. Arguments as the options of `esctl verify`.
+        """Check that nothing in the store was changed. Takes the arguments of `esctl verify`.
 
         >>> [row["check"] for row in store.verify() if row["result"] == "failed"]
         []
@@ -150,7 +150,7 @@ class Evidence(OpenStore):
 
     @contextmanager
     def _workers(self, wanted: bool, *, anew: bool = False) -> Iterator[Workers | None]:
-        """Lend the workers of the store's engine, where it has one and they are wanted."""
+        """Yield the workers of the store's engine; None if it has no engine or they are not wanted."""
         if self.engine is None or not wanted:
             yield None
             return
@@ -160,14 +160,14 @@ class Evidence(OpenStore):
             yield workers
 
     def _readable_mapping(self) -> MappingConfig | None:
-        """Return the mapping in force; None where what `--map` said is damaged, which is one of the findings."""
+        """Return the mapping in force; None if the kept `--map` options are damaged, which `verify` reports."""
         try:
             return self.mapping
         except InputError:
             return None
 
     def checkpoint(self, key: str = "") -> bytes:
-        """Sign the head of the log, keep that in the store, and return it. Arguments as those of `esctl checkpoint`.
+        """Sign the head of the log; keep the checkpoint in the store and return it. Takes the arguments of the command.
 
         >>> Path("head.checkpoint").write_bytes(store.checkpoint("auditor")) > 0
         True
@@ -178,7 +178,7 @@ class Evidence(OpenStore):
         return make_checkpoint(self.path, read_key(key))
 
     def prove(self, *events: str, checkpoint: str = "") -> Proofs:
-        """Prove that events (ids, or @POSITION) are in the log. Arguments as those of `esctl prove`.
+        """Prove that events (ids, or @POSITION) are in the log. Takes the arguments of `esctl prove`.
 
         >>> for proof in store.prove("evt-03494"):
         ...     Path("evt-03494.tlog-proof").write_bytes(proof.data) > 0
@@ -190,7 +190,7 @@ class Evidence(OpenStore):
         return Proofs(positions, choose_checkpoint(self.snapshot, checkpoint, positions[-1]), self.snapshot)
 
     def positions(self, event: str) -> list[int]:
-        """Return the positions of an event, by its id or @POSITION. Raises NotFoundError where there is none.
+        """Return the positions of an event, by its id or @POSITION. Raises NotFoundError if there is none.
 
         >>> store.positions("evt-03494")
         [3494]
@@ -201,7 +201,7 @@ class Evidence(OpenStore):
             from esctl.ask.events.log import find_event
             from esctl.ask.scope.scope import Scope
 
-            found = find_event(Scope(self.session, self.view), event)  # no projection has a say in it
+            found = find_event(Scope(self.session, self.view), event)  # projections do not matter here
         if not found:
             from esctl.ask.scope.event_names import events_hint
 
@@ -242,9 +242,9 @@ class Evidence(OpenStore):
         checkpoint: str = "",
         case: Path | str | None = None,
     ) -> Report:
-        """Make a page of what happened to some entities, which checks its records itself, as `esctl report` does.
+        """Make a page that shows what happened to some entities and checks their records, as `esctl report` does.
 
-        `html` of what it gives is the file. Raises UsageError where the page would be too large.
+        `html` of the result is the page. Raises UsageError if it would be too large.
 
         >>> made = store.report("account-017", from_="2024-03-01", to="2024-03-10")
         >>> Path("report.html").write_bytes(made.html) == len(made.html)
@@ -269,14 +269,14 @@ def _all_readers(
     try:
         yield chain.from_iterable(found)
     finally:
-        for each in found:  # those that are found while others are read may hold something
+        for each in found:  # generators that find readers ahead may hold resources
             getattr(each, "close", lambda: None)()
 
 
 def _neighbours(
     sources: Iterable[str | Path | Source | SourceReader | Connection],
 ) -> list[list[Source] | SourceReader | Connection]:
-    """Find what is named, neighbouring files together."""
+    """Find the named sources; files that follow one another are listed together."""
     from esctl.sources.files.finding import Source, expand
     from esctl.sources.live import connect, from_url, kind_of
 
@@ -302,7 +302,7 @@ def _readers(
     workers: Workers | None,
     known: Mapping[str, Cursor],
 ) -> Iterable[SourceReader]:
-    """Return what reads files, or a source that was made already; by workers where there are any."""
+    """Return the readers of some files (by workers, if there are any), or those of another source."""
     from esctl.sources.files.reading import file_readers
 
     if not isinstance(source, list):

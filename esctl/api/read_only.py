@@ -1,4 +1,4 @@
-"""A store in which nothing is written, not even an index that is behind."""
+"""A store to which nothing is written, not even to bring its index up to date."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class ReadOnlyStore(Store):
-    """A store to ask and not to change. What its index lacks is kept in a temporary folder."""
+    """A store that can be asked but not changed. What its index lacks is built in a temporary folder."""
 
     @cached_property
     def view(self) -> IndexView:
-        """Return the index up to the snapshot, with what it lacks beside it."""
+        """Return the index up to the snapshot; what it lacks is built in a temporary folder."""
         from esctl.engine.duckdb import explained
         from esctl.index.current import current_view
 
@@ -30,7 +30,7 @@ class ReadOnlyStore(Store):
             return self.updater().beside(self.snapshot)
 
     def refresh_if_grown(self) -> None:
-        """Look at the store again if something was committed since."""
+        """Refresh the store if something was committed since it was last read."""
         from esctl.log.commits import open_log
 
         now = open_log(self.path).read()
@@ -38,23 +38,23 @@ class ReadOnlyStore(Store):
             self.refresh()
 
     def ingest(self, *sources: Any, **options: Any) -> NoReturn:
-        """Refuse: nothing is taken in."""
+        """Raise UsageError: the store is read-only."""
         raise _refusal()
 
     def checkpoint(self, key: str = "") -> NoReturn:
-        """Refuse: nothing is signed."""
+        """Raise UsageError: the store is read-only."""
         raise _refusal()
 
     def create_view(self, name: str, **options: Any) -> NoReturn:
-        """Refuse: no view is made."""
+        """Raise UsageError: the store is read-only."""
         raise _refusal()
 
     def set_overrides(self, overrides: Sequence[str]) -> NoReturn:
-        """Refuse: the mapping stays."""
+        """Raise UsageError: the store is read-only."""
         raise _refusal()
 
     def rebuild_index(self) -> list[tuple[str, Detection]]:
-        """Refuse: the index stays."""
+        """Raise UsageError: the store is read-only."""
         raise _refusal()
 
 

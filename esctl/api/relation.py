@@ -1,4 +1,4 @@
-"""An answer to work with in Python, and what it was asked of."""
+"""`Relation`: an answer to work with in Python, with its scope."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 
 class Relation(Struct, frozen=True):
-    """An answer, not yet run, with what it counts and the points it lies between.
+    """An answer that has not run yet, with its scope and its points.
 
-    Each method that gives rows runs the query anew. `len`, iteration and truth are those of the rows; Polars, pandas
-    and DuckDB take it as it is (`__arrow_c_stream__`), and a notebook shows it as a table.
+    Each method that gives rows runs the query again. `len`, iteration and truth are those of the rows; Polars, pandas
+    and DuckDB read it directly (`__arrow_c_stream__`), and a notebook shows it as a table.
     """
 
     answer: Answer
-    scope: Scope | None = None  # None: it counts no events
-    at: AsOf | None = None  # the bound of what is folded
+    scope: Scope | None = None  # None: the answer counts no events
+    at: AsOf | None = None  # the bound on the events that are folded
     points: tuple[AsOf | None, ...] = ()  # the other points that were asked for
-    tells_findings: ClassVar[bool] = True  # in its notes, those in its scope
+    tells_findings: ClassVar[bool] = True  # whether its notes count the findings in its scope
 
     def __post_init__(self) -> None:
-        """Raise UsageError where an answer that is bound to a basis has other rules, or supposes other things."""
+        """Raise UsageError if the answer is bound to a basis, and its projections or its what-if differ from that."""
         if self.scope is not None and self.scope.bound_to is not None and self.basis is not None:
             from esctl.ask.scope.basis import check_projection
 
             check_projection(self.scope.bound_to, self.basis)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal.
+        """Return the rows as the dicts that `-f json` prints; numbers with a fraction are Decimal.
 
         >>> store.replay("account-013", at="2024-02-01").rows()[0]["state"]["balance"]
         Decimal('5488.63')
@@ -52,7 +52,7 @@ class Relation(Struct, frozen=True):
         return rows
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows, as `rows` gives them, from a file of the session: however many there are."""
+        """Yield the rows as `rows` gives them, read from a temporary file, so that their number does not matter."""
         from esctl.output.frames import iterate_rows
 
         return iterate_rows(self.answer)
@@ -73,7 +73,7 @@ class Relation(Struct, frozen=True):
         return f"<{type(self).__name__} {self.answer.title or 'rows'}: {names}>"
 
     def arrow(self) -> pa.Table:
-        """Return the answer as an Arrow table, a column per field of a state (`state.balance`).
+        """Return the answer as an Arrow table, with a column for each field of a state (`state.balance`).
 
         >>> store.replay("account-013").arrow().column("state.balance").type
         Decimal128Type(decimal128(18, 2))
@@ -83,7 +83,7 @@ class Relation(Struct, frozen=True):
         return to_arrow(self.answer)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Hand the answer to whoever takes Arrow's C stream: `polars.DataFrame(relation)`, a query of DuckDB."""
+        """Return the answer as an Arrow C stream, for `polars.DataFrame(relation)`, a query of DuckDB and others."""
         return self.arrow().__arrow_c_stream__(requested_schema)
 
     def df(self) -> pandas.DataFrame:
@@ -111,7 +111,7 @@ class Relation(Struct, frozen=True):
         return polars.DataFrame(self.arrow())
 
     def relation(self) -> duckdb.DuckDBPyRelation:
-        """Return the answer as a relation of DuckDB, to ask on in SQL.
+        """Return the answer as a relation of DuckDB, for further queries.
 
         >>> store.types().relation().aggregate("sum(count)").fetchall()
         [(7155,)]
@@ -121,7 +121,7 @@ class Relation(Struct, frozen=True):
         return second_cursor(self.answer.session.connection).from_arrow(self.arrow())
 
     def page(self, offset: int, limit: int) -> list[dict[str, Any]]:
-        """Return at most `limit` rows from the row `offset` (from 0) on, as `rows` gives them.
+        """Return at most `limit` rows, as `rows` gives them, after skipping the first `offset`.
 
         >>> [row["position"] for row in store.events().page(100, 2)]
         [96, 97]
@@ -132,7 +132,7 @@ class Relation(Struct, frozen=True):
         return page
 
     def part(self, offset: int, limit: int) -> Answer:
-        """Return the answer that has the rows of a page only, to be written.
+        """Return an answer that has only the rows of one page, for writing it.
 
         >>> store.events().part(100, 2).title == store.events().answer.title
         True
@@ -158,7 +158,7 @@ class Relation(Struct, frozen=True):
 
     @property
     def basis(self) -> Basis | None:
-        """What the answer rests on, as `--basis` prints it; None where it counts no events.
+        """What the answer rests on, as `--basis` prints it; None if it counts no events.
 
         >>> store.replay(at="2024-02-01").basis.bounds
         {'at': '2024-02-01T23:59:59.999999Z'}
@@ -170,7 +170,7 @@ class Relation(Struct, frozen=True):
         return basis_of(self.scope, self.scope.records, self.scope.mapping, (self.at, *self.points))
 
     def notes(self) -> list[str]:
-        """List what the command says of the answer on stderr: resolved points, findings in its scope, doubts.
+        """Return the lines that the command prints on stderr: resolved points, findings in the scope, other notes.
 
         >>> store.replay("account-013", at="2024-02-01").notes()[0]
         'at 2024-02-01T23:59:59.999999Z, position 7164'

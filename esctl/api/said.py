@@ -1,4 +1,4 @@
-"""What is to be said beside an answer: to what its points were resolved, and what lies in its scope."""
+"""The notes of an answer: what its points were resolved to, and which findings lie in its scope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def said(scope: Scope, at: AsOf | None, points: Sequence[AsOf | None], *, findings: bool = True) -> list[str]:
-    """List the lines to be said of an answer over a scope; `findings`: also of those that lie in it."""
+    """Return the notes of an answer over a scope, one line each; `findings`: also on the findings in the scope."""
     from esctl.ask.events.bound_notes import known_note
     from esctl.ask.scope.notes import erased_note, findings_note, lost_note
 
@@ -27,7 +27,7 @@ def said(scope: Scope, at: AsOf | None, points: Sequence[AsOf | None], *, findin
 
 
 def resolved(scope: Scope, point: AsOf) -> list[str]:
-    """Describe the instant and position that a point was resolved to, and whether it lies after the last event."""
+    """Return notes on the instant and position that a point was resolved to, and on a point after the last event."""
     from esctl.ask.events.bound_notes import bound_notes
 
     if scope.records is None or not scope.view.manifest.files:

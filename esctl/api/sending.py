@@ -1,4 +1,4 @@
-"""What is sent to topics of Kafka, each of it once."""
+"""Sending events, states and compensations to topics of Kafka, each once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Sending(Emission):
-    """Events, states and compensations for topics. Arguments as those of `esctl emit ... --to kafka://...`.
+    """Sends messages to topics. The methods take the arguments of `esctl emit ... --to kafka://...`.
 
-    With `shown`, nothing is sent: what would be is written there.
+    With `shown`, nothing is sent to the topic: the messages are written to that channel.
     """
 
     def send_events(
@@ -34,7 +34,7 @@ class Sending(Emission):
         again: bool = False,
         shown: Channel | None = None,
     ) -> Emitted:
-        """Send the events that the same call has not sent yet."""
+        """Send the events that earlier calls with the same arguments have not sent."""
         from esctl.emission.topics import send_events
         from esctl.index.envelope.mapping import mapping_hash
 
@@ -58,7 +58,7 @@ class Sending(Emission):
         again: bool = False,
         shown: Channel | None = None,
     ) -> Emitted:
-        """Send the states that the topic does not have so yet; of some entities, or of another time, all of them."""
+        """Send the states that differ from those in the topic; for some entities, or another time, send all of them."""
         from esctl.emission.topics import Emitted, send_states
 
         if entities or at or before:
@@ -103,7 +103,7 @@ class Sending(Emission):
         again: bool = False,
         shown: Channel | None = None,
     ) -> Emitted:
-        """Send the changes of a revert, if the same call has not sent them yet."""
+        """Send the changes of a revert, unless an earlier call with the same arguments has sent them."""
         from esctl.emission.topics import send_once
 
         messages = self.emit_revert(*entities, back_to=back_to, projection=projection, as_events=as_events)

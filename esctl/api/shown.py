@@ -1,4 +1,4 @@
-"""How a notebook shows an answer: the first rows as a table, what is to be said of them, and their basis."""
+"""How a notebook shows an answer: its first rows as a table, its notes and its basis."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MOST_COLUMNS = 30
 MOST_CHARACTERS = 200
 MOST_CHANGES = 10
 _WHOLE = 40
-"""Characters of a line that is not broken."""
+"""Characters up to which a line is not wrapped."""
 _NUMBERS = ("integer", "number")
 _SMALL = ' style="font-size: smaller; margin: 0.3em 0"'
 
 
 def as_html(relation: Relation) -> str:
-    """Write an answer as a table of its first rows; whatever comes from a log is inert."""
+    """Return an answer as an HTML table of its first rows; whatever comes from a log is escaped."""
     from esctl.output import to_texts
 
     columns, rows = to_texts(relation.answer, MOST_ROWS + 1)
@@ -76,7 +76,7 @@ def _counted(rows: int, more: bool) -> str:
 
 
 def _named(what: str, names: Sequence[str]) -> str:
-    """List names, the first of many."""
+    """Return a line that lists the first names, and counts the others; empty for none."""
     more = f" and {len(names) - MOST_COLUMNS} others" if len(names) > MOST_COLUMNS else ""
     return f"{what}: {', '.join(names[:MOST_COLUMNS])}{more}" if names else ""
 

@@ -1,4 +1,4 @@
-"""Questions about states: what they are, when something held, how they went, and whether a system agrees."""
+"""Questions about states: at a point, when a condition held, over time, and whether a system agrees with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
     moments: Moments
 
     def counted(self) -> Relation:
-        """Return the numbers of entities and of intervals.
+        """Return one row: how many entities and how many intervals there are.
 
         >>> store.when("balance > 20000", which="every", projection="account").counted().rows()
         [{'entities': 17, 'intervals': 37}]
@@ -39,7 +39,7 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
         return Relation(count(self.answer), self.scope, points=self.points)
 
     def held(self) -> bool:
-        """Return whether the condition held at any moment between the bounds, wherever it turned true.
+        """Return whether the condition held at any moment between the bounds, even if it turned true before them.
 
         >>> store.when("balance < 0", projection="account").held()
         False
@@ -51,18 +51,18 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
 
 
 class ReconciledRelation(Relation, frozen=True, kw_only=True):
-    """What a system's own table has otherwise than the log's state."""
+    """The differences between a system's own table and the log's state."""
 
     differs: bool
 
 
 class SeriesRelation(Relation, frozen=True, kw_only=True):
-    """The values of an aggregate along a grid of times; a notebook draws them."""
+    """The values of an aggregate over a grid of times; a notebook draws them."""
 
     sampling: Sampling
 
     def chart(self, suffix: str = ".svg", tz: str = "UTC") -> bytes:
-        """Draw the series (needs the extra `plot`). Raises UsageError for values that are no numbers, or too many.
+        """Draw the series (needs the extra `plot`). Raises UsageError if the values are not numbers, or too many.
 
         >>> Path("balances.png").write_bytes(store.series("sum(balance)", projection="account").chart(".png")) > 0
         True
@@ -89,7 +89,7 @@ class SeriesRelation(Relation, frozen=True, kw_only=True):
         plain = {"text/plain": repr(self), "text/html": self._repr_html_()}
         try:
             return {**plain, **notebook(read_lines(self.answer, "UTC", "a chart"), self._words())}
-        except UsageError:  # not to be drawn: no numbers, or too many
+        except UsageError:  # it cannot be drawn: no numbers, or too many
             return plain
 
 
@@ -108,7 +108,7 @@ class States(OpenStore):
         without: str | Sequence[str] = (),
         projection_file: Path | str | None = None,
     ) -> Relation:
-        """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`.
+        """Return the state of each entity at a point in time. Takes the arguments of `esctl replay`.
 
         >>> for row in store.replay("account-01*", at="2024-02-01", where="balance > 13000"):
         ...     print(row["entity"], row["state"]["balance"])
@@ -138,9 +138,9 @@ class States(OpenStore):
         projection_file: Path | str | None = None,
         with_state: bool = False,
     ) -> MomentsRelation:
-        """Return the moments at which a condition on the state turned true. Arguments as those of `esctl when`.
+        """Return the moments at which a condition on the state turned true. Takes the arguments of `esctl when`.
 
-        `with_state`: with a column `state`, that at the moment.
+        `with_state` adds a column `state`: the state at that moment.
 
         >>> for row in store.when("daily_limit > 4000", from_="2024-03-05", to="2024-03-06"):
         ...     print(row["entity"], row["start"], row["actor"])
@@ -165,7 +165,7 @@ class States(OpenStore):
         known_at: str = "",
         projection: str = "",
     ) -> SeriesRelation:
-        """Return an aggregate over all states at each point of a grid. Arguments as those of `esctl series`.
+        """Return an aggregate over all states at each point of a grid of times. Takes the arguments of `esctl series`.
 
         >>> for row in store.series("sum(balance)", every="1mo", projection="account"):
         ...     print(row["time"], row["value"])
@@ -199,7 +199,7 @@ class States(OpenStore):
         records_path: str | None = None,
         time_format: str | Sequence[str] = (),
     ) -> ReconciledRelation:
-        """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`.
+        """Compare a system's own table with the log's state. Takes the arguments of `esctl reconcile`.
 
         >>> Path("bank.csv").write_text("entity,balance\\naccount-013,1.00\\n")
         32
@@ -237,9 +237,9 @@ class States(OpenStore):
         limit: int | None = None,
         sandbox: Sandbox | None = None,
     ) -> Relation:
-        """Return what a SELECT over events and states gives. Arguments as the options of `esctl sql`.
+        """Return the rows of a SELECT over events and states. Takes the arguments of `esctl sql`.
 
-        It runs at once, in a process of its own that ends with it: in `sandbox`, where one was begun ahead.
+        The query runs at once, in a process of its own that ends with it; `sandbox` is one that was started earlier.
 
         >>> store.sql("select count(*) n from events where type = 'MoneyDeposited'").rows()
         [{'n': 1179}]

@@ -1,4 +1,4 @@
-"""The store as notebooks and the command line ask it."""
+"""`Store`, the class through which notebooks and the command line ask questions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,5 @@ from esctl.api.views import Views
 class Store(States, Changes, Events, Evidence, Views, Sending, Asking):
     """A store and every question that can be asked of it. Open one with `Store.open`, make one with `Store.create`.
 
-    Each question takes what the options of its command take and returns a `Relation`, which runs when its rows are
-    asked for.
+    Each question takes the arguments of its command and returns a `Relation`, which runs when its rows are asked for.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CheckedView(Relation, frozen=True, kw_only=True):
-    """What a view has otherwise than the log, and in how many rows."""
+    """The differences between a view and the log, with the number of rows that differ."""
 
     differing: int
 
@@ -24,7 +24,7 @@ class Views(OpenStore):
     """The views of a store."""
 
     def views(self) -> list[View]:
-        """List the views, those of esctl.toml and those that were created, by name.
+        """Return the views of esctl.toml and those that were created, by name.
 
         >>> view = store.create_view("ledger", to="parquet:ledger", projection="account")
         >>> "ledger" in [view.name for view in store.views()]
@@ -58,9 +58,9 @@ class Views(OpenStore):
         properties: str = "",
         property: Mapping[str, str] = MappingProxyType({}),  # noqa: A002  # as the option
     ) -> View:
-        """Make a view and fill it. Arguments as those of `esctl view create`.
+        """Make a view and fill it. Takes the arguments of `esctl view create`.
 
-        Nothing is kept where it cannot be filled. Raises UsageError for a name that is none or taken.
+        Nothing is kept if it cannot be filled. Raises UsageError if the name is not valid, or taken.
 
         >>> store.create_view("sensors", to="parquet:sensors", projection="sensor").state()[0]
         'fresh'
@@ -86,7 +86,7 @@ class Views(OpenStore):
         return view
 
     def drop_view(self, name: str) -> None:
-        """Remove a view: what it holds, and that there is one.
+        """Remove a view: its states in the target, and its definition.
 
         >>> store.create_view("gone", to="parquet:gone").name
         'gone'
@@ -98,7 +98,7 @@ class Views(OpenStore):
         discard(self.path, name)
 
     def check_view(self, name: str) -> CheckedView:
-        """Compare what a view holds with the log. Arguments as those of `esctl view check`.
+        """Compare what a view holds with the log. Takes the arguments of `esctl view check`.
 
         >>> view = store.create_view("orders", to="sqlite:orders.db/orders", projection="order")
         >>> store.check_view("orders").differing
@@ -108,7 +108,7 @@ class Views(OpenStore):
         return CheckedView(found.answer, differing=found.rows)
 
     def view_list(self, *names: str, look: bool = False) -> Relation:
-        """Return the views: name, projection, target, where each is defined; `look`: and how it stands to the log.
+        """Return the views: name, projection, target, where each is defined; `look`: position, head and state instead.
 
         >>> view = store.create_view("skus", to="parquet:skus", projection="sku")
         >>> [(row["name"], row["state"]) for row in store.view_list("skus", look=True)]

@@ -1,4 +1,4 @@
-"""Have questions answered in a process of their own, which is ended where one takes too long."""
+"""Answer questions in a separate process, which is killed if one takes too long."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from esctl.errors import InputError
 
 _LESS = "ask for less; or where the index of the store is behind, bring it up to date: esctl status"
 _GRACE = 1.0
-"""Seconds that a question with a time-out of its own has to tell of it."""
+"""Seconds that a question with its own time-out gets to report it."""
 
 
 class Opening(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Opening(Struct, frozen=True):
 
 
 class Questions:
-    """Answers one question at a time. The process begins with the first, and anew after one that was ended."""
+    """Answers one question at a time. The process starts with the first, and again after it was killed."""
 
     def __init__(self, opening: Opening, seconds: float) -> None:
         self._opening = opening
@@ -47,7 +47,7 @@ class Questions:
         self._late = False
 
     def ask(self, tool: str, arguments: Mapping[str, Any]) -> Told:
-        """Return the answer, or that there was none in time."""
+        """Return the answer, or an error if there was none in time."""
         with self._turn:
             self._late = False
             process = self._process or self._begin()
@@ -67,7 +67,7 @@ class Questions:
             return failure(InputError("the question's process ended", "ask for less, or give more --memory-limit"))
 
     def close(self) -> None:
-        """End the process, and what it started; who waits for an answer gets none."""
+        """Kill the process and its children; whoever waits for an answer gets an error."""
         self._end()
         with self._turn:
             self._discard()
@@ -112,6 +112,6 @@ def _exchanged(process: subprocess.Popen[bytes], request: object) -> bytes:
 
 def _send(process: subprocess.Popen[bytes], message: object) -> None:
     if process.stdin is not None:
-        with suppress(OSError):  # it has ended: its silence tells
+        with suppress(OSError):  # the process has ended, which the missing reply shows
             process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()

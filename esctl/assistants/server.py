@@ -21,7 +21,7 @@ INSTRUCTIONS = (
 
 
 def require_library() -> None:
-    """Raise UsageError where the library is not installed."""
+    """Raise UsageError if the library is not installed."""
     try:
         import mcp.server.lowlevel  # noqa: F401
     except ImportError:

@@ -13,7 +13,7 @@ from esctl.errors import UsageError
 
 MOST_ROWS = 500
 ROWS = 50
-"""Rows of an answer: at most, and where nothing is said."""
+"""Rows of an answer: the most, and the default."""
 
 Schema = Mapping[str, Any]
 
@@ -131,7 +131,7 @@ TOOLS = {
 
 
 def checked(name: str, arguments: Mapping[str, Any]) -> Tool:
-    """Find a tool, and check its arguments. Raises UsageError naming the one at fault."""
+    """Return a tool after checking its arguments. Raises UsageError naming the one at fault."""
     tool = TOOLS.get(name)
     if tool is None:
         raise UsageError(f"there is no tool {name!r}", f"the tools are: {', '.join(TOOLS)}")

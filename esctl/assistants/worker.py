@@ -1,7 +1,7 @@
-"""The process that holds the store open and answers; it can be ended whatever it does.
+"""The process that holds the store open and answers; it can be killed at any time.
 
-Run as `python -P -m esctl.assistants.worker` by `esctl.assistants.questions`. Lines of JSON come on stdin, first how to
-open the store, then questions; for each a line goes to stdout, the first of them empty.
+Run as `python -P -m esctl.assistants.worker` by `esctl.assistants.questions`. Lines of JSON come on stdin: first how to
+open the store, then questions. Each is replied to by a line on stdout; the first reply is empty.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer questions as long as there may be more."""
+    """Answer questions until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # anything else that is printed must not look like an answer
     requests = sys.stdin.buffer
     opening = json.loads(requests.readline() or "null")
     import esctl.api.read_only  # noqa: F401  # what takes long to load is no part of a question's time
@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def _listen(requests: BinaryIO, lines: SimpleQueue[bytes], scratch: str) -> None:
-    """Hand questions on; where nobody is there any more who could ask, end this process whatever it does.
+    """Hand questions on; once stdin ends, end this process, whatever it is doing.
 
-    `scratch`: the folder that was made for its temporary files.
+    `scratch`: the folder for its temporary files, which is removed.
     """
     for line in requests:
         lines.put(line)
@@ -69,7 +69,7 @@ def _answered(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[
         return failure(error), None
     try:
         return answer(store, request["tool"], request["arguments"], request["seconds"]), store
-    except Exception as error:  # a bug: it is told, and the next question is answered by a store opened anew
+    except Exception as error:  # a bug: it is reported, and the next question opens the store anew
         return failure(EsctlError(f"{type(error).__name__}: {error}", "this is a bug in esctl")), None
 
 

@@ -33,7 +33,7 @@ _ENTRY = struct.Struct("<4s4B4H3L5H2L")
 _FIRST_DAY = 33  # 1980-01-01, as MS-DOS counts
 _END = struct.Struct("<4s4H2LH")
 _MANY, _FAR = 0xFFFF, 0x7FFFFFFF
-"""From so many files or bytes on, an archive needs records of another form."""
+"""Numbers of files and of bytes from which on an archive needs Zip64 records."""
 _DAMAGED = (KeyError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
 _NAME = re.compile(r"(?:[a-z]{1,20}/)?[A-Za-z0-9][A-Za-z0-9.-]{0,60}", re.ASCII)
 MOST_FILES = 2_000_000
@@ -42,9 +42,9 @@ LARGEST_FILE = 1 << 30
 
 
 def write_archive(path: Path, files: Iterable[tuple[str, bytes | Path]]) -> None:
-    """Write files, stored as they are, with one time and mode; the archive appears once it is complete.
+    """Write files uncompressed, with one time and mode; the archive appears once it is complete.
 
-    `files` are names with content: bytes, or the path of a file with them, which is read before the next is asked for.
+    `files` are names with content: bytes, or a path, which is read before the next file is asked for.
 
     Raises as `open_sink` does, and whatever making the files raises.
     """
@@ -52,7 +52,7 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes | Path]]) -> None
         if stat.S_ISREG(os.fstat(sink.fileno()).st_mode):
             _write_zip(sink, files)
             return
-        with tempfile.TemporaryFile() as spool:  # zip writes what it knows of a file in front of it, afterwards
+        with tempfile.TemporaryFile() as spool:  # zip seeks back to complete the header in front of each file
             _write_zip(spool, files)
             spool.seek(0)
             shutil.copyfileobj(spool, sink, _BLOCK)
@@ -66,7 +66,7 @@ def _write_zip(stream: IO[bytes], files: Iterable[tuple[str, bytes | Path]]) -> 
             if isinstance(content, bytes):
                 archive.writestr(entry, content)
                 continue
-            entry.file_size = content.stat().st_size  # what is large gets a header of another form, in front
+            entry.file_size = content.stat().st_size  # a large file needs a Zip64 header, written in front
             with content.open("rb") as read, archive.open(entry, "w") as written:
                 shutil.copyfileobj(read, written, _BLOCK)
 
@@ -86,18 +86,18 @@ class Archive:
         return tuple(self._entries)
 
     def __contains__(self, name: str) -> bool:
-        """Return whether a file is in there."""
+        """Return whether a file is in the archive."""
         return name in self._entries
 
     def read(self, name: str) -> bytes | None:
-        """Read a file; None for one that is not there or whose bytes are damaged."""
+        """Return a file's bytes, or None if it is missing or damaged."""
         try:
             return self._file.read(self._entries[name])
         except _DAMAGED:
             return None
 
     def digest(self, name: str) -> tuple[int, str] | None:
-        """Return the size and SHA-256 of a file, block by block; None for one that is not there or is damaged."""
+        """Return a file's size and SHA-256, read block by block, or None if it is missing or damaged."""
         found, size = sha256(), 0
         try:
             with self.stream(name) as stream:
@@ -109,11 +109,11 @@ class Archive:
         return size, found.hexdigest()
 
     def size(self, name: str) -> int:
-        """Return the bytes of a file. Raises KeyError for one that is not there."""
+        """Return a file's size in bytes. Raises KeyError if it is missing."""
         return self._entries[name].file_size
 
     def stream(self, name: str) -> IO[bytes]:
-        """Open a file. Raises KeyError for one that is not there; reading it raises for one that is damaged."""
+        """Open a file for reading. Raises KeyError if it is missing; reading it raises if it is damaged."""
         return self._file.open(self._entries[name])
 
 
@@ -137,9 +137,9 @@ def opened(path: Path) -> Iterator[Archive]:
 
 
 def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> Iterator[tuple[str, str]]:
-    """List deviations from the layout of `write_archive`.
+    """Yield each deviation from the layout of `write_archive`: the file's name and a message.
 
-    Files that are stored, end to end, cannot unpack to more than they are.
+    Uncompressed files that lie end to end cannot unpack to more than the archive's size.
     """
     reached, seen = 0, set[str]()
     for entry in entries:
@@ -179,9 +179,9 @@ def _local_header(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _ends_plainly(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> bool:
-    """Return whether the archive ends as one without comments does: its directory, byte for byte, and nothing after.
+    """Return whether the archive ends with its directory, byte for byte, and an end record without a comment.
 
-    Large ones end otherwise, and are not looked at.
+    Of a large archive, which ends with Zip64 records, only the comment is checked.
     """
     count = len(entries)
     if count >= _MANY or file.start_dir >= _FAR:
@@ -196,7 +196,7 @@ def _ends_plainly(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: i
 
 
 def _entry(entry: zipfile.ZipInfo) -> bytes:
-    """Write a file's entry in the directory as `write_archive` does."""
+    """Return a file's entry in the directory as `write_archive` writes it."""
     name = entry.filename.encode()
     return _ENTRY.pack(
         b"PK\1\2", _VERSION, _UNIX, entry.extract_version, 0, 0, zipfile.ZIP_STORED, 0, _FIRST_DAY, entry.CRC,

@@ -1,4 +1,4 @@
-"""Check a bundle by itself: neither a store nor a network is asked, and no key is taken from it."""
+"""Check a bundle by itself: without a store or a network, and without trusting a key that it brings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _MOST_TOLD = 100
 
 
 class Checked(Struct, frozen=True):
-    """What was checked. `signers` are the names of the trusted keys that signed; `manifest` None: nobody can say."""
+    """The checks of a bundle. `signers`: names of the trusted keys that signed; `manifest`: None if unreadable."""
 
     checks: tuple[Check, ...]
     manifest: BundleManifest | None = None
@@ -71,7 +71,7 @@ class Checked(Struct, frozen=True):
 def check_bundle(
     path: Path, given: Sequence[VerifierKey], config: Config | None = None, memory_limit: str | None = None
 ) -> Checked:
-    """Check all of a bundle. `given`: the keys to trust, else the user's own; `config`: rules of theirs to replay by.
+    """Check all of a bundle. `given`: the keys to trust, else the user's own; `config`: the user's rules to replay by.
 
     Raises InputError for a file that is not a bundle at all.
     """
@@ -199,7 +199,7 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
 
 
 def _other_around(archive: Archive, content: Content, position: int) -> str:
-    """Return which file of a record's key or headers is not the one that its leaf vouches for; empty if none is."""
+    """Return the file of a record's key or headers that does not match the digest in its leaf; empty if all match."""
     told = {key_name(position): "key", headers_name(position): "headers"}
     for name, part in told.items():
         if name in archive and (

@@ -21,7 +21,7 @@ INTERPRETATION, STATES, TRAIL, MANIFEST = "interpretation.json", "states.jsonl",
 PAGE = "report.html"
 """The page for people, where there is one."""
 REPLAYED = {"states": STATES, "trail": TRAIL}
-"""The file of each section of what the records replay to."""
+"""The file of each section that the records replay to."""
 SINGLE = (README, BASIS, CHECKPOINT, INTERPRETATION, STATES, TRAIL)
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LARGEST_POSITION = 10**18
@@ -55,18 +55,18 @@ class FileEntry(Struct, frozen=True):
 
     @classmethod
     def of(cls, data: bytes) -> FileEntry:
-        """Describe a file's content."""
+        """Return the entry of a file with this content."""
         return cls(len(data), sha256(data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> FileEntry:
-        """Describe the content of a file on disk."""
+        """Return the entry of a file on disk."""
         with path.open("rb") as file:
             return cls(path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
 
 class BundleManifest(Struct, frozen=True):
-    """What a bundle says that it is. `empty` are positions without bytes: tombstones, and records that were erased."""
+    """The manifest of a bundle. `empty`: positions of records without bytes, which are tombstones or were erased."""
 
     log: str
     size: int
@@ -79,7 +79,7 @@ class BundleManifest(Struct, frozen=True):
 
     @property
     def data(self) -> bytes:
-        """Write it."""
+        """Return the bytes of the manifest's file."""
         files = {name: asdict(entry) for name, entry in self.files.items()}
         told = {"format": FORMAT, **{name: getattr(self, name) for name in _MEMBERS}, "files": files}
         return json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
@@ -126,7 +126,7 @@ def _check_types(manifest: BundleManifest) -> None:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """Read a JSON object in which no key stands twice, numbers as they are written.
+    """Read a JSON object that repeats no key, keeping numbers as they are written.
 
     Raises ValueError for anything else.
     """

@@ -1,4 +1,4 @@
-"""Make a bundle: all records of some entities with their proofs, and what they replay to, at a head that was signed."""
+"""Make a bundle: all records of some entities with their proofs, and what they replay to, at a signed head."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _AT_ONCE = 4096
 
 
 class Asked(Struct, frozen=True):
-    """What to bundle: entities (names or globs) and, of these, those with an event for which a condition holds."""
+    """What to bundle: entities (names or globs), of these only those with an event that meets `where`, if given."""
 
     entities: tuple[str, ...] = ()
     where: str = ""
@@ -85,9 +85,9 @@ class Bundle(Struct, frozen=True):
         return f"<Bundle {len(self.positions)} records, {len(self.scope.entities)} entities>"
 
     def files(self) -> Iterator[tuple[str, bytes | Path]]:
-        """Yield each file's name and content, the manifest last; of a path, the file lasts until the next is asked for.
+        """Yield each file's name and content, the manifest last; a path is valid until the next file is asked for.
 
-        Raises as the questions do, and as `prove` does.
+        Raises as questions and `prove` do.
         """
         listed: dict[str, FileEntry] = {}
         empty, sources = [], dict[str, list[int]]()
@@ -159,9 +159,9 @@ def _record_files(proof: Proof, raw: bytes | None) -> list[tuple[str, bytes]]:
 
 
 def prepare(store: OpenStore, asked: Asked) -> Bundle:
-    """Find what goes into a bundle: all records of the entities at the checkpoint, whatever the bound of the states.
+    """Plan a bundle: all records of the entities up to the checkpoint, whatever the bound of the states.
 
-    Raises NotFoundError where there is nothing, and as questions and `choose_checkpoint` do.
+    Raises NotFoundError if there is no entity, and as questions and `choose_checkpoint` do.
     """
     checkpoint = choose_checkpoint(store.snapshot, asked.checkpoint, 0)
     at = store.bound(asked.at, asked.before)
@@ -190,7 +190,7 @@ def _entities(store: OpenStore, asked: Asked) -> tuple[str, ...]:
 
 
 def _positions(scope: Scope) -> tuple[int, ...]:
-    """List the records of the scope's entities, and those that came before under the id of one of these."""
+    """List the positions of the scope's entities' records, and of earlier records with the id of one of these."""
     rows = scope.view.relation(["position", "duplicate_of"], None, [entity_conditions(scope.entities)])
     both = f"SELECT position FROM ({rows}) UNION SELECT duplicate_of FROM ({rows}) WHERE duplicate_of IS NOT NULL"
     with explained():
@@ -198,7 +198,7 @@ def _positions(scope: Scope) -> tuple[int, ...]:
 
 
 def interpretation(store: OpenStore, scope: Scope, sources: set[str], positions: Sequence[int]) -> bytes:
-    """Describe how the records were read and folded: mappings by source, fields, projections, places in time."""
+    """Return, as JSON, how the records were read and folded: mappings by source, fields, projections, places."""
     manifest = scope.view.manifest
     read: dict[str, Any] = {}
     for name in sorted(sources):
@@ -213,7 +213,7 @@ def interpretation(store: OpenStore, scope: Scope, sources: set[str], positions:
 
 
 def _places(scope: Scope, positions: Sequence[int]) -> dict[str, list[int]]:
-    """Return where records stand in time that are placed by others: microseconds and nanoseconds, by position."""
+    """Return the times of records that are placed by other records: microseconds and nanoseconds, by position."""
     by_others = "(undated IS NOT NULL OR wall = 'twice')"
     rows = scope.view.relation(["position", "time", "tie"], None, [by_others])
     sql = f"SELECT DISTINCT position, epoch_us(time), coalesce(tie >> {TIE_SHIFT}, 0) FROM ({rows}) ORDER BY 1"
@@ -228,7 +228,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def write_section(folder: Path, section: Section) -> Path:
-    """Write an answer as JSON Lines, times in UTC, into a private folder; return the file."""
+    """Write an answer as JSON Lines, times in UTC, into a private folder; return the path of the file."""
     path = folder / REPLAYED[section.name]
     write(section.answer, Target(format="jsonl", destination=path))
     return path

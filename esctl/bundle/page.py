@@ -1,4 +1,4 @@
-"""The page of a bundle: made from what else is in the bundle, and held against it."""
+"""The page of a bundle: made from the rest of the bundle, and compared with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RULE = ("page", "the page says what the rest of the bundle says, and is as esctl
 _AGAINST = "the rest of the bundle"
 _MOST_NAMED = 50
 _TIMES = 10
-"""Times the bytes of its records that it takes to make a page, roughly."""
+"""Memory that it takes to make a page, in multiples of its records' bytes, roughly."""
 _MOST_MORE = 1 << 20
 """Bytes by which a page of another version may be longer than one of this."""
 
@@ -42,9 +42,9 @@ def bundle_page(
     states: Iterable[bytes],
     trail: Iterable[bytes],
 ) -> bytes:
-    """Write the page of a bundle. `states` and `trail` are lines of its files.
+    """Return the page of a bundle. `states` and `trail` are the lines of its files.
 
-    Raises ValueError, or what odd rows bring, where these are none.
+    Raises ValueError, KeyError, TypeError, AttributeError or RecursionError if these are not rows as expected.
     """
     names = " ".join(about.entities[:_MOST_NAMED])
     more = len(about.entities) - _MOST_NAMED
@@ -60,7 +60,7 @@ def bundle_page(
 
 
 def require_room(records: int, size: int) -> None:
-    """Check that a page can have so many records of so many bytes. Raises UsageError where it cannot."""
+    """Raise UsageError if a page cannot hold this many records, or records of this many bytes."""
     if records > MOST_EVENTS or size > MOST_BYTES:
         raise UsageError(
             f"the page would have {records:,} records of {size:,} bytes, and can have {MOST_EVENTS:,} of "
@@ -72,7 +72,7 @@ def require_room(records: int, size: int) -> None:
 def check_page(
     archive: Archive, manifest: BundleManifest, checkpoint: Checkpoint, memory_limit: str | None = None
 ) -> Check:
-    """Check that a bundle's page says what else is in the bundle; its records have to be checked already."""
+    """Check that a bundle's page says what the rest of the bundle says; its records must be checked already."""
     rule = RULE[0]
     try:
         with_bytes = [name for name in map(record_name, manifest.records) if name in manifest.files]
@@ -100,7 +100,7 @@ def _proven(archive: Archive, manifest: BundleManifest) -> Iterator[tuple[Proof,
 
 
 def _compared(archive: Archive, expected: bytes, version: str) -> Check:
-    """Compare a page with what this version writes; of one that another version wrote, what it says."""
+    """Compare a page with what this version writes or, if another version wrote it, only the content."""
     rule = RULE[0]
     other = Check(rule, _AGAINST, 1, (Finding("changed", "it is not what the rest of the bundle gives", PAGE),))
     if archive.size(PAGE) > len(expected) + _MOST_MORE:

@@ -1,4 +1,4 @@
-"""The page that explains a bundle to its recipient."""
+"""The text file that explains a bundle to its recipient."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _AROUND = "what came with the records, where they are read with it: the leaves o
 def readme(
     about: BundleManifest, checkpoint: Checkpoint, basis: Basis, *, html: bool = False, around: bool = False
 ) -> bytes:
-    """Write the page, in plain text of one width. `html`: there is a page for browsers too; `around`: keys, headers."""
+    """Return the text. `html`: the bundle has a page for browsers; `around`: it has files of keys and headers."""
     names = [visible(name) for name in about.entities[:5]]
     more = len(about.entities) - len(names)
     page = _PAGE.format(

@@ -49,22 +49,22 @@ if TYPE_CHECKING:
 
 _TOO_LARGE = "not replayed: its records need more memory than there is"
 _TIMES_LARGEST = 8
-"""Times its bytes that a single large record takes beside what DuckDB is held to, measured."""
+"""Memory that one large record takes in addition to DuckDB's limit, in multiples of its bytes, measured."""
 _BATCH_BYTES, _BATCH_ROWS = 64 << 20, 200_000
-"""What is understood at once."""
+"""Most bytes and records that are understood at once."""
 _BOUNDS = ("at", "before")
 _KINDS = ("STRING", "NUMBER", "BOOLEAN", "CONTAINER", "NULL")
 
 
 class Record(Struct, frozen=True):
-    """A record of a bundle: what its proof says of it, and whether it has bytes, which stay where they are."""
+    """A record of a bundle: what its proof says of it, and whether it has bytes, which stay in the archive."""
 
     content: Content
     has_bytes: bool
 
 
 class Said(Struct, frozen=True):
-    """The states and trail that a bundle claims, and the rules it used; the rest is in the archive."""
+    """What a bundle claims: its manifest, basis and interpretation; states and trail are in the archive."""
 
     manifest: BundleManifest
     basis: bytes
@@ -77,9 +77,9 @@ class NotReplayedError(Exception):
 
 
 def check_replay(records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None) -> list[Check]:
-    """Check that states and trail are what the records replay to. `config`: rules of the user's own to replay by.
+    """Check that states and trail are what the records replay to. `config`: the user's own rules to replay by.
 
-    Code is never run from a bundle: neither SQL nor Python, which are run from `config` alone.
+    Code from a bundle is never run, neither SQL nor Python; only code from `config` is.
     """
     against = "the records" if config is None else f"the records, by {config.name}"
     if too_large := _too_large(records, said.archive, memory_limit):
@@ -147,7 +147,7 @@ def _replayed(
 def _refuse_surrounded(
     records: Sequence[Record], stanzas: Mapping[str, Stanza], cursors: Mapping[str, Cursor], archive: Archive
 ) -> None:
-    """Raise NotReplayedError where records were read with keys or headers that the bundle has the digest of only."""
+    """Raise NotReplayedError if records were read with keys, headers or schemas that the bundle does not have."""
     looking = {name for name, stanza in stanzas.items() if looks_around(stanza)}
     messages = {name for name, cursor in cursors.items() if cursor.format == MESSAGE}
     if any("registry" in cursors[name].dialect for name in messages):
@@ -163,7 +163,7 @@ def _refuse_surrounded(
 
 
 def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:
-    """Read where undated records stand; raises ValueError or so where that cannot be."""
+    """Return the times of records that are placed by others. Raises ValueError, TypeError or AttributeError if odd."""
     return {int(position): (int(time), int(nano)) for position, (time, nano) in told.get("places", {}).items()}
 
 
@@ -173,7 +173,7 @@ def _compared(archive: Archive, path: Path) -> tuple[int, str]:
 
 
 def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | None) -> str:
-    """Return why a record is too large to be replayed within a limit, a value being in memory whole; else empty."""
+    """Return why a record is too large to replay within the limit (values are in memory whole); empty if none is."""
     if memory_limit is None:
         return ""
     sizes = [archive.size(record_name(each.content.position)) for each in records if each.has_bytes]
@@ -185,7 +185,7 @@ def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | 
 
 
 def _other_zones(said: Said) -> str:
-    """Return how the time zones of a bundle differ from those at hand; empty where they do not, or it has none."""
+    """Return how a bundle's tzdata differs from the one here; empty if it does not, or if no time needs a zone."""
     there, here = json_object(said.basis).get("tzdata"), zones.version()
     cursors = [_cursor(each) for each in json_object(said.interpretation)["sources"].values()]
     if there == here or not names_zones(cursors):
@@ -205,7 +205,7 @@ def _raws_of(archive: Archive) -> Callable[[Sequence[int]], dict[int, bytes]]:
 
 
 def _tables(records: Sequence[Record], archive: Archive) -> Iterator[pa.Table]:
-    """Lay the records out as segments do, so many at once that their bytes are about a batch."""
+    """Yield the records in the columns of a segment, in tables of about a batch's bytes."""
     waiting: list[Record] = []
     size = 0
     for record in records:
@@ -257,7 +257,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return numbers as TOML would: a Decimal is not a value of a projection."""
+    """Return a value with numbers as TOML would give them: a projection takes no Decimal."""
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):

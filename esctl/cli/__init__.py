@@ -3,4 +3,4 @@
 import gc
 
 gc.set_threshold(50_000, 20, 100)
-"""What a command imports stays until it ends: looking through it for garbage ever again would find none."""
+"""What a command imports stays until it ends, so frequent garbage collection would search it for nothing."""

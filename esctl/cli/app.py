@@ -31,14 +31,14 @@ class LazyGroup(HelpfulGroup):
     """A group that knows its commands by name and help line, and imports one when it is called."""
 
     table: Mapping[str, tuple[str, str]] = COMMANDS
-    listing: bool = False  # names and help lines are all that is wanted
+    listing: bool = False  # only names and help lines are needed
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the table."""
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import a command; None where there is none of this name."""
+        """Return a command, imported unless `listing`; None if its name is unknown."""
         if cmd_name not in self.table:
             return None
         module, line = self.table[cmd_name]
@@ -47,7 +47,7 @@ class LazyGroup(HelpfulGroup):
         return load_command(cmd_name, import_module(module), line)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the called command. Raises UsageError, with the nearest name, where there is none."""
+        """Find the called command. Raises UsageError, with the nearest name, if there is none."""
         if args and args[0] not in self.table and not args[0].startswith("-"):
             from esctl.cli.meant import command_meant
 
@@ -59,7 +59,7 @@ class LazyGroup(HelpfulGroup):
         write_commands({name: line for name, (_, line) in self.table.items()}, formatter)
 
     def shown_alone(self, ctx: Any) -> str:
-        """Return what the store at hand is, and what it can be asked."""
+        """Return a summary of the store at hand and of the questions it can be asked."""
         from esctl.cli.help.overview import overview
 
         options = {name: ctx.params.get(name) for name in ("store", "config")}
@@ -101,7 +101,7 @@ def load_command(name: str, module: Any, line: str) -> Any:
 
 
 def print_version() -> None:
-    """Print the version of esctl; with `-v` beside it, those of what its answers depend on too."""
+    """Print the version of esctl; with `-v`, also the versions of what its answers depend on."""
     from esctl import __version__
 
     typer.echo(f"esctl {__version__}")
@@ -138,7 +138,7 @@ def main() -> None:
 
 
 def run(group: LazyGroup) -> None:
-    """Run a command line to its exit code, and see that the last bytes of its output arrive too."""
+    """Run a command line, flush its output, and exit with its code."""
     codes: list[int] = []
     atexit.register(_leave, codes)  # the first to be registered runs last
     failures.watch_interrupts()

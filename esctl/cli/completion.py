@@ -72,7 +72,7 @@ def _names(
 
 
 def _given(context: typer.Context, name: str) -> Path | None:
-    """Return a path option as it stands on the command line, before or after the command's name, else its variable."""
+    """Return a path option, given before or after the command's name, else its variable; None if neither is set."""
     level: Any = context
     while level is not None:
         if level.params.get(name):

@@ -70,7 +70,7 @@ def _say(line: str) -> None:
 
 
 class Advance(Protocol):
-    """Report progress: bytes read, records kept since the last call."""
+    """A function that is told the bytes read and the records kept since its last call."""
 
     def __call__(self, read: int, records: int) -> None:
         """Move the bar."""
@@ -80,8 +80,8 @@ class Advance(Protocol):
 def progress(label: str, total: int | None, quiet: bool = False, after: str = "") -> Iterator[Advance]:
     """Show a bar with bytes, records, rate and time left while the block runs; on a terminal only.
 
-    `total` is in bytes, None where it cannot be known (stdin, compressed files). `after`: what is done when all has
-    been read, for which no time left is told.
+    `total` is in bytes, None if it cannot be known (stdin, compressed files). `after` is the label of the work that
+    follows once everything is read; no time left is shown for it.
     """
     if quiet or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield lambda read, records: None

@@ -130,12 +130,12 @@ def report(problem: BaseException, debug: bool) -> int:
 
 
 def say_when_interrupted(what: str) -> None:
-    """Have an interrupted command say what became of its work, and how to go on."""
+    """Set what the command prints if it is interrupted: what became of its work, and how to continue."""
     _when_interrupted.append(what)
 
 
 def silence_stdout() -> None:
-    """Point stdout at the null device, so that Python's last flush of it finds a reader."""
+    """Point stdout at the null device, so that Python's last flush of it does not fail."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -168,7 +168,7 @@ def _explain_usage(problem: TyperException) -> tuple[str, str]:
 
 
 def _near_option(name: str, context: Any) -> str:
-    """Return which option may be meant; empty where there is none."""
+    """Return the hint for an unknown option; empty if no option is similar."""
     if context is None:
         return ""
     from esctl.cli.meant import option_meant

@@ -29,7 +29,7 @@ def spread(parameters: Sequence[Parameter]) -> list[Parameter]:
 
 
 def gather(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for each parameter: of a group, the values of its options."""
+    """Return a value for each parameter; for a group, an instance with the values of its options."""
     return {
         each.name: (
             each.annotation(**{name: values[name] for name in each.annotation.__struct_fields__})

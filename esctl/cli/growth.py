@@ -13,7 +13,7 @@ POLL_SECONDS = 0.2
 
 
 def grown(store: Store) -> Iterator[None]:
-    """Yield each time that the log of a store has got something, which the store then has too."""
+    """Yield each time the log has a new commit, with the store brought up to it."""
     from esctl.cli.failures import asked_to_stop
     from esctl.log.commits import open_log
 

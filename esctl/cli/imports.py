@@ -1,4 +1,4 @@
-"""What the program keeps its libraries from importing."""
+"""Keep Arrow from importing pandas."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from types import FrameType
 
 
 class WithoutPandas:
-    """An entry of `sys.meta_path` by which Arrow finds no pandas.
+    """An entry of `sys.meta_path` that hides pandas from Arrow.
 
-    Where it is installed, Arrow imports it only to see whether a value is one of its: a quarter of a second of
-    processor time, and the program has no such values. A projection's own Python code may import it as ever.
+    Arrow imports pandas, if it is installed, only to see whether a value is of a pandas type. That takes a quarter of a
+    second of processor time, and esctl has no such values. A projection's own Python code can still import pandas.
     """
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Refuse pandas to Arrow and to what calls Arrow here. Raises ModuleNotFoundError."""
+        """Raise ModuleNotFoundError if Arrow, or code of esctl that calls it, imports pandas."""
         if name == "pandas" and _importer() in ("esctl", "pyarrow"):
             raise ModuleNotFoundError(f"{name} is not for Arrow", name=name)
 
 
 def leave_out_pandas() -> None:
-    """Have Arrow find no pandas, in this process."""
+    """Hide pandas from Arrow in this process."""
     sys.meta_path.insert(0, WithoutPandas())
 
 
 def _importer() -> str:
-    """Return the package whose code an import is made from; compiled code is seen as its caller."""
+    """Return the package that makes the current import; for compiled code, the package that calls it."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""What is meant by words that are none here: those of other programs by their meaning, others by their spelling."""
+"""Guess which command or option an unknown word means: by its meaning in other programs, else by its spelling."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 _FEW = 10
-"""Commands that a hint lists; of more it says where they are listed."""
+"""The most commands that a hint lists; for more, it says how to list them."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--since", "--after", "--start", "--begin"), ("--from",)),
@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--step", "--interval", "--bucket"), ("--every",)),
     **dict.fromkeys(("--group-by", "--group"), ("--by",)),
 }
-"""What options of other programs are called here: the first that the command has."""
+"""Options of other programs, each with its names here; a hint gives the first of them that the command has."""
 
 _VALUES = {"--version": "version:N", "--position": "@N", "--offset": "@N", "--event": "id:ID", "--event-id": "id:ID"}
 """Options of other programs that are values of `--at` here."""
@@ -68,7 +68,7 @@ _ELSEWHERE = {
 
 
 def command_meant(word: str, known: Collection[str]) -> str:
-    """Return the hint for a command that there is not: of that meaning, else of that spelling, else the list."""
+    """Return the hint for an unknown command: those of the same meaning, else the nearest spelling, else the list."""
     meant = [name for name in _COMMANDS.get(word, ()) if name in known]
     if not meant and word in _ELSEWHERE:
         return _ELSEWHERE[word]
@@ -78,9 +78,9 @@ def command_meant(word: str, known: Collection[str]) -> str:
 
 
 def option_meant(name: str, known: Collection[str], path: str, names_entities: bool) -> str:
-    """Return the hint for an option that a command has not; empty where nothing is like it.
+    """Return the hint for an unknown option of a command; empty if no option is similar.
 
-    `known` are its options, `path` is how it is called, and `names_entities` whether its arguments name entities.
+    `known` are the command's options, `path` is how it is called, `names_entities` whether its arguments name entities.
     """
     if names_entities and name in _NAMES:
         return f"entities are named without an option: {path} NAME"

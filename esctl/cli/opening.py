@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _held: list[Store] = []
-"""The store of the command: to take DuckDB apart, before the process ends anyway, takes as long as a small answer."""
+"""Keeps the store alive until the process ends: closing DuckDB just before takes as long as a small answer."""
 
 
 def open_store(shared: Shared, engine: str | None = None) -> Store:
-    """Open the store and its configuration, on the basis of `--basis-from` where it is given.
+    """Open the store and its configuration, on the basis of `--basis-from` if it is given.
 
     `engine`: the option of a command that can answer in parts, None for other commands.
     """
@@ -28,7 +28,7 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
     _held[:] = [store]
     tell_passed_over(shared, store)
-    # A time that is typed is meant in the zone that times are shown in.
+    # Times that the user types are in the zone in which times are shown.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
     store.engine = None if engine is None else engine_for(shared, store, engine)
     if shared.basis_from is None:
@@ -42,7 +42,7 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
 
 
 def engine_for(shared: Shared, store: Store, given: str) -> Engine | None:
-    """Return the engine that an option, else a variable, else esctl.toml names."""
+    """Return the engine that the option, else the variable, else esctl.toml names; None if none does."""
     configured = store.config.store.get("engine", "")
     origins = ("--engine", "ESCTL_ENGINE", f"{store.config.name}: store.engine")
     for text, origin in zip((given, os.environ.get("ESCTL_ENGINE"), configured), origins, strict=True):
@@ -54,9 +54,9 @@ def engine_for(shared: Shared, store: Store, given: str) -> Engine | None:
 
 
 def closed_store(shared: Shared, engine: str | None = None) -> Store:
-    """Find the store and its configuration without reading the store: it may be damaged. `engine`: as for `open_store`.
+    """Find the store and its configuration without reading the store, which may be damaged.
 
-    Raises InputError where there is none.
+    `engine`: as for `open_store`. Raises InputError if there is no store.
     """
     from esctl.api import Store
     from esctl.config import find_config, find_store, read_config
@@ -73,7 +73,7 @@ def closed_store(shared: Shared, engine: str | None = None) -> Store:
 
 
 def tell_passed_over(shared: Shared, store: Store) -> None:
-    """Say which configuration is used where the folder that one stands in has another."""
+    """Print which configuration is used, if the working folder has another."""
     from esctl.config import passed_over
     from esctl.errors import shell_word
 
@@ -97,7 +97,7 @@ def output_settings(store: Store) -> dict[str, str]:
 
 
 def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str, ...] = ()) -> int:
-    """Write an answer; gives the number of rows."""
+    """Write an answer; return the number of rows."""
     from esctl.cli.render import render
 
     return render(answer, shared, table_columns, output_settings(store)).rows
@@ -114,8 +114,8 @@ def render_answer(
 def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
     """Print to stderr what an answer rests on.
 
-    To what its points (the bound of what is folded first) were resolved, which events are supposed away, which
-    findings lie in its scope (where `noted`), and its basis where it is wanted.
+    That is: what its points (first the bound of the fold) were resolved to, which events a what-if excludes, which
+    findings lie in its scope (if `noted`), and its basis if `--basis` asks for it.
     """
     scope, at, points = relation.scope, relation.at, relation.points
     if scope is None:

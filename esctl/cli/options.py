@@ -25,11 +25,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DEBUG_KEY = "esctl.debug"
-"""Where a context notes that a traceback is wanted."""
+"""The key in a context's `meta` that says a traceback is wanted."""
 
 
 class Shared(Struct, frozen=True):
-    """The shared options as given: on the command line, else by ESCTL_* variables; None or empty where neither did."""
+    """The shared options as given: on the command line, else by ESCTL_* variables; None or empty if by neither."""
 
     store: Path | None = None
     config: Path | None = None
@@ -44,7 +44,7 @@ class Shared(Struct, frozen=True):
     no_pager: bool = False
     memory_limit: str | None = None
     debug: bool = False
-    basis: bool = False  # of questions only, as is the next
+    basis: bool = False  # this and the next: questions only
     basis_from: Path | None = None
 
 
@@ -119,7 +119,7 @@ _QUESTION_OPTIONS = {
         Path | None, "--basis-from", metavar="FILE", help="Answer on exactly the basis in this file, or fail."
     ),
 }
-"""Options of the commands that ask the store something."""
+"""Options of the commands that ask the store a question."""
 
 # ESCTL_FORMAT ranks below a suffix; an ESCTL_OUTPUT would let every command write over the same file.
 _WITHOUT_VARIABLE = frozenset({"format", "output", "verbose"})
@@ -152,9 +152,9 @@ def _disguise(wrapper: Any, parameters: list[inspect.Parameter]) -> None:
 
 
 def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
-    """Add the shared options to a command; they arrive, with those given before its name, as its first argument.
+    """Add the shared options to a command; its first argument has them, with those given before the command's name.
 
-    The function's other parameters are Typer's as usual. Raises UsageError for a value no option takes.
+    The function's other parameters are Typer's as usual. Raises UsageError for a value that no option accepts.
     """
     return _with_options(function, _OPTIONS)
 
@@ -162,13 +162,13 @@ def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
 def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
     """Add the shared options as `command` does, and those of questions: `--basis`, `--basis-from`.
 
-    DuckDB, which answers, is opened beside what the command loads.
+    DuckDB is opened in a thread while the command loads its modules.
     """
     return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS}, open_ahead)
 
 
 def flags(parameter: str, helps: Mapping[str, str]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command a flag for each of the names, with its help; `parameter` gets the names of those that are set."""
+    """Give a command a flag for each name in `helps`; the function's `parameter` gets the names of the flags set."""
 
     def give(function: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(function)
@@ -256,7 +256,7 @@ def from_values(values: Mapping[str, Any]) -> Shared:
 
 
 def _check_text(values: Mapping[str, Any]) -> None:
-    """Raise UsageError for a value that is not UTF-8: it can be in no record. Names of files may be anything."""
+    """Raise UsageError for a value that is not UTF-8, as it can be in no record; file names may be any bytes."""
     for name, value in values.items():
         texts = value if isinstance(value, list | tuple) else [value]
         odd = next((text for text in texts if isinstance(text, str) and not is_text(text)), None)
@@ -288,7 +288,7 @@ def asks_for(shared: Shared, column: str) -> bool:
 
 
 def merge(outer: Shared, inner: Shared) -> Shared:
-    """Return the options, those after the command's name overriding those before it."""
+    """Return the options before the command's name (`outer`), overridden by those after it (`inner`)."""
     values = asdict(inner)
     # By identity: a limit of 0 equals False, and is given.
     changes = {

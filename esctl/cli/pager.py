@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 
 def pager_command(environ: Mapping[str, str]) -> list[str]:
-    """Choose the pager: $ESCTL_PAGER, $PAGER, else `less -R`; [] where none is wanted (empty, or `cat`)."""
+    """Choose the pager: $ESCTL_PAGER, $PAGER, else `less -R`; [] if none is wanted (empty, or `cat`)."""
     for name in ("ESCTL_PAGER", "PAGER"):
         if name in environ:
             try:
@@ -27,9 +27,9 @@ def pager_command(environ: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def paged(environ: Mapping[str, str] = os.environ) -> Iterator[BinaryIO | None]:
-    """Yield a stream into the pager, or None (stdout) where there is none; wait for the user on leaving.
+    """Yield a stream into the pager, or None (stdout) if there is none; on leaving, wait until the user quits it.
 
-    A user who leaves the pager early has seen enough: that is no error.
+    It is no error if the user quits before the end.
     """
     words = pager_command(environ)
     process = _start(words, environ) if words else None

@@ -1,4 +1,4 @@
-"""Where emit sends messages, and how: the options, and what is done by them."""
+"""The options that say where emit sends messages, and the sending itself."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Send(Protocol):
-    """What sends, or shows what it would send."""
+    """A function that sends messages to a topic, or shows what it would send."""
 
     def __call__(self, shown: Channel | None, *, again: bool) -> Emitted:
-        """Send, or write to `shown`."""
+        """Send the messages, or write them to `shown` if it is given."""
 
 
 class Sending(Group, frozen=True):
@@ -57,7 +57,7 @@ class Sending(Group, frozen=True):
     yes: Yes = False
 
     def topic(self, key: str, *, follow: bool = False) -> Destination | None:
-        """Return the topic that `--to` names, or None; then options of topics raise UsageError."""
+        """Return the topic that `--to` names, or None. Raises UsageError for options of topics without a topic."""
         own = {"-X": self.property_, "-F": self.properties, "--again": self.again, "--follow": follow, "--key": key}
         if not self.to.startswith("kafka://"):
             for name, value in own.items():
@@ -70,7 +70,7 @@ class Sending(Group, frozen=True):
         return Destination(self.to, self.properties, properties_of(self.property_))
 
     def send(self, shared: Shared, messages: Iterable[Message]) -> None:
-        """Send messages to where they go but a topic, or show them."""
+        """Send messages to a target that is no topic, or show them."""
         shown = _shown(shared)
         asks = self.to != "-" and not self.dry_run
         channel = self._channel(shown)
@@ -81,7 +81,7 @@ class Sending(Group, frozen=True):
         diagnostics.note(f"{count} message{'s' * (count != 1)} {verb}", shared.quiet)
 
     def send_to_topic(self, shared: Shared, store: Store, send: Send, *, follow: bool = False) -> None:
-        """Send what a topic is to get, and with `follow` what the log gets from then on; or show it."""
+        """Send messages to a topic, with `follow` also those of later commits; or show them."""
         from esctl.sinks.jsonl import JsonLines
 
         shown = _shown(shared)
@@ -104,7 +104,7 @@ class Sending(Group, frozen=True):
         return JsonLines(shown if self.to == "-" or self.dry_run else Path(path))
 
     def _agree(self, shown: Path | None) -> None:
-        """Let somebody confirm that messages are sent. Raises UsageError where nobody can, or for --output."""
+        """Ask the user to confirm the sending. Raises UsageError if there is no terminal, or for --output."""
         if shown is not None:
             raise UsageError("--output and --to are both given", "give one of them")
         if self.yes:

@@ -79,7 +79,7 @@ def _of_store(name: str, default: str, config: Config) -> Setting:
 
 
 def _without_parameters(address: str) -> str:
-    """Return what names an engine without the parameters after its address, which may hold a token."""
+    """Return the name of an engine without the parameters after its address, which may hold a token."""
     place, more, _ = address.partition(";")
     return f"{place};(not shown)" if more else place
 
@@ -92,7 +92,7 @@ def _found(store: Path | None, config: Path | None, other: Path | None) -> Itera
 
 
 def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
-    """Show what esctl.toml and `--map` say, and how the sources are read by that, as far as the index has come."""
+    """Yield the mapping of esctl.toml and of `--map`, and how each source in the index is read by it."""
     from esctl.api import Store
     from esctl.cli.intake.overruling import configured_keys, kept_options, read_by
     from esctl.errors import EsctlError
@@ -101,7 +101,7 @@ def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
 
     options = read_overrides(store) if store is not None else ()
     opened, manifest = Store(store, config) if store is not None else None, None
-    with suppress(EsctlError):  # which is for the commands to tell that need it
+    with suppress(EsctlError):  # reported by the commands that need the index
         manifest = read_manifest(opened.index_folder) if opened is not None else None
     names = manifest.sources if manifest is not None else ()
     yield from configured_keys(_flat("mapping", config.mapping, config), config, options, names)
@@ -111,7 +111,7 @@ def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
 
 
 def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
-    """Show the numberings of ids that were recognised, as far as the index of the mapping in force has come."""
+    """Yield the numberings of ids that the index of the mapping in force has recognised."""
     from esctl.api import Store
     from esctl.engine.exact_text import json_string
     from esctl.errors import EsctlError
@@ -120,7 +120,7 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
 
     try:
         manifest = read_manifest(Store(store, config).index_folder) if store is not None else None
-    except EsctlError:  # which is for the commands to tell that need it
+    except EsctlError:  # reported by the commands that need the index
         manifest = None
     for told in apart(manifest).values() if manifest is not None else ():
         value = f"source, shared with {', '.join(told.kin)}" if told.kin else "source"
@@ -129,7 +129,7 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
 
 
 def _sources(config: Config) -> Iterator[Setting]:
-    """Show the live sources, without what is or may be secret."""
+    """Yield the live sources, leaving out what is or may be a secret."""
     from esctl.sources.live import KEYS, parse_source, without_secrets
     from esctl.views.targets import is_secret
 

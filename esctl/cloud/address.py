@@ -9,7 +9,7 @@ from msgspec import Struct
 from esctl.errors import UsageError
 
 SCHEMES = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "azure": "az", "abfs": "az", "abfss": "az"}
-"""What a URL may begin with, and the scheme that an address then has."""
+"""The schemes that a URL may have, and the one that its address gets."""
 _URL = re.compile(
     rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<bucket>[A-Za-z0-9$][A-Za-z0-9._-]{{0,254}})(?:/(?P<key>.*))?",
     re.IGNORECASE | re.DOTALL,
@@ -34,7 +34,7 @@ class Address(Struct, frozen=True):
 
 
 def parse_address(url: str) -> Address:
-    """Read an address. Raises UsageError for what is none, in which no secret is told."""
+    """Read an address. Raises UsageError for another text, without the secrets that this may hold."""
     found = _URL.fullmatch(url)
     scheme, _, rest = url.partition("://")
     if found is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Patience(Struct, frozen=True):
     """How long a client waits, in seconds: to connect, for the next bytes, for a whole answer; and how it tries again.
 
-    By itself it reads as long as that goes on: what is timed is the wait for the next bytes.
+    By default a transfer may take as long as it goes on: only the wait for the next bytes is limited.
     """
 
     connect: int = 10
@@ -33,9 +33,9 @@ PATIENCE = Patience()
 
 
 def open_bucket(address: Address, patience: Patience | None = None, *, is_below: bool = False) -> ObjectStore:
-    """Return a client for a bucket, which was not asked for anything yet. `is_below`: for what is below the key alone.
+    """Return a client for a bucket, without asking it for anything. `is_below`: only for what is below the key.
 
-    Raises UsageError where the library is missing, InputError where there are no credentials.
+    Raises UsageError if the library is missing, or a profile or endpoint is wrong; InputError without credentials.
     """
     name = f"{address.scheme}://{address.bucket}"
     try:

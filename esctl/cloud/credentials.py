@@ -1,4 +1,4 @@
-"""Credentials for object storage, from where the tools of its cloud take them; nothing of them is kept or told."""
+"""Credentials for object storage, from where the tools of its cloud take them; they are neither kept nor shown."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MISSING = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
 }
-"""What to do, by scheme, where no credentials are found."""
+"""What to do, by scheme, if no credentials are found."""
 _GOOGLE = ("SERVICE_ACCOUNT", "SERVICE_ACCOUNT_PATH", "SERVICE_ACCOUNT_KEY", "APPLICATION_CREDENTIALS", "BEARER_TOKEN")
 _NO_AZURE = ("ACCOUNT_NAME", "ENDPOINT")
 _GOOGLE_DEFAULT = "gcloud/application_default_credentials.json"
 _METADATA = ("169.254.169.254", 80)
 _FRESH = timedelta(minutes=5)
-"""How long to use credentials before they are asked for again, which may have been renewed meanwhile."""
+"""How long to use credentials before they are read again, as they may have been renewed meanwhile."""
 
 
 class Access(Struct, frozen=True):
-    """What a client is made with: settings, a function that gives credentials, and where the server is, if told."""
+    """What a client is made with: settings, a function that returns credentials, and the endpoint, if one is set."""
 
     settings: Mapping[str, Any] = {}
     provider: Callable[[], dict[str, Any]] | None = None
@@ -39,7 +39,7 @@ class Access(Struct, frozen=True):
 def access_to(scheme: str, name: str) -> Access:
     """Find what is needed to reach a bucket, which `name` names in errors.
 
-    Raises UsageError for a wrong profile, InputError where there are no credentials.
+    Raises UsageError for a wrong profile or endpoint, InputError if there are no credentials.
     """
     access = {"s3": _amazon, "gs": _google, "az": _azure}[scheme](name)
     if access.endpoint and not _is_server(access.endpoint):
@@ -48,12 +48,12 @@ def access_to(scheme: str, name: str) -> Access:
 
 
 def place_of(scheme: str) -> str:
-    """Return which service of its kind is told to be reached: its endpoint, and of Azure the account."""
+    """Return what identifies the service that is set up: its endpoint, and for Azure also the account."""
     return {"s3": _amazon_endpoint, "gs": _google_endpoint, "az": _azure_place}[scheme]().rstrip("/")
 
 
 def missing(scheme: str, name: str) -> InputError:
-    """Return the error of there being no credentials."""
+    """Return the error for missing credentials."""
     return InputError(f"{name}: no credentials were found", MISSING[scheme])
 
 
@@ -65,7 +65,7 @@ def _amazon_endpoint() -> str:
         import botocore.exceptions
         import botocore.session
 
-        with suppress(botocore.exceptions.BotoCoreError):  # it is said once keys are asked for
+        with suppress(botocore.exceptions.BotoCoreError):  # reported once credentials are asked for
             return str(botocore.session.Session().get_scoped_config().get("endpoint_url", ""))
     return ""
 
@@ -76,16 +76,16 @@ def _amazon(name: str) -> Access:
 
     try:
         session = botocore.session.Session()
-        session.get_scoped_config()  # a profile that is not there is said now
+        session.get_scoped_config()  # report a missing profile now
         region = _first("AWS_REGION") or session.get_config_variable("region")
         found = None if _is_set("AWS_SKIP_SIGNATURE") else session.get_credentials()
         if found is not None:
-            found.get_frozen_credentials()  # what has expired is said now
+            found.get_frozen_credentials()  # report expired credentials now
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise UsageError(f"{name}: {_line(error)}", "see AWS_PROFILE and ~/.aws/config") from None
     if found is None and not _is_set("AWS_SKIP_SIGNATURE"):
         raise missing("s3", name)
-    settings = {"disable_bulk_delete": True, **({"region": region} if region else {})}  # not every server has that
+    settings = {"disable_bulk_delete": True, **({"region": region} if region else {})}  # not all servers have it
     return Access(settings, None if found is None else lambda: _frozen(found), _amazon_endpoint().rstrip("/"))
 
 
@@ -127,7 +127,7 @@ def _azure_place() -> str:
 
 
 def _is_in_cloud() -> bool:
-    """Return whether a cloud's own server for credentials is there; clients try for minutes before they say so."""
+    """Return whether a cloud's own server for credentials answers; clients try for minutes before they give up."""
     import socket
 
     try:

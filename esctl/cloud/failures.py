@@ -1,6 +1,6 @@
-"""What goes wrong in object storage, read from a client's errors; their own text may hold signatures, and is not told.
+"""Failures of object storage, read from a client's errors, whose own text is not shown: it may hold signatures.
 
-Who asks says it in errors of its own kinds.
+Callers report them as errors of their own kinds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from esctl.cloud.credentials import MISSING
 
 
 class Kind(Struct, frozen=True):
-    """A kind of failure: how a client tells it, and what is said of it. `{doing}`: what was asked for, as a verb.
+    """A kind of failure: the pattern of its signs, its message and its hint. `{doing}`: what was asked for, as a verb.
 
-    The hint is left to who asks where that depends on what it is up to.
+    The hint is empty if it depends on what the caller is doing.
     """
 
     sign: str
@@ -25,7 +25,7 @@ class Kind(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """A failure as a client tells it: its kind, and the status and the code of the server's answer, if one came."""
+    """A failure as a client reports it: its kind, and the status and the code of the server's answer, if one came."""
 
     kind: Kind
     status: str = ""
@@ -34,17 +34,17 @@ class Failure(Struct, frozen=True):
 
     @property
     def is_lost(self) -> bool:
-        """Return whether nobody knows if what was asked was done: no answer came, or the server failed over it."""
+        """Return whether it is unknown if the request was carried out: no answer came, or the server failed."""
         return self.status.startswith(("5", "408", "409")) if self.status else self.kind is AWAY
 
     def message(self, doing: str) -> str:
-        """Return what is said of it, after the name of what was asked for."""
+        """Return the message, which follows the name of what was asked for."""
         codes = ", ".join(each for each in (self.status, self.code) if each)
         more = f": {codes}" if self.kind is OTHER else f" ({self.code})" if self.kind is REFUSED and self.code else ""
         return self.kind.message.format(doing=doing, key=repr(self.key)) + more
 
     def hint(self, scheme: str) -> str:
-        """Return what to do about it in a cloud."""
+        """Return the hint for the cloud of a scheme."""
         return self.kind.hint.format(credentials=MISSING.get(scheme, ""))
 
 
@@ -91,7 +91,7 @@ CHANGED = Kind(r"status:412|PreconditionError", "it changed since it was listed"
 GONE = Kind(
     r"code:(NoSuchKey|BlobNotFound)\Z|status:404.* code:\Z", "it is not there", "it may have been deleted meanwhile"
 )
-UNPACKED = Kind(  # Google unpacks what is stored so, and then says no length: its docs/transcoding
+UNPACKED = Kind(  # Google unpacks what is stored compressed, and then sends no length: its docs/transcoding
     r"Content-Length Header missing",
     "it is served in another form than it is stored in",
     "if it is stored with Content-Encoding: gzip, take that from it: "
@@ -109,18 +109,18 @@ _TOLD = (
     *(MISSED, NO_BUCKET, EXPIRED, SKEWED, REFUSED, ELSEWHERE, ARCHIVED, DENIED, CHANGED, GONE, UNPACKED),
     *(FOREIGN, AWAY),
 )
-"""Kinds that have signs, in the order in which they are looked for."""
+"""The kinds that have signs, in the order in which these are looked for."""
 _BAD_KEY = re.compile(r'[Pp]ath "(.*?)"(?: contained|: Encountered)', re.DOTALL)
 _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+)(.*)", re.DOTALL)
 _ANSWER = re.compile(r"status code: ([1-5]\d\d)( [A-Za-z' -]{1,40})?[^:]{0,40}(?::(.*))?", re.DOTALL)
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _MACHINE = "metadata server"
 _METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
-"""Where a machine in a cloud asks for credentials, which it does where they were found nowhere else."""
+"""The hosts that a machine in a cloud asks for credentials, if it found them nowhere else."""
 
 
 def failure_of(error: Exception) -> Failure:
-    """Read what a client raised."""
+    """Return the failure that a client's exception reports."""
     text = str(error).partition("\n\nDebug source")[0]
     if bad := _BAD_KEY.search(text):
         return Failure(UNNAMED, key=bad[1])
@@ -134,7 +134,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _signs(text: str) -> tuple[str, str, str]:
-    """Return what a client says apart from names, which are anyone's: its own words, the status and the code."""
+    """Return a client's own words, the status and the code, without names, which anyone may choose."""
     request = _REQUEST.search(text)
     if request is None:
         return text, "", ""

@@ -1,4 +1,4 @@
-"""Waiting for a server so that Ctrl-C ends it: a client in the main thread lets no signal through."""
+"""Wait for a server so that Ctrl-C ends the wait: a client in the main thread lets no signal through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def settle(coming: Future[T], call: Callable[[], T]) -> None:
-    """Call a function, and let a future have what it returns or raises."""
+    """Call a function, and set a future to what it returns or raises."""
     try:
         coming.set_result(call())
     except BaseException as error:
@@ -19,7 +19,7 @@ def settle(coming: Future[T], call: Callable[[], T]) -> None:
 
 
 def interruptibly(call: Callable[[], T]) -> T:
-    """Return what a call gives. If the wait is interrupted, the call is left to itself, and ends with the program."""
+    """Return the result of a call. If the wait is interrupted, the call goes on, and ends with the program."""
     coming: Future[T] = Future()
     threading.Thread(target=settle, args=(coming, call), name="asking", daemon=True).start()
     return coming.result()

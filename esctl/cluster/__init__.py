@@ -1,1 +1,1 @@
-"""Questions answered in spans of entities, side by side: in processes, or in the tasks of an engine."""
+"""Questions answered in spans of entities, in parallel: by processes, or by the tasks of an engine."""

@@ -25,7 +25,7 @@ from esctl.index.pruning import Predicate
 
 
 class Job(Struct, frozen=True):
-    """A call on its way to a worker. What it gives is written as JSON, which can do nothing where it is read."""
+    """A call on its way to a worker. Its result is written as JSON, which cannot run code where it is read."""
 
     number: int
     folder: Path
@@ -33,7 +33,7 @@ class Job(Struct, frozen=True):
     versions: tuple[str, str]
 
     def run(self) -> Part | Failure:
-        """Run the call and write what it gives to a file."""
+        """Run the call and write its result to a file."""
         try:
             check_versions(self.versions)
             if not self.folder.is_dir():
@@ -57,20 +57,20 @@ class CalledWorkers:
         self._lock = Lock()
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are worth cutting into."""
+        """Return how many parts are worthwhile for a number of rows."""
         return self._engine.parts(rows)
 
     def spans(self, manifest: Manifest) -> list[Predicate]:
-        """Return conditions that cut the rows of an index by their entities."""
+        """Return conditions that cut the rows of an index into spans of entities."""
         return [span.condition for span in self._engine.spans(manifest)]
 
     def stop(self) -> None:
-        """End what runs now: nobody waits for it any more."""
+        """End the calls that run now: nobody waits for them any more."""
         self._engine.stop()
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
-        """Run calls and return what they give, in their order. Raises the error of the first that fails."""
-        with self._lock:  # two at once would have as many processes each
+        """Run calls and return their results, in their order. Raises the error of the first that fails."""
+        with self._lock:  # two runs at once would each start all processes
             return self._run(calls)
 
     def _run(self, calls: Sequence[Call]) -> list[Any]:
@@ -96,9 +96,9 @@ def _given(path: Path, call: Call) -> Any:
 
 @contextmanager
 def called(engine: Engine, *, anew: bool = False) -> Iterator[CalledWorkers]:
-    """Lend the workers of an engine. `anew`: they fetch what is kept elsewhere, whatever they have of it.
+    """Yield the workers of an engine. `anew`: they begin with empty mirrors of stores in objects.
 
-    Those of this machine have the mirrors of this process, which sees to that.
+    Workers of this machine share the mirrors of this process, which sees to that itself.
     """
     folder = Path(tempfile.mkdtemp(prefix="esctl-calls-", dir=engine.folder))
     mirrors = secrets.token_hex(8) if anew and engine.folder is not None else ""

@@ -1,6 +1,6 @@
-"""Work on its way to a worker: a path in a store that is kept elsewhere goes as the store's URL and the name in it.
+"""Work on its way to a worker: a path in a mirror is sent as the URL of the store and the name in it.
 
-The worker reaches the store itself, with credentials that it finds where it is, and has a mirror of its own.
+The worker reaches the store itself, with the credentials that it finds where it runs, and has its own mirror.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class Carried(Struct, frozen=True):
-    """Work as bytes, and the stores that it is of: how many erasures are known in each, by URL.
+    """Work as bytes, and by URL the stores that it reads, with the number of erasures known in each.
 
-    `run` names mirrors that are made for it; empty: those that a machine has of old will do.
+    `mirrors` names a set of mirrors to make for it; empty: those that the machine has already will do.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Carried(Struct, frozen=True):
 
 
 def carried(works: Sequence[Work], mirrors: str = "") -> list[Work]:
-    """Return work in the form in which it can go to workers."""
+    """Return work in a form that can be sent to workers."""
     return [_packed(work, mirrors) if are_there() else work for work in works]
 
 
@@ -75,8 +75,8 @@ class _Pickler(pickle.Pickler):
         self.stores: dict[str, int] = {}
 
     def persistent_id(self, value: Any) -> tuple[str, str] | None:
-        """Return what stands for a value; None where it is written as it is."""
-        if isinstance(value, IndexView) and value.manifest.files:  # which may be links, in a folder of the driver's
+        """Return the reference that replaces a value; None if the value itself is written."""
+        if isinstance(value, IndexView) and value.manifest.files:  # these may be links, in a folder of the driver's
             self._noted(mirror_of(value.folder / value.manifest.files[0].file, links=True))
         mirror = self._noted(mirror_of(value)) if isinstance(value, Path) else None
         return None if mirror is None else (mirror.url, value.relative_to(mirror.root).as_posix())
@@ -88,13 +88,13 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads work, with the paths in the mirrors of this machine."""
+    """Reads work; references become paths in the mirrors of this machine."""
 
     def __init__(self, work: bytes, roots: dict[str, Path]) -> None:
         super().__init__(io.BytesIO(work))
         self._roots = roots
 
     def persistent_load(self, pid: tuple[str, str]) -> Path:
-        """Return the path that a reference stands for."""
+        """Return the path that a reference refers to."""
         url, name = pid
         return self._roots[url] / name

@@ -16,9 +16,9 @@ from esctl.errors import UsageError
 from esctl.index.files.manifest import Manifest
 
 SPANS_A_WORKER = 3
-"""So that a worker that has the dear entities does not keep the others waiting for long."""
+"""Several, so that a worker with costly entities does not keep the others waiting for long."""
 LEAST_ROWS = 50_000
-"""Rows that are worth a span of their own: to compile a question takes as long as to fold so many."""
+"""The fewest rows that are worth a span: to compile a question takes as long as to fold that many."""
 MOST_WORKERS = 1024
 _HINT = "it is off, local:N for N processes, or the address of one: sc://HOST, spark://HOST, ray://HOST, dask://HOST"
 
@@ -33,25 +33,25 @@ class Engine(Protocol):
         """Return the spans that a question is asked in."""
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are cut into, where any cut will do."""
+        """Return how many parts a number of rows is cut into, if any cut will do."""
 
     def kept(self) -> AbstractContextManager[None]:
-        """Keep what runs tasks at hand from one run to the next."""
+        """Keep the workers from one run to the next, until the context ends."""
 
     def stop(self) -> None:
-        """End the tasks that run, in another thread, as far as that can be done."""
+        """End the tasks that another thread runs, as far as that is possible."""
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
-        """Run tasks, in any order; one whose worker is lost is run again. Raises InputError where that is in vain."""
+        """Run tasks, in any order; one whose worker is lost is run again. Raises InputError if that keeps failing."""
 
 
 def parts_for(rows: int, workers: int) -> int:
-    """Return how many parts are worth the while for so many workers."""
+    """Return how many parts are worthwhile for a number of rows and of workers."""
     return max(1, min(workers * SPANS_A_WORKER, rows // LEAST_ROWS))
 
 
 def spans_for(manifest: Manifest, workers: int) -> list[Span]:
-    """Return spans for so many workers, each worth the while."""
+    """Return the spans of an index for a number of workers, each with enough rows to be worthwhile."""
     return spans_of(manifest, parts_for(sum(file.rows for file in manifest.files), workers))
 
 
@@ -64,15 +64,15 @@ class InProcess:
         self.memory_limit = memory_limit
 
     def spans(self, manifest: Manifest) -> list[Span]:
-        """Return the spans that a question is asked in; pieces of them would be folded one after the other."""
+        """Return the spans that a question is asked in, without pieces: these would be folded one after the other."""
         return [replace(span, pieces=1) for span in spans_for(manifest, 1)]
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are cut into."""
+        """Return how many parts a number of rows is cut into."""
         return parts_for(rows, 1)
 
     def kept(self) -> AbstractContextManager[None]:
-        """Do nothing: this process is at hand."""
+        """Do nothing: this process is kept anyway."""
         return nullcontext()
 
     def stop(self) -> None:
@@ -86,7 +86,7 @@ class InProcess:
 def engine_of(text: str, memory_limit: str | None, option: str) -> Engine | None:
     """Return the engine of a name, such as `local:4`; None for `off`.
 
-    Raises UsageError for a name of none, naming the option, and for one whose library is not installed.
+    Raises UsageError, naming the option, if there is no such engine, and if its library is not installed.
     """
     if text == "off":
         return None
@@ -105,5 +105,5 @@ def engine_of(text: str, memory_limit: str | None, option: str) -> Engine | None
 
 
 def _shown(text: str) -> str:
-    """Return a name without what may be secret in an address."""
+    """Return a name without its address, which may hold a secret."""
     return text.partition("://")[0] + "://..." if "://" in text else text

@@ -1,4 +1,4 @@
-"""The files of parts of an answer, put together as one process gives them."""
+"""Join the files of an answer's parts, so that the rows are those that one process would give."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from esctl.model import Answer, Totals
 
 _KEPT = ("BIGINT", "BOOLEAN", "DOUBLE", "INTEGER", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "VARCHAR")
-"""The types that Parquet gives back as they were, and DECIMAL."""
+"""The types, besides DECIMAL, that Parquet gives back unchanged."""
 _NO_TYPE = '"NULL"'
 
 
 def rows_sql(answer: Answer, *, flat: bool) -> str:
-    """Return the SELECT of what a part has: its rows, with what they are sorted by, or what is added up."""
+    """Return the SELECT of a part: its rows with the columns that they are sorted by, or its totals."""
     if answer.totals is not None:
         return answer.totals.sql
     return answer.flat_sql if flat else answer.keyed or answer.sql
@@ -48,7 +48,7 @@ def _value(column: str, kind: str) -> str:
 
 
 def joined(files: Sequence[Path], answer: Answer, types: Sequence[str], *, flat: bool) -> str:
-    """Select the rows of an answer from the files of its parts, in its order, with the answer's columns."""
+    """Return the SELECT of an answer's rows from the files of its parts, with its columns, in its order."""
     if answer.totals is not None:
         return _added_up(files, answer.totals, types)
     columns = (*answer.flat_columns, *answer.beside) if flat else answer.columns

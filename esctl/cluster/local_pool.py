@@ -22,7 +22,7 @@ from esctl.errors import InputError
 from esctl.index.files.manifest import Manifest
 
 ATTEMPTS = 3
-"""How often the tasks are run that were under way when a worker was lost."""
+"""How often a task is tried if its worker is lost."""
 
 
 class LocalPool:
@@ -42,13 +42,13 @@ class LocalPool:
         return spans_for(manifest, self.workers)
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are cut into."""
+        """Return how many parts a number of rows is cut into."""
         return parts_for(rows, self.workers)
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
-        """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after a few times.
+        """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after `ATTEMPTS`.
 
-        A task names what it has made only at its end, so nothing of a lost one counts.
+        A task names the file that it made only at its end, so nothing of a lost one counts.
         """
         if len(tasks) == 1:
             yield tasks[0].run()
@@ -67,7 +67,7 @@ class LocalPool:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the processes from one run to the next, whose folder is then the same."""
+        """Keep the processes from one run to the next; they keep the folder of the first run."""
         self._keeps, self._stopped = True, False
         try:
             yield
@@ -76,7 +76,7 @@ class LocalPool:
             self._end()
 
     def stop(self) -> None:
-        """End the processes that run tasks; those are not run again."""
+        """End the processes that run tasks; the tasks are not run again."""
         self._stopped = True
         self._kill()
 
@@ -85,7 +85,7 @@ class LocalPool:
             process.terminate()
 
     def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
-        """Run the tasks that are left, and take out those that came to an end."""
+        """Run the tasks that are left, and take those out that have a result."""
         pool, lost = self._begun(folder), False
         try:
             waiting: list[Future[Part | Failure]] = [pool.submit(_run, task) for task in left.values()]
@@ -123,10 +123,10 @@ def _run(task: Work) -> Part | Failure:
 
 
 def _begin(folder: str, here: str, environment: Mapping[str, str]) -> None:
-    """Prepare a worker: it is where the driver is, leaves interrupts to that, and ends when that is gone.
+    """Prepare a worker: it works in the driver's directory, leaves interrupts to the driver, and ends with it.
 
-    Its temporary files are in a folder that the driver removes, however the worker ends. What it is made from may have
-    begun with other credentials in its environment.
+    Its temporary files are in a folder that the driver removes, however the worker ends. It gets the driver's
+    environment, as the process that it was forked from may have begun with other credentials.
     """
     os.chdir(here)
     os.environ.clear()
@@ -144,7 +144,7 @@ def _begin(folder: str, here: str, environment: Mapping[str, str]) -> None:
 
 
 def _share(memory_limit: str | None, workers: int) -> str:
-    """Return the memory of one worker: its part of what is given, or else of what the machine has."""
+    """Return the memory of one worker: its share of the limit, else of the machine's memory."""
     if memory_limit is None:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     else:

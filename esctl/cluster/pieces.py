@@ -1,4 +1,4 @@
-"""Pieces: ranges of the fold order into which the events of a span are cut, where one entity has most of them."""
+"""Pieces: ranges of the fold order into which the events of a span are cut if one entity has most of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from esctl.index.pruning import Predicate, Reach, Test
 from esctl.index.scan import FOLDABLE, IndexView
 
 _SAMPLED_FROM, _SAMPLED = 2_000_000, 64
-"""Rows of an index from which on one event in so many is looked at to find where pieces begin."""
+"""If an index has more rows than this, only one event in 64 is looked at to find where pieces begin."""
 _TIME_OF_KEY = 63
 """Bits of a fold key below those of its time."""
 
 
 def pieces_of(view: IndexView, span: Span, connection: Any) -> list[Predicate]:
-    """Return the conditions of the pieces of a span, in fold order; fewer than two where it cannot be cut.
+    """Return the conditions of the pieces of a span, in fold order; fewer than two if it cannot be cut.
 
-    A cut is between two events. Where sequences are text, which no range of numbers holds, or missing, there is none.
+    A cut is between two events. There is none if sequences are text, which no range of numbers holds, or missing.
     """
     files = view.manifest.files
     if view.has_struct_keys or any(file.unsequenced for file in files):
@@ -36,7 +36,7 @@ def pieces_of(view: IndexView, span: Span, connection: Any) -> list[Predicate]:
 
 
 def _between(view: IndexView, low: int | None, high: int | None) -> Predicate:
-    """Write the condition that an event's fold key is not before `low`, and is before `high`; None: no limit."""
+    """Return the condition that low <= fold key < high; None: no limit."""
     key = view.event_key()
     tests = [] if low is None else [f"{key} >= {low}::HUGEINT"]
     tests += [] if high is None else [f"{key} < {high}::HUGEINT"]

@@ -1,4 +1,4 @@
-"""The driver of a question that is answered in spans: it compiles the question once, and has the spans answered."""
+"""The driver of a question in spans: it compiles the question once, and has tasks answer it for each span."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def spread(question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
-    """Ask a question; where its scopes have an engine, the answer is one whose rows are computed in spans there.
+    """Return the answer to a question; if its scopes have an engine, the rows are computed there, in spans.
 
     The question is a function that can be imported by its name.
     """
@@ -54,7 +54,7 @@ def spread(question: Callable[..., Answer], *arguments: Any, **named: Any) -> An
 
 
 class _Pickler(pickle.Pickler):
-    """Writes a question, with references in the place of what a worker has of its own."""
+    """Writes a question, with references in place of objects of which a worker has its own."""
 
     def __init__(self) -> None:
         self.text = io.BytesIO()
@@ -69,7 +69,7 @@ class _Pickler(pickle.Pickler):
         return self.lookups
 
     def persistent_id(self, value: Any) -> tuple[str, int] | None:
-        """Return what stands for a value; None where it is written as it is."""
+        """Return the reference that replaces a value; None if the value itself is written."""
         if isinstance(value, Session):
             self.folder = value.folder
             return "session", 0
@@ -81,7 +81,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _place(values: list[T], value: T) -> int:
-    """Return the number of a value in a list, to which it is added where it is not in it."""
+    """Return the index of an object in a list, after appending it if it is missing."""
     for number, other in enumerate(values):
         if other is value:
             return number
@@ -90,17 +90,17 @@ def _place(values: list[T], value: T) -> int:
 
 
 class SpanLookups(Lookups):
-    """Answers lookups by asking the log, and while a question is compiled keeps what was found for its tasks."""
+    """Answers lookups by asking the log; while a question is compiled, the results are kept for its tasks."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.question: Question | None = None
         self.entries: list[Entry] = []
-        self.is_whole = False  # some of the rows are computed on one node
+        self.is_whole = False  # whether some of the rows are computed on one node
         self._inner = False
 
     def once(self, compute: Callable[[], T]) -> T:
-        """Find something of the whole log, and keep it."""
+        """Look something up in the whole log, and keep the result."""
         if self.question is None or self._inner:
             return compute()
         with self._within():
@@ -122,7 +122,7 @@ class SpanLookups(Lookups):
             compute()
 
     def spool(self, make: Callable[[], Spooled]) -> list[Spooled]:
-        """Have the files made in the tasks, one a span."""
+        """Have the tasks make the files, one for each span."""
         if self.question is None or self._inner:
             return [make()]
         parts = self.question.run()
@@ -130,13 +130,13 @@ class SpanLookups(Lookups):
         return parts
 
     def pieces(self, view: IndexView, connection: Any, partial: Callable[[], str]) -> list[str]:
-        """Have the partial states of pieces made in tasks, of spans in which one entity has most events."""
+        """Have tasks compute the partial states of the pieces of spans; return no SELECT of them."""
         if self.question is not None and not self._inner:
             self.entries.append(self.question.cut(view, connection))
         return []
 
     def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
-        """Run a SELECT over all entities once, and return the one that reads its rows."""
+        """Run a SELECT over all entities once, and return a SELECT that reads its rows."""
         if self.question is None or self._inner:
             return select()
         self.is_whole = True
@@ -151,14 +151,14 @@ class SpanLookups(Lookups):
 
 
 def in_parts(scope: Scope, engine: Engine) -> Scope:
-    """Return a scope of which questions are asked in parts. Saved states are not used there: they are one part."""
+    """Return a scope whose questions are asked in parts. Saved states are not used, as they are not in parts."""
     folder = scope.session.folder if engine.folder is None else engine.folder
     session = replace(scope.session, folder=folder)
     return replace(scope, session=session, lookups=SpanLookups(engine), shelf=None)
 
 
 class Question:
-    """A question on its way: what its tasks are told."""
+    """A question that is asked in spans, with what its tasks need."""
 
     def __init__(self, pickler: _Pickler, lookups: Sequence[SpanLookups]) -> None:
         self._text = pickler.text.getvalue()
@@ -171,7 +171,7 @@ class Question:
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
-        """Keep what the question looks up."""
+        """Keep what the question looks up while the block compiles it."""
         for lookups in self._lookups:
             lookups.question, lookups.entries = self, []
         try:
@@ -182,7 +182,7 @@ class Question:
                 lookups.question = None
 
     def cut(self, view: IndexView, connection: Any) -> Pieces:
-        """Have the partial states of pieces of spans made; of none where an error comes up: all of it will tell it."""
+        """Have tasks compute the partial states of pieces; none if one fails: the uncut spans will raise the error."""
         cuts = {} if len(self._views) > 1 else self._cuts(view, connection)
         tasks = [
             self._task(number, span, self._entries(), piece=piece)
@@ -209,7 +209,7 @@ class Question:
         return tuple(tuple(lookups.entries) for lookups in self._lookups)
 
     def run(self, types: tuple[str, ...] = (), *, flat: bool = False) -> list[Spooled]:
-        """Run a task a span; return what they made, in the order of the spans. Raises the error of the first event."""
+        """Run a task for each span; return their files in the order of spans. Raises the error of the first event."""
         found = self._found or self._entries()
         tasks = [self._task(number, span, found, types, flat=flat) for number, span in enumerate(self._spans)]
         results = list(self._engine.run(carried(tasks)))
@@ -235,7 +235,7 @@ class Question:
         )  # fmt: skip
 
     def gathered(self, answer: Answer) -> Answer:
-        """Return the answer with its rows read from what the tasks write, once they are asked for."""
+        """Return the answer with its rows read from the tasks' files, which are made once rows are asked for."""
         connection = answer.session.connection
         forms = {f"esctl_parts_{secrets.token_hex(6)}": flat for flat in (False, True)[: 1 + bool(answer.flat_sql)]}
         made: set[str] = set()
@@ -262,7 +262,7 @@ _WHOLE = ("note: states of a projection that is an SQL query are computed on one
 
 
 def _of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry, ...], ...]:
-    """Return what was found, with the files of one span only."""
+    """Return what was looked up, with the files of one span only."""
     return tuple(
         tuple(Parted((entry.parts[number],)) if isinstance(entry, Parted) else entry for entry in entries)
         for entries in found
@@ -270,5 +270,5 @@ def _of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry
 
 
 def _rank(failure: Failure) -> tuple[bool, int, int]:
-    """Order failures: those that name no event, which are not of the data, then by the event's place in the log."""
+    """Return a sort key: first failures that name no event, which are not of the data, then by the event's position."""
     return failure.position is not None, failure.position or 0, failure.number

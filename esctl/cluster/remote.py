@@ -1,7 +1,6 @@
 """Engines that the user runs: Spark, by its own protocol or Connect, Ray and Dask.
 
-Each runs a function over the tasks, and runs one again whose worker is lost. A task is bytes on its way, and so is what
-came of it.
+Each maps a function over the tasks, and runs a task again if its worker is lost. Tasks and results are sent as bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ FOLDER = "ESCTL_ENGINE_FOLDER"
 """The variable that names a folder which this machine and all workers see."""
 SEEN = f"name a folder that this machine and all workers see: {FOLDER}=/shared/tmp"
 DEFAULT_WORKERS = 16
-"""Where an engine does not tell how many tasks it runs at once."""
+"""The number of workers of an engine that does not tell how many tasks it runs at once."""
 
 CONNECT_PORT = 15002
 
@@ -52,7 +51,7 @@ Begun = tuple[int, Mapped, Callable[[], object]]
 
 
 def run_bytes(text: bytes) -> bytes:
-    """Run a task on a worker: pickled by the driver. What came of it goes back as JSON, which can do nothing there."""
+    """Run a task that the driver pickled; its result goes back as JSON, which cannot run code in the driver."""
     task: Work = pickle.loads(text)
     result = task.run()
     told: dict[str, Any] = {"number": result.number}
@@ -65,7 +64,7 @@ def run_bytes(text: bytes) -> bytes:
 
 
 def _result(text: bytes, folder: Path) -> Part | Failure:
-    """Read what came of a task. Raises ValueError or KeyError for what no task gives back."""
+    """Read the result of a task. Raises ValueError or KeyError for bytes that no task gives back."""
     told = json.loads(text)
     if "kind" in told:
         return Failure(told["number"], _ERRORS[told["kind"]], told["message"], told["hint"], told["position"])
@@ -112,7 +111,7 @@ class Remote:
         return spans_for(manifest, self.workers)
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are cut into."""
+        """Return how many parts a number of rows is cut into."""
         return parts_for(rows, self.workers)
 
     def kept(self) -> AbstractContextManager[None]:
@@ -120,10 +119,10 @@ class Remote:
         return nullcontext()
 
     def stop(self) -> None:
-        """Do nothing: what the engine has begun, it ends."""
+        """Do nothing: the engine runs what it has begun to the end."""
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
-        """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""
+        """Run tasks. Raises InputError if the engine fails, or writes where this machine does not see it."""
         try:
             told = self._mapped([pickle.dumps(task) for task in tasks])
             results = [_result(text, tasks[0].folder) for text in told]
@@ -138,7 +137,7 @@ class Remote:
 
 
 def _told(error: Exception, address: str = "") -> str:
-    """Return the first line of what an engine's library says, without an address, which may hold a token."""
+    """Return the first line of an engine's error, without the address, which may hold a token."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return (lines[0].replace(address, "its address") if address else lines[0])[:300]
 
@@ -155,7 +154,7 @@ def _made_folder() -> Path:
 def connect(scheme: str, address: str, memory_limit: str | None) -> Remote:
     """Connect to an engine.
 
-    Raises UsageError where its library is not installed, InputError where it is not reached.
+    Raises UsageError if its library is not installed, InputError if it is not reached.
     """
     extra, name, begin = _KINDS[scheme]
     try:
@@ -174,12 +173,12 @@ def _spark(address: str) -> Begun:
     builder = SparkSession.builder.appName("esctl")
     if address.startswith("sc:"):
         place = urlsplit(address)
-        socket.create_connection((place.hostname or "", place.port or CONNECT_PORT), 10).close()  # it waits for minutes
+        socket.create_connection((place.hostname or "", place.port or CONNECT_PORT), 10).close()  # Spark waits minutes
         spark = builder.remote(address).getOrCreate()
         workers = DEFAULT_WORKERS
     else:
         if "://" not in address:
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # or it is whichever `python3` comes first
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else Spark takes the first `python3`
         spark = builder.master(address if "://" in address else address.removeprefix("spark:")).getOrCreate()
         workers = spark.sparkContext.defaultParallelism
 
@@ -233,4 +232,4 @@ _KINDS: dict[str, tuple[str, str, Callable[[str], Begun]]] = {
     "ray": ("ray", "Ray", _ray),
     "dask": ("dask", "Dask", _dask),
 }
-"""By scheme: the extra that it needs, its name, and what connects to it: how many tasks run at once, and how."""
+"""By scheme: the extra that the engine needs, its name, and the function that connects to it."""

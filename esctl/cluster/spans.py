@@ -1,4 +1,4 @@
-"""Spans: ranges of names of entities, between them all of them, of about as many rows each."""
+"""Spans: ranges of entity names that cover all entities, with about the same number of rows each."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from esctl.index.files.manifest import Manifest
 from esctl.index.pruning import Predicate, between
 
 _NEXT = "\x01"
-"""Makes of a name one that follows it, with nothing between them but names that go on with NUL."""
+"""Appended to a name, it gives one that sorts after it; only names that continue with NUL are between them."""
 
 
 class Span(Struct, frozen=True):
-    """The entities whose names are not before `low`, and before `high`; None: no limit."""
+    """The entities with low <= name < high; None: no limit."""
 
     low: str | None = None
     high: str | None = None
-    pieces: int = 1  # into which its events may be cut, as one entity has most of them
+    pieces: int = 1  # into which its events may be cut, if one entity has most of them
 
     @property
     def condition(self) -> Predicate:
-        """Return the condition that an event is of such an entity."""
+        """Return the condition that an event is of an entity in the span."""
         return between(self.low, self.high)
 
 
 def spans_at(cuts: Iterable[str]) -> list[Span]:
-    """Return the spans between names, which they begin with, and those before and after them."""
+    """Return the spans that begin with these names, and the one before all of them."""
     return [Span(low, high) for low, high in pairwise([None, *sorted(set(cuts)), None])]
 
 
 def spans_of(manifest: Manifest, count: int) -> list[Span]:
-    """Return about so many spans of an index, cut where its row groups begin.
+    """Return about `count` spans of an index, cut where its row groups begin.
 
-    An entity is in one span only; one that has as many rows as a span should have is in a span with pieces.
+    An entity is in one span only; one with more rows than a span should have gets its own span, with pieces.
     """
     weighed = sorted(_weighed(manifest))
     whole = sum(rows for _, rows in weighed)
@@ -46,7 +46,7 @@ def spans_of(manifest: Manifest, count: int) -> list[Span]:
 
 
 def _alone(manifest: Manifest) -> dict[str, float]:
-    """Return about how many rows entities have that fill several row groups."""
+    """Return the entities that fill several row groups, with about how many rows each has."""
     found: dict[str, list[float]] = {}
     for name, high, rows in _sized(manifest):
         if name == high:
@@ -55,12 +55,12 @@ def _alone(manifest: Manifest) -> dict[str, float]:
 
 
 def _weighed(manifest: Manifest) -> Iterable[tuple[str, float]]:
-    """Return the first name of each row group, with about how many rows it has."""
+    """Return the first name in each row group, with about how many rows it has."""
     return ((low, rows) for low, _, rows in _sized(manifest))
 
 
 def _sized(manifest: Manifest) -> Iterable[tuple[str, str | None, float]]:
-    """Yield the bounds of each row group, with about how many rows it has: as its bytes are of its file's."""
+    """Yield the bounds of each row group, with about how many rows it has, by its share of the file's bytes."""
     for file in manifest.files:
         size = sum(group.range.bytes for group in file.groups)
         for group in file.groups:

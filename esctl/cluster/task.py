@@ -1,7 +1,7 @@
 """One task: a question asked of a span of entities, its answer written as a Parquet file.
 
-The question is compiled by the code that the driver compiles it by. What it has to know of the whole log for that
-comes with the task, so that the SQL is the driver's but for the span.
+The worker compiles the question with the same code as the driver. What that looks up in the whole log comes with the
+task, so that the SQL is the driver's but for the span.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ _NAMES_EVENT = re.compile(r"\bevent @([0-9]{1,18})\b")
 
 
 class Once(Struct, frozen=True):
-    """What the driver found of the whole log, and the code that asked for it."""
+    """What the driver found in the whole log, and the code that asked for it."""
 
     place: str
     value: Any
 
 
 def place_of(compute: Callable[[], Any]) -> str:
-    """Name the code that looks something up."""
+    """Return the name of the function that looks something up."""
     function = compute.func if isinstance(compute, partial) else compute
     return f"{function.__module__}.{function.__qualname__}"
 
 
 class Pieces(Struct, frozen=True):
-    """The files of partial states of pieces of the events, by the number of the span; of no span: it is not cut."""
+    """The files of the partial states of pieces, by number of the span; a span that is missing here is not cut."""
 
     files: Mapping[int, tuple[Path, ...]] = {}
 
 
 class Parted(Struct, frozen=True):
-    """The files of rows that were stepped through, one a span."""
+    """The files of stepped rows, one for each span."""
 
     parts: tuple[Spooled, ...]
 
@@ -69,19 +69,19 @@ Entry = Once | Parted | Pieces
 
 
 class Task(Struct, frozen=True):
-    """What a worker is told. `question` is a function and its arguments, pickled by `cluster.question`."""
+    """A question for one span. `question` is a function and its arguments, pickled by `cluster.question`."""
 
     number: int
     question: bytes
     views: tuple[IndexView, ...]
-    found: tuple[tuple[Entry, ...], ...]  # by the lookups of the question
+    found: tuple[tuple[Entry, ...], ...]  # for each of the question's lookups
     span: Span
-    folder: Path  # for what is written
+    folder: Path  # to write to
     types: tuple[str, ...] = ()  # of the answer's columns, as the driver has them
     flat: bool = False
     memory_limit: str | None = None
     versions: tuple[str, str] = ("", "")
-    piece: Predicate = ALWAYS  # of the span's events, where partial states of it are asked for
+    piece: Predicate = ALWAYS  # the part of the span's events whose partial states are asked for
 
     @property
     def uncut(self) -> Task:
@@ -90,7 +90,7 @@ class Task(Struct, frozen=True):
         return replace(self, found=found)
 
     def run(self) -> Part | Failure:
-        """Answer the question for the span; an error for people names the first event that is at fault."""
+        """Answer the question for the span; a Failure names the first event that is at fault, if any."""
         try:
             check_versions(self.versions)
             _check_store(self)
@@ -124,7 +124,7 @@ def _position(error: EsctlError) -> int | None:
 def _first_at_fault(task: Task, named: int, error: EsctlError) -> tuple[int, EsctlError]:
     """Find the first event of the span that is at fault: DuckDB names whichever it comes to first.
 
-    The events up to a middle are asked about, until no earlier one can be at fault.
+    By bisection: the events up to a middle are asked about, until no earlier one can be at fault.
     """
     low = 0  # no event up to here is at fault
     while low + 1 < named:
@@ -160,7 +160,7 @@ _sessions = local()
 
 
 def _session(memory_limit: str | None) -> Session:
-    """Return the session of this thread, which stays open for the next task: it knows the footers of files."""
+    """Return the session of this thread, which stays open for the next task, as it has file footers cached."""
     found: tuple[str | None, Session] | None = getattr(_sessions, "session", None)
     if found is None or found[0] != memory_limit:
         if found is not None:
@@ -175,7 +175,7 @@ def _up_to(position: int) -> Predicate:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads a question; what is the worker's own is put in its places."""
+    """Reads a question; references become the worker's own objects."""
 
     def __init__(
         self, question: bytes, session: Session, views: Sequence[IndexView], lookups: Sequence[Lookups]
@@ -184,13 +184,13 @@ class _Unpickler(pickle.Unpickler):
         self._own = {"session": [session], "view": views, "lookups": lookups, "nothing": [None]}
 
     def persistent_load(self, pid: tuple[str, int]) -> Any:
-        """Return what stands for a reference."""
+        """Return the object that a reference refers to."""
         name, number = pid
         return self._own[name][number]
 
 
 class Guarded:
-    """A connection that runs nothing while a question is compiled: what it looks up then is of the whole log."""
+    """A connection that raises while a question is compiled: lookups then must be of the whole log."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -215,7 +215,7 @@ class Guarded:
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the question is asked up to here
-    """Ends a task that was to make a spool."""
+    """Ends a task that had to make a spool or partial states."""
 
     def __init__(self, made: Spooled) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ class Stopped(Exception):  # noqa: N818  # no error: the question is asked up to
 
 
 class Given(Lookups):
-    """Answers lookups with what the driver found; the first spool that it has not is what the task is to make."""
+    """Answers lookups with what the driver found; the first spool that is missing is the one the task has to make."""
 
     def __init__(self, guarded: Guarded, entries: Sequence[Entry], task: Task) -> None:
         self._guarded = guarded
@@ -254,7 +254,7 @@ class Given(Lookups):
         return list(entry.parts)
 
     def pieces(self, view: IndexView, connection: Any, partial: Callable[[], str]) -> list[str]:
-        """Return the span's partial states by pieces, or make those of a piece and stop."""
+        """Return SELECTs of the span's partial states by piece, or make those of the task's piece and stop."""
         entry = next(self._entries, None)
         if entry is None:
             with self._guarded.opened():
@@ -277,7 +277,7 @@ def _out_of_step() -> EsctlError:
 
 
 def _write_cells(sql: str, task: Task, connection: Any) -> Path:
-    """Write partial states to a file. Fold keys are wider than what Parquet has, so they are text there."""
+    """Write partial states to a file. Fold keys are wider than Parquet's integers, so they are stored as text."""
     path = task.folder / f"{secrets.token_hex(8)}.parquet"
     keys = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in _KEYS)
     with explained():
@@ -288,13 +288,13 @@ def _write_cells(sql: str, task: Task, connection: Any) -> Path:
 
 
 def cells_in(path: Path) -> str:
-    """Write the SELECT of partial states that are in a file."""
+    """Return the SELECT of the partial states in a file."""
     keys = ", ".join(f"CAST({name} AS HUGEINT) AS {name}" for name in _KEYS)
     return f"SELECT * REPLACE ({keys}) FROM read_parquet({literal(str(path))})"
 
 
 def _write(answer: Any, task: Task, session: Session) -> Path:
-    """Write the rows of an answer to a file; a column of a type that Parquet has not is text."""
+    """Write the rows of an answer to a file; a column of a type that Parquet does not have is stored as text."""
     names = ", ".join(f"c{i}" for i, _ in enumerate(task.types))
     path = task.folder / f"{secrets.token_hex(8)}.parquet"
     rows = f"SELECT {', '.join(stored_items(task.types))} FROM ({rows_sql(answer, flat=task.flat)}) r({names})"

@@ -1,4 +1,4 @@
-"""What engines run, wherever it is, and what comes of it."""
+"""The work that engines run, wherever it is, and its results."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from esctl.errors import EsctlError, UsageError
 
 
 class Work(Protocol):
-    """What an engine runs: it can be pickled, and names what it has made only at its end."""
+    """Work for an engine: it can be pickled, and names the file that it made only at its end."""
 
     @property
     def number(self) -> int:
-        """Return its place among those that are run together."""
+        """Return its number among the works that are run together."""
 
     @property
     def folder(self) -> Path:
-        """Return where it writes."""
+        """Return the folder that it writes to."""
 
     def run(self) -> Part | Failure:
-        """Do it, wherever this is; an error for people is returned."""
+        """Do the work on whatever machine this is; an EsctlError is returned as a Failure."""
 
 
 class Part(Struct, frozen=True):
-    """What came of a task: a file, and the names that were found for a spool."""
+    """The result of a task: a file, and the names that came up for a spool."""
 
     number: int
     made: Spooled
@@ -55,7 +55,7 @@ def versions() -> tuple[str, str]:
 
 
 def check_versions(driver: tuple[str, str]) -> None:
-    """Raise UsageError where those of this worker are not the driver's."""
+    """Raise UsageError if the versions of this worker are not the driver's."""
     for name, own, wanted in zip(("esctl", "DuckDB"), versions(), driver, strict=True):
         if own != wanted:
             raise UsageError(

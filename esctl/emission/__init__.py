@@ -1,1 +1,1 @@
-"""What is sent to others: events, states and compensations, as messages that can be held against the log."""
+"""Events, states and compensations as messages to others, which can be checked against the log."""

@@ -2,8 +2,8 @@
 
 Headers are `esctl-store`, `esctl-head` and `esctl-root` (the log that it was taken from: its id, length and root),
 `esctl-entity`, `esctl-position` (of the event, or of the state's last one), `esctl-version` of states, and
-`esctl-undoes` of compensations. `esctl-erased` is of a message without a value, for an event that was sent before it
-was erased.
+`esctl-undoes` of compensations. `esctl-erased` marks a message without a value, for an event that was erased after it
+was sent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _ROWS = 1000
 
 
 def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
-    """Yield a message for each state of a replay, by kind and entity, which is the key; a deleted one has no value."""
+    """Yield a message for each state of a replay, by kind and entity.
+
+    The key is the entity; a deleted entity has no value.
+    """
     listed = f"entity, {printable_json_sql('state')}, CAST(version AS VARCHAR), CAST(position AS VARCHAR)"
     about = _about(snapshot)
     with pieces(answer.session.connection, f"SELECT {listed} FROM ({answer.sql}) ORDER BY kind, entity") as found:
@@ -41,10 +44,10 @@ def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
 
 
 def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iterator[Message]:
-    """Yield a message for each event of a listing after a position, by position: the value is its record's bytes.
+    """Yield a message for each event of a listing after a position, by position; the value is the record's bytes.
 
-    Events are left out that are not folded: duplicates, conflicts, invalid and erased records. One that concerns
-    several entities is sent once, with the first for its key.
+    Events that are not folded are left out: duplicates, conflicts, invalid and erased records. An event that concerns
+    several entities is sent once, with the first as its key.
     """
     about = _about(snapshot)
     folded = f"invalid IS NULL AND duplicate_of IS NULL AND position > {int(after)}"
@@ -61,9 +64,9 @@ def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iter
 
 
 def erased_messages(snapshot: StoreState, known: int, until: int) -> Iterator[Message]:
-    """Yield a message without key and value for each record up to a position that later redactions than those erased.
+    """Yield a message without key and value for each record up to position `until` that was erased since.
 
-    `known`: how many redactions there were.
+    `known` is the number of redactions when events were last sent.
     """
     about = _about(snapshot)
     for redaction in snapshot.redactions[known:]:

@@ -1,4 +1,4 @@
-"""Send events and compensations to a topic of Kafka, each of them once, whenever that is asked for."""
+"""Send events, states and compensations to a topic of Kafka; events and compensations once, however often asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from esctl.sinks.protocol import Channel, Message
 
 
 class Emitted(Struct, frozen=True):
-    """How many messages were sent, after which position of the log (0: from its beginning), and what is to be said."""
+    """How many messages were sent, after which position of the log (0: from its beginning), and notes to show."""
 
     count: int
     after: int = 0
@@ -37,10 +37,10 @@ def send_events(
     again: bool,
     shown: Channel | None,
 ) -> Emitted:
-    """Send the events after those that the same selection sent before, and tell which of these were erased since.
+    """Send the events after those that the same selection sent before, and messages for those of these erased since.
 
-    `events` gives the events after a position; `mapping` is the digest of what the log is read with. Raises InputError
-    where the topic was made anew since, unless all are sent `again`.
+    `events` gives the messages of events after a position; `mapping` is the digest of the mapping. Raises InputError if
+    the topic was made anew since, unless all are sent `again`.
     """
     purpose = _purpose("events", selection)
     with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
@@ -60,7 +60,7 @@ def send_events(
 
 
 def _limited(events: Iterator[Message], limit: int, after: int, head: int) -> tuple[Iterator[Message], int]:
-    """Return the first events after a position, and the position up to which these are all there are."""
+    """Return at most `limit` of the events after a position, and the position up to which they are complete."""
     found = list(islice(events, limit + 1))
     if len(found) <= limit:
         return iter(found), head
@@ -88,7 +88,7 @@ def send_once(
 ) -> Emitted:
     """Send compensations, unless the same ones were sent already.
 
-    Raises UsageError where they were sent when the log was another: to undo twice what was done once is another change.
+    Raises UsageError if they were sent when the log had another head: undoing twice what was done once is a new change.
     """
     purpose = _purpose("revert", selection)
     with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
@@ -111,7 +111,7 @@ def send_states(
     *,
     shown: Channel | None,
 ) -> Emitted:
-    """Send states of some entities, or of another time. Raises UsageError where the topic has those of a view."""
+    """Send states of some entities, or at another point. Raises UsageError if the topic has the states of a view."""
     with KafkaChannel(destination, snapshot.store_id, states=True, shown=shown) as channel:
         if channel.is_view():
             raise UsageError(

@@ -1,1 +1,1 @@
-"""DuckDB: opening it, quoting for it."""
+"""DuckDB sessions, SQL text, time zones, and the seam to the native core."""

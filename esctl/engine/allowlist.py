@@ -1,4 +1,4 @@
-"""What a SELECT written by a user may do: read some relations, call functions that look at their arguments alone."""
+"""What a user's SELECT may do: read some relations, and call functions that look only at their arguments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SOURCES = frozenset(
     {"BASE_TABLE", "TABLE_FUNCTION", "JOIN", "SUBQUERY", "EMPTY", "EXPRESSION_LIST", "PIVOT", "SHOW_REF"}
 )
 TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
-"""Of DuckDB's own: those that read only what they are given."""
+"""DuckDB's table functions that read only their arguments."""
 
 FORBIDDEN = (
     "read_", "query", "getenv", "glob", "sniff_", "parquet_", "duckdb_", "pragma_", "current_setting", "which_secret",
     "getvariable", "sql_auto", "json_execute", "json_serialize", "json_deserialize", "from_substrait", "write_", "pg_",
     "sleep", "nextval", "currval", "current_query", "in_search_path", "icu_calendar",
 )  # fmt: skip
-"""How the names of functions begin that look at the process, its files or its settings."""
+"""Prefixes of functions that look at the process, its files or its settings."""
 
 
 def checked_select(
@@ -35,13 +35,13 @@ def checked_select(
 ) -> Select:
     """Check that a text is one SELECT over some relations and table functions, and return it parsed.
 
-    DuckDB's own parser says what is in it, so that no other reading of the text can differ. Raises UsageError naming
+    DuckDB's own parser says what is in it, so that the check and DuckDB cannot differ. Raises UsageError naming
     `where`.
     """
     select = parse_select(connection, text, where)
     nodes = list(select.nodes())
     own = {entry["key"].lower() for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
-    # DuckDB reads a file of a table's name where no table has it, as outside the scope of a CTE.
+    # If no table has a name, as outside the scope of a CTE, DuckDB reads a file of that name.
     known = {*relations, *(name for name in own if name.isidentifier())}
     for node in nodes:
         kind = str(node.get("type"))
@@ -58,7 +58,7 @@ def checked_select(
 
 
 def is_source(node: Node) -> bool:
-    """Return whether a node stands in a FROM clause."""
+    """Return whether a node is a source in a FROM clause."""
     return "sample" in node and "class" not in node and "modifiers" not in node
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_BYTES = 2**31 - 1
-"""Of the texts of one array."""
+"""The most bytes that the texts of one string array take."""
 
 
 def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
@@ -35,7 +35,7 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 
 
 def repeated(text: str, count: int) -> pa.Array:
-    """Return a text so many times, which `pa.repeat` puts together one by one. Raises UnicodeEncodeError."""
+    """Return a text `count` times; `pa.repeat` would append it one by one. Raises UnicodeEncodeError."""
     import numpy as np
     import pyarrow as pa
 
@@ -47,7 +47,7 @@ def repeated(text: str, count: int) -> pa.Array:
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return a column as one array; it is copied only where it is in several pieces."""
+    """Return a column as one array; it is copied only if it is in several pieces."""
     import pyarrow as pa
 
     if isinstance(column, pa.Array):

@@ -1,4 +1,4 @@
-"""Database files of others beside what a session asks: attached to it, for as long as they are needed."""
+"""DuckDB files of others, attached to a session for as long as they are needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HINT = "it must be a DuckDB file that you may write"
 
 @contextmanager
 def told(path: Path, hint: str = _HINT) -> Iterator[None]:
-    """Turn DuckDB's errors about a file of others into InputErrors that name it."""
+    """Turn DuckDB's errors about a file or folder of others into InputErrors that name it."""
     try:
         yield
     except _compiled().Error as error:
@@ -26,7 +26,7 @@ def told(path: Path, hint: str = _HINT) -> Iterator[None]:
 def attach(session: Session, path: Path, *, writing: bool) -> None:
     """Attach a DuckDB file as `ALIAS`; one that does not exist is made, if it is for `writing`.
 
-    Raises InputError for a file that is none, or that another process has open.
+    Raises InputError if it is not a DuckDB file, or another process has it open.
     """
     options = "TYPE duckdb" if writing else "TYPE duckdb, READ_ONLY"
     with told(path):
@@ -35,7 +35,7 @@ def attach(session: Session, path: Path, *, writing: bool) -> None:
 
 @contextmanager
 def transaction(session: Session, path: Path) -> Iterator[None]:
-    """Make what the block does one change of the attached file: all of it, or nothing where it raises."""
+    """Run the block as one transaction on the attached file, which is rolled back if the block raises."""
     with told(path):
         session.connection.execute("BEGIN")
         try:
@@ -48,7 +48,7 @@ def transaction(session: Session, path: Path) -> Iterator[None]:
 
 
 def detach(session: Session) -> None:
-    """Let go of what is attached; what was begun in it and not committed is undone."""
+    """Detach the file; what was begun in it and not committed is rolled back."""
     with suppress(_compiled().Error):
         session.connection.execute("ROLLBACK")
     with suppress(_compiled().Error):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def chained(parts: Sequence[str], operator: str) -> str:
-    """Join expressions with an associative operator, as a tree in brackets.
+    """Join expressions with an associative operator, as a balanced tree in brackets.
 
-    Written one after the other they nest as deeply as there are parts, and DuckDB plans such a chain in time that grows
-    with the square of them. Raises IndexError for no parts.
+    A plain chain nests as deep as it has parts, and DuckDB's planning time grows with the square of that. Raises
+    IndexError for no parts.
     """
     if len(parts) < 2:
         return parts[0]

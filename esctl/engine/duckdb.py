@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 EVENT_ERROR = "esctl-event:"
 """Start of the message of an `error()` call inside a compiled query; what follows is for the user."""
 DUCKDB_SHARE = 0.7
-"""Of the memory that a process may use; records and Arrow tables need the rest."""
+"""DuckDB's share of the memory that a process may use; records and Arrow tables need the rest."""
 HINT = "\x1f"
-"""Between such a message and its hint."""
+"""Separates the message of an `EVENT_ERROR` from its hint."""
 CLOSED = ("the store was closed", "ask before it is: with Store.open() as store: ...")
-"""What is said of questions that come too late, and what to do."""
+"""The message and hint for a question that is asked after the store was closed."""
 
 
 class Session(Struct, frozen=True):
@@ -42,9 +42,9 @@ class Session(Struct, frozen=True):
 
 
 def open_session(memory_limit: str | None = None, threads: int | None = None, *, lean: bool = False) -> Session:
-    """Open a session for one command; what DuckDB spills goes to a temporary folder that ends with the process.
+    """Open a session for one command; DuckDB spills to a temporary folder that is removed when the process ends.
 
-    `lean`: its connection runs SQL; for DuckDB's relations (`sql`, `register`, Arrow) it goes through `relational`.
+    `lean`: the connection only runs SQL; `relational` adds DuckDB's relations (`sql`, `register`, Arrow) to it.
     """
     import atexit
     import shutil
@@ -59,7 +59,7 @@ def open_session(memory_limit: str | None = None, threads: int | None = None, *,
 _OWN = "SET TimeZone='UTC'; SET enable_progress_bar=false; SET parquet_metadata_cache=true"
 """Settings of each connection and cursor.
 
-After two seconds the bar would be written to stdout, among the data. Footers are read once: no index file changes.
+After two seconds a bar would be written to stdout, among the data. Footers are read once: index files never change.
 """
 
 
@@ -82,7 +82,7 @@ def relational(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnecti
 
 
 def _compiled() -> Any:
-    """Return DuckDB's compiled module: loading the Python around it takes longer than a small question."""
+    """Return DuckDB's compiled module: loading the Python package takes longer than a small question."""
     try:
         import _duckdb
     except ImportError:
@@ -105,14 +105,14 @@ def duckdb_version() -> str:
 
 
 class _Opening(Thread):
-    """Opens a connection; there is none if that fails."""
+    """A thread that opens a connection, which stays None if that fails."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.connection: duckdb.DuckDBPyConnection | None = None
 
     def run(self) -> None:
-        with suppress(Exception):  # who needs the connection tries again, and sees why
+        with suppress(Exception):  # whoever needs the connection tries again, and sees why
             self.connection = _compiled().connect(config=CONFIG)
 
 
@@ -120,7 +120,7 @@ _begun: list[_Opening] = []
 
 
 def open_ahead() -> None:
-    """Open DuckDB in a thread, for the first who needs it: that takes as long as loading what asks the questions."""
+    """Open DuckDB in a thread, for the first session: it takes as long as loading the modules of a question."""
     if _begun:
         return
     opening = _Opening()
@@ -164,9 +164,9 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
 
 
 def refusals() -> tuple[type[Exception], ...]:
-    """Name the errors with which DuckDB's functions refuse a value, such as a text that is not JSON.
+    """Return the exceptions by which DuckDB's functions refuse a value, such as a text that is not JSON.
 
-    Its message shows the beginning of the text, which may end within a character: that is then no text for Python.
+    UnicodeDecodeError is one, because the message shows the text's beginning, which may be cut within a character.
     """
     import duckdb
 
@@ -176,14 +176,14 @@ def refusals() -> tuple[type[Exception], ...]:
 def single_row(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()
 ) -> tuple[Any, ...] | None:
-    """Run a query of at most one row and give it; nothing is left unfetched, which would block the connection."""
+    """Return the row of a query of at most one row, or None; all is fetched, as a rest would block the connection."""
     rows = connection.execute(sql, list(parameters)).fetchall()
     return rows[0] if rows else None
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn DuckDB's errors about the data of a log into ours: one line that a person can act on."""
+    """Turn DuckDB's errors about the data of a log into an EsctlError: one line that a person can act on."""
     try:
         yield
     except _compiled().Error as error:
@@ -191,7 +191,7 @@ def explained() -> Iterator[None]:
 
 
 def explain(error: Exception) -> EsctlError:
-    """Return an error of DuckDB as one that means something to the user."""
+    """Return the EsctlError that explains an error of DuckDB to the user."""
     text = str(error)
     if EVENT_ERROR in text:
         message, _, hint = text.split(EVENT_ERROR, 1)[1].partition(HINT)

@@ -21,7 +21,7 @@ _TOKEN = (
 # A cheap look for what needs the pass: a fraction that ends in 0, or a negative zero (perhaps inside a string).
 _UNTIDY = r"\.[0-9]*0(?:[,\]}eE]|$)|-0(?:[,\]}.]|$)"
 _MAYBE_UNTIDY = ("0,", "0}", "0]", "0e", "0E", "-0.")
-"""One of these is in every text that needs the pass, or a 0 at its end."""
+"""Every text that needs the pass contains one of these, or ends with a 0."""
 _SHOWN = r"\1\2\3\4\5\6\7"
 
 _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
@@ -54,9 +54,9 @@ def pointer_token(name: str) -> str:
 
 
 def members_sql(json: str) -> str:
-    """Write SQL for the members of a JSON object as they stand: structs of `key` and `value`, SQL NULL for null.
+    """Write SQL for the list of a JSON object's members, in order: structs of `key` and `value`, SQL NULL for null.
 
-    One parse for all of them: looking up each by its name would take the square of their number.
+    They are parsed once: to look up each by its name would take time that is quadratic in their number.
     """
     return f"""map_entries(from_json({json}, '"MAP(VARCHAR, JSON)"'))"""
 
@@ -100,20 +100,20 @@ def canonical_json_sql(expr: str) -> str:
 
 
 def plain_json_sql(expr: str) -> str:
-    """Write SQL for marked JSON text as real JSON text in one spelling of numbers: unmarked, without trailing zeros.
+    """Write SQL for marked JSON text as real JSON text with one spelling of numbers: unmarked, no trailing zeros.
 
-    It looks at every letter: for what is known to need it. `expr` is SQL for VARCHAR.
+    It scans every character, so use it for texts that are known to need it. `expr` is SQL for VARCHAR.
     """
     return f"regexp_replace({_unmarked(expr)}, {literal(_TRAILING)}, '\\1\\2\\3\\4', 'gs')"
 
 
 def is_number_mark_sql(expr: str) -> str:
-    """Write SQL that is true where an extracted string stands for a number rather than for itself."""
+    """Write SQL that is true if an extracted string is a marked number, not a string."""
     return f"(starts_with({expr}, {literal(MARK)}) AND NOT starts_with({expr}, {literal(MARK * 2)}))"
 
 
 def unmark_text_sql(expr: str) -> str:
-    """Write SQL that undoes the mark of one extracted string: the number's text, or the string as it was.
+    """Write SQL that removes the mark of one extracted string: the number's text, or the string as it was.
 
     `expr` gives what `json_extract_string` returned.
     """
@@ -135,12 +135,12 @@ def shown_json(expr: str) -> str:
 
 
 def _has_odd_marks(text: str) -> str:
-    """Write whether marks of JSON text may stand for themselves; elsewhere each one begins a marked number."""
+    """Write SQL that is true if JSON text may have marks that do not begin a marked number."""
     return f"(contains({text}, {literal(MARK)}) AND regexp_matches({text}, {literal(_ODD)}))"
 
 
 def _numbers_unmarked(text: str) -> str:
-    """Write SQL that unmarks numbers where no mark is odd: far less work than a look at every string."""
+    """Write SQL that unmarks the numbers of a text without odd marks, far faster than looking at every string."""
     return f"regexp_replace({text}, {literal(_NUMBER)}, '\\1', 'g')"
 
 
@@ -157,7 +157,7 @@ def mark_json_sql(expr: str) -> str:
 
 
 def time_text(sql: str) -> str:
-    """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
+    """Write SQL for a UTC TIMESTAMP as RFC 3339 text, with a fraction only if it is not zero."""
     return once(sql, _time_text)
 
 

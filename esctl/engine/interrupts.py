@@ -8,17 +8,17 @@ from weakref import WeakSet
 
 
 class Interruptible(Protocol):
-    """What can be told, from another thread, to stop what it runs."""
+    """A connection that can be told, from another thread, to stop what it runs."""
 
     def interrupt(self) -> None:
-        """Stop; nothing happens where nothing runs."""
+        """Stop the running query; do nothing if none runs."""
 
 
 _open: WeakSet[Interruptible] = WeakSet()
 
 
 def register(connection: Interruptible) -> None:
-    """Remember a connection, as long as somebody uses it."""
+    """Remember a connection for as long as it is in use."""
     _open.add(connection)
 
 

@@ -31,7 +31,7 @@ _LEAST_MEMORY = 64 << 20
 
 
 class Limits(Struct, frozen=True):
-    """How much a query may take: memory ("2GiB"; None: half of the machine's), seconds, and rows that are wanted."""
+    """How much a query may take: memory ("2GiB"; None: half of the machine's), seconds, and the most rows."""
 
     memory: str | None = None
     seconds: float = 60
@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """Return the memory in bytes. Raises UsageError for one that is not a size."""
+        """Return the memory in bytes, 64 MiB at least. Raises UsageError if `memory` is not a size."""
         if self.memory is None:
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         return max(parse_size(self.memory, "--memory-limit"), _LEAST_MEMORY)
@@ -82,9 +82,9 @@ class Sandbox:
                     stream.close()
 
     def run(self, session: Session, setup: Sequence[str], query: str, paths: Sequence[str], limits: Limits) -> Result:
-        """Run a query to its end and give its rows; nothing is given of a query that fails midway.
+        """Run a query to its end and return its rows; a query that fails midway gives none.
 
-        Raises UsageError with what DuckDB says of it, InputError where it passes a limit.
+        Raises UsageError with DuckDB's message if it fails, InputError if it exceeds a limit.
         """
         seconds = max(1, int(limits.seconds * (os.cpu_count() or 1)) + 1)
         request = Request(tuple(setup), query, tuple(paths), limits.bytes, seconds, limits.rows)
@@ -102,7 +102,7 @@ class Sandbox:
         return Result(f"SELECT * FROM read_parquet({literal(str(spool))})", columns)
 
     def _exchange(self, request: Request, spool: Path) -> str:
-        """Send the request and store the rows that come; return what the child says of them."""
+        """Send the request and store the rows that come; return what the child wrote to stderr."""
         process = self._process
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise AssertionError("all three are pipes")

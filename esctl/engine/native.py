@@ -1,7 +1,7 @@
-"""The native core, esctl-native: the only place that knows whether it is there. Without it everything works, slower.
+"""The seam to the native core, esctl-native. No other module knows whether it is there; without it all works, slower.
 
-Each function takes and gives what its twin in Python does, and gives the same bytes. They may be called only where
-`here()`. What a column holds is handed over as bytes: to copy it costs less than a hundredth of what is done with it.
+Each function takes and returns the same as its twin in Python, byte for byte. Call them only if `here()` is true. The
+content of a column is passed as bytes: to copy it takes less than a hundredth of the time of the work on it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 INTERFACE = 5
-"""Of the functions of the core that this module calls: another core is not used."""
+"""The version of the core's functions that this module calls; a core with another one is not used."""
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
 
@@ -37,7 +37,7 @@ _PIECE = 1 << 20  # bytes of a window
 
 @cache
 def _found() -> tuple[Any, str]:
-    """Return the core or None, and what `--version -v` says of it."""
+    """Return the core or None, and what `--version -v` says about it."""
     if os.environ.get(SWITCH) == "0":
         return None, f"not used ({SWITCH}=0)"
     try:
@@ -56,7 +56,7 @@ def here() -> bool:
 
 
 def description() -> str:
-    """Say in a few words which core is used, or why none is."""
+    """Return in a few words which core is used, or why none is."""
     return _found()[1]
 
 
@@ -97,7 +97,7 @@ def _window_hashes(known: Mapping[str, pa.Array]) -> bytes:
 
 
 def pair_up(nodes: bytes) -> bytes:
-    """Hash neighbouring nodes of a tree two by two, as `log.merkle` does."""
+    """Return the hashes of neighbouring pairs of a tree's nodes, as `log.merkle` does."""
     above: bytes = _found()[0].pair_up(nodes)
     return above
 
@@ -117,7 +117,7 @@ def record_ends(window: npt.NDArray[np.uint8], begins: bool) -> npt.NDArray[np.i
 def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
     """Judge JSON texts (large_string) as `index.decode.strict_json.examine` does each.
 
-    Gives the rows that are written anew, ascending (int64), their texts, and why rows are no JSON.
+    Returns the rows whose texts are rewritten, ascending (int64), their new texts, and by row why it is not JSON.
     """
     import numpy as np
     import pyarrow as pa
@@ -138,7 +138,7 @@ def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
 
 
 def each(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
-    """Do some work of the core on each of some parts, on all processors: it gives up Python's lock."""
+    """Run work of the core on each of some parts, on all processors: the core releases Python's lock."""
     threads = min(processors(), len(parts))
     if threads < 2:
         return list(map(work, parts))
@@ -149,9 +149,9 @@ def each(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
 
 
 class Member(Struct, frozen=True):
-    """A member of a payload that gets a column: where it is, and what `payload_columns` says of it.
+    """A member of a payload that has a column: where it is, and its column as in `payload_columns`.
 
-    `mark` is what is noted of it where it is null.
+    `mark` is what the column `nulls` contains if the member is null.
     """
 
     pointer: str
@@ -163,7 +163,7 @@ class Member(Struct, frozen=True):
 
 
 class Places(Struct, frozen=True):
-    """Where to look in JSON texts: at JSON Pointers, and for the members of the object at `payload`, but some."""
+    """What to read in JSON texts: values at JSON Pointers, and members of the object at `payload`, but `excluded`."""
 
     pointers: tuple[str, ...]
     payload: str
@@ -172,9 +172,9 @@ class Places(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """What stands there: texts (string), and whether one of each is empty; which payloads fit their columns, and these.
+    """What was read: `texts` (string) for each pointer, and whether any of them is empty (`blank`); payload columns.
 
-    `nulls` are the marks of the null members of payloads that fit (string).
+    `fits` says which payloads are in `members`, their columns; `nulls` has the marks of their null members (string).
     """
 
     texts: list[pa.Array]
@@ -185,9 +185,9 @@ class Found(Struct, frozen=True):
 
 
 def read(texts: pa.Array, marked: pa.Array, places: Places) -> Found:
-    """Read judged texts (large_string) as DuckDB's JSON functions do, those that are marked without their marks.
+    """Read judged texts (large_string) as DuckDB's JSON functions do, marked ones without their marks.
 
-    A payload is in the columns of its members wholly and exactly or not at all.
+    A payload is in the columns of its members completely and exactly, or not at all.
     """
     import pyarrow as pa
 
@@ -229,7 +229,7 @@ def _valid(column: pa.Array) -> bytes | None:
 
 
 def _contents(column: pa.Array | None) -> Column | None:
-    """Lay out binary or text as the core reads it: which are there, bounds, and the bytes between the outermost."""
+    """Return binary or text as the core reads it: validity (None: all are), bounds, and the bytes within them."""
     import numpy as np
     import pyarrow as pa
 

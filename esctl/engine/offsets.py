@@ -1,7 +1,8 @@
-"""The offset of a zone at a time, in SQL and in Python: lists looked up by year, exact for the years 1 to 9999.
+"""The offset of a zone at a time, in SQL and in Python: looked up in lists by year, exact for the years 1 to 9999.
 
-A year has few transitions, and behind the last one of a zone's history its rule makes years alike that begin on the
-same day of the week and are as long. So there is one row for each year of the history and for each of those fourteen.
+A year has few transitions. After the last one of a zone's history its rule applies, by which years are alike if they
+begin on the same weekday and have the same length. So there is one row for each year of the history, and one for each
+of these fourteen kinds of years.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _DAY = 86_400
 _MICRO = 1_000_000
 _SECOND = timedelta(seconds=1)
 _NEVER = 400 * _DAY
-"""Seconds into a year at which none has a transition."""
+"""Seconds that are after all transitions of any year."""
 _CYCLE = 400
 """Years after which the calendar repeats itself, days of the week too."""
 _HEADER = struct.Struct(">4s1s15x6L")
@@ -41,15 +42,15 @@ class Transition(Struct, frozen=True):
 
     @property
     def wall(self) -> int:
-        """Return the seconds that a clock shows from which on `after` holds, the first of two passes being `before`.
+        """Return the time that a clock shows, in seconds, from which on it is read with the offset `after`.
 
-        So a time that is skipped is read with the offset before the gap.
+        So a time that occurs twice is the first, and one that is skipped is read with the offset before the gap.
         """
         return self.at + max(self.before, self.after)
 
 
 class _Rule(Struct, frozen=True):
-    """The tail of a zone: its standard and daylight offsets, and when in a year each begins."""
+    """The rule at the end of a zone's file: standard and daylight offsets, and when daylight time starts and ends."""
 
     standard: int
     daylight: int
@@ -59,7 +60,7 @@ class _Rule(Struct, frozen=True):
     end_seconds: int
 
     def of(self, year: int) -> list[Transition]:
-        """List the transitions of a year in order."""
+        """Return the transitions of a year in order."""
         start = _day(self.starts, year) * _DAY + self.start_seconds - self.standard
         end = _day(self.ends, year) * _DAY + self.end_seconds - self.daylight
         turns = [Transition(start, self.standard, self.daylight), Transition(end, self.daylight, self.standard)]
@@ -67,24 +68,25 @@ class _Rule(Struct, frozen=True):
 
 
 class _History(Struct, frozen=True):
-    """The transitions that a zone's file lists, until when (seconds since the epoch), and the rule behind them."""
+    """The transitions that a zone's file lists, until when (seconds since the epoch), and the rule after them."""
 
     turns: tuple[Transition, ...]
     until: int
     rule: _Rule | None
 
     def years(self, years: Sequence[int]) -> list[Transition]:
-        """List the transitions of the history, and of those years that the rule makes."""
+        """Return the transitions of the history, then those that the rule makes in the given years."""
         rule = self.rule
         made = [turn for year in years for turn in rule.of(year) if turn.at > self.until] if rule is not None else []
         return [*self.turns, *made]
 
 
 class _Table(Struct, frozen=True):
-    """Rows of a year: `turns[k]` are the seconds into it of its k-th transition, `offsets[k]` what holds until then.
+    """Rows of years: `turns[k]` has the seconds into each of its k-th transition, `offsets[k]` the offset until then.
 
-    The first row is that of all years before `first`, then come those from `first` to `last`; where there are fourteen
-    more, they are those of later years that begin on a Sunday, a Monday, ..., and then of leap years; else the last is.
+    The first row is for all years before `first`, then come the years from `first` to `last`. If the zone has a rule,
+    later years have fourteen more rows: those that begin on a Sunday, a Monday, ..., then such leap years. If not, the
+    last row is for them, too.
     """
 
     first: int
@@ -97,7 +99,7 @@ class _Table(Struct, frozen=True):
 def offset_sql(
     time: str, zone: str, *, local: bool = False, write: Callable[[int], str] = str, kind: str = "BIGINT"
 ) -> str:
-    """Write SQL for the offset in a named zone at a TIMESTAMP, in seconds east of UTC, or as `write` has it.
+    """Write SQL for the offset in a named zone at a TIMESTAMP, in seconds east of UTC, or as `write` writes it.
 
     `time` is SQL for an instant in UTC, or with `local` for what a clock in the zone shows.
     """
@@ -114,9 +116,9 @@ def offset_sql(
 
 
 def offset_at(clock: datetime, zone: str) -> int:
-    """Return the offset in a named zone when a clock in it shows this, in seconds, as `offset_sql` with `local` does.
+    """Return the offset in a named zone when its clock shows `clock`, in seconds, as `offset_sql` with `local` does.
 
-    zoneinfo has the same, but for hours where the rule of a zone's tail takes over from its history.
+    zoneinfo gives the same, except in the hours when a zone's rule takes over from its history.
     """
     table = _table(canonical(zone), True)
     row = min(max(clock.year - table.first + 1, 0), table.last - table.first + 1)
@@ -128,7 +130,7 @@ def offset_at(clock: datetime, zone: str) -> int:
 
 
 def transitions(zone: str, low: int, high: int) -> list[Transition]:
-    """List the transitions of a named zone from one instant to another, in seconds since the epoch."""
+    """Return the transitions of a named zone between two instants (inclusive, in seconds since the epoch)."""
     before = find_zone(zone).utcoffset(datetime.min)  # noqa: DTZ901 - what holds before all transitions
     history = _history(zone_bytes(canonical(zone)), (before or timedelta()) // _SECOND)
     found = history.years(range(max(_year(low), 1), min(_year(high), 9999) + 1))
@@ -167,7 +169,7 @@ def _table(zone: str, local: bool) -> _Table:
 def _in_year(
     turns: Sequence[Transition], times: Sequence[int], year: int, offset: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the seconds into a year of its transitions, and the offsets between them, one more.
+    """Return the seconds into a year of its transitions, and the offsets before, between and after them.
 
     `times` are those of the transitions, in order; `offset` is the one before them all.
     """
@@ -227,7 +229,7 @@ def _first_second() -> int:
 
 
 def _read_rule(text: str) -> _Rule | None:
-    """Read the footer of a TZif file: its rule, or None where one offset holds, which is the last one listed."""
+    """Return the rule in the footer of a TZif file; None if the last offset that the file lists holds from then on."""
     match = re.fullmatch(_RULE, text)
     if match is None or match[3] is None:
         return None

@@ -1,4 +1,4 @@
-"""Name a value within SQL: what is written once is planned and computed once."""
+"""Bind a value to a name within SQL, so that it is planned and computed once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _depth = ContextVar("depth", default=0)
 
 
 def once(value: str, written: Callable[[str], str]) -> str:
-    """Write SQL that uses a value more than once; a name stays as it is, anything else is bound to one.
+    """Write SQL that uses a value more than once; a column is used by its name, anything else is bound to a name.
 
-    DuckDB plans each copy of an expression anew, and copies within copies multiply. Names tell how deep they are bound:
-    what is written within one binds others, and what was written before uses its own alone.
+    DuckDB plans each copy of an expression again, and nested copies multiply. A name contains the depth at which it is
+    bound, so nested bindings have other names, and SQL that was written before uses only its own.
     """
     if _NAMED.fullmatch(value):
         return written(value)

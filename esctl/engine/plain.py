@@ -1,4 +1,4 @@
-"""Any DuckDB type as one of the few kinds of value that an answer has."""
+"""SQL that turns a value of any DuckDB type into one of the kinds that the columns of an answer have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number", "boolean", "time", "json"]
 
 DEEPEST = 20
-"""Levels of a nested type that are written with all their digits."""
+"""Levels of a nested type down to which numbers are written with all their digits."""
 
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger")
 _WIDE_INTEGERS = ("ubigint", "hugeint", "uhugeint")
@@ -25,14 +25,14 @@ _NESTED = ("list", "array", "struct", "map")
 
 
 class Plain(Struct, frozen=True):
-    """SQL for a value as a kind: its type is the one that `esctl.model.Answer` names for that kind."""
+    """SQL for a value of a kind, with the type that `esctl.model.Answer` names for that kind."""
 
     kind: Kind
     sql: str
 
 
 def plain(expr: str, kind: DuckDBPyType) -> Plain:
-    """Write a value of any type as one that can be printed, exactly where the kinds allow it."""
+    """Return SQL for a value of any type as one that can be printed, exact where the kinds allow it."""
     name = kind.id
     if name == "boolean":
         return Plain("boolean", expr)
@@ -60,7 +60,7 @@ def _text(expr: str, name: str) -> str:
 
 
 def _json(expr: str, kind: DuckDBPyType, depth: int) -> str:
-    """Write a value as JSON text in which numbers keep their digits; SQL NULL stays NULL."""
+    """Write SQL for a value as JSON text in which numbers keep their digits; SQL NULL stays NULL."""
     name = kind.id
     if str(kind) == "JSON":
         return mark_json_sql(f"CAST({expr} AS VARCHAR)")

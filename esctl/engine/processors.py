@@ -8,7 +8,7 @@ _told: list[int] = []
 
 
 def use(count: int | None) -> None:
-    """Use so many processors from now on; None: all that it may run on."""
+    """Use `count` processors from now on; None: all that this process may run on."""
     import pyarrow as pa
 
     _told[:] = [] if count is None else [count]
@@ -16,7 +16,7 @@ def use(count: int | None) -> None:
 
 
 def processors() -> int:
-    """Return how many there are to be used."""
+    """Return how many processors to use."""
     if _told:
         return _told[0]
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

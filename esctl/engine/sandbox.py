@@ -1,4 +1,4 @@
-"""The child process that a user's SQL runs in: it reads the files it is told of, and nothing else.
+"""The child process that a user's SQL runs in: it can read the files that the request names, and nothing else.
 
 Run as `python -P -m esctl.engine.sandbox` by `esctl.engine.isolated`: a request as JSON on stdin, rows as Parquet on
 stdout, one JSON document on stderr: the columns, or what went wrong.
@@ -30,11 +30,11 @@ ROOM, ROOM_PER_CORE = 1 << 30, 256 << 20
 """Address space beyond the memory that is used: code, stacks, and what allocators reserve for each thread."""
 
 _OUTPUT = "/dev/stdout"
-_LONGEST_TEXT = 8000  # of an error: a pipe that nobody reads yet holds it
+_LONGEST_TEXT = 8000  # of an error: it fits into a pipe that nobody reads yet
 
 
 class Request(Struct, frozen=True):
-    """What to run: statements that make its relations, the SELECT, and within which bounds."""
+    """What to run: statements that make the relations, the SELECT, and the limits."""
 
     setup: tuple[str, ...]
     query: str  # as a subquery
@@ -58,12 +58,12 @@ def main() -> None:
         told = {"type": type(error).__name__, "text": str(error)[:_LONGEST_TEXT]}
     sys.stderr.write(json.dumps(told))
     sys.stderr.flush()
-    # What is left of a failed query is not waited for.
+    # Do not wait for what is left of a failed query.
     os._exit(0 if isinstance(told, list) else FAILED)
 
 
 def limit_process(request: Request) -> None:
-    """Bound what this process may take of the machine; no file can grow by its hand."""
+    """Limit the resources of this process; it cannot make any file grow."""
     bounds = {
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
@@ -78,7 +78,7 @@ def limit_process(request: Request) -> None:
 
 
 def _address_space() -> int:
-    """Return the bytes of address space taken already, 0 where that is not known."""
+    """Return the bytes of address space in use already; 4 GiB if that is not known."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[0]) * resource.getpagesize()
@@ -87,7 +87,7 @@ def _address_space() -> int:
 
 
 def open_locked(request: Request) -> duckdb.DuckDBPyConnection:
-    """Open DuckDB, make the relations, then shut everything that is not in the request, for good."""
+    """Open DuckDB with access to the files of the request alone, make the relations, and lock the settings."""
     connection = connect(f"{request.memory}")
     connection.execute("SET temp_directory=''")
     connection.execute("SET python_enable_replacements=false")
@@ -100,7 +100,7 @@ def open_locked(request: Request) -> duckdb.DuckDBPyConnection:
 
 
 def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> list[tuple[str, Kind]]:
-    """Write the rows as columns c0, c1, ...; gives the name and kind of each."""
+    """Write the rows to stdout as columns c0, c1, ...; return the name and kind of each."""
     relation = connection.sql(request.query)
     cells = [plain(f"c{i}", kind) for i, kind in enumerate(relation.types)]
     items = ", ".join(f"{cell.sql} AS c{i}" for i, cell in enumerate(cells))
@@ -112,7 +112,7 @@ def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> list[tupl
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """Return the names made unique by numbers."""
+    """Return the names, made unique by appended numbers."""
     taken: dict[str, Any] = {}
     for name in names:
         number, candidate = 1, name

@@ -1,4 +1,4 @@
-"""Parse SQL with DuckDB's own parser: what will run is what was looked at."""
+"""Parse SQL with DuckDB's own parser, so that what is checked is what will run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LONGEST = 1 << 20
-"""Characters of a query; more is not a question of a person."""
+"""The most characters of a query: no person writes more."""
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -36,7 +36,7 @@ class Select(Struct, frozen=True):
 
     @property
     def is_ordered(self) -> bool:
-        """Return whether the order of its rows is settled."""
+        """Return whether the query settles the order of its rows."""
         source = self.tree.get("from_table")
         if isinstance(source, dict) and source.get("type") == "SHOW_REF":
             return True  # the columns of a relation, in their order
@@ -67,7 +67,7 @@ def parse_select(connection: duckdb.DuckDBPyConnection, text: str, where: str) -
 
 
 def _statements(connection: duckdb.DuckDBPyConnection, text: str, where: str, hint: str) -> list[Node]:
-    """Parse to the query nodes of a single statement."""
+    """Return the query node of a text that is a single statement. Raises UsageError for another text."""
     row = single_row(connection, "SELECT json_serialize_sql(?::VARCHAR)", [text])
     try:
         found = json.loads(row[0]) if row else {}

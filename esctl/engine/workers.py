@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 WITHOUT_END = 1 << 62
-"""Rows of what is still being read: worth as many parts as there can be."""
+"""The number of rows of a source that is still being read: it is worth as many parts as possible."""
 
 
 class Call(Struct, frozen=True):
     """A function that can be imported by its name, and its arguments, which can be pickled.
 
-    `returns` is the type of what it gives, which must do as JSON.
+    `returns` is the type of its result, which must be representable as JSON.
     """
 
     function: Callable[..., Any]
@@ -35,7 +35,7 @@ class Call(Struct, frozen=True):
 
 
 class Workers(Protocol):
-    """Who runs calls."""
+    """What runs calls."""
 
     @property
     def memory_limit(self) -> str | None:
@@ -43,24 +43,24 @@ class Workers(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Return a folder that all of them see; what a call leaves there goes when the driver is done."""
+        """Return a folder that all workers see; what a call leaves there is removed when the driver is done."""
 
     def parts(self, rows: int) -> int:
-        """Return how many parts so many rows are worth cutting into."""
+        """Return how many parts are worthwhile for a number of rows."""
 
     def spans(self, manifest: Manifest) -> list[Predicate]:
-        """Return conditions that cut the rows of an index by their entities, each worth the while."""
+        """Return conditions that cut the rows of an index into spans of entities, each large enough for a call."""
 
     def stop(self) -> None:
-        """End what runs now, in another thread: nobody waits for it any more."""
+        """End the calls that another thread runs: nobody waits for them any more."""
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
-        """Run calls and return what they give, in their order. Raises the EsctlError of the first that fails."""
+        """Run calls and return their results, in their order. Raises the EsctlError of the first that fails."""
 
 
 @contextmanager
 def own_connection(memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Lend a connection to DuckDB for one call, with one thread; it spills to a folder that goes with it."""
+    """Yield a DuckDB connection for one call, with one thread; the folder that it spills to is removed after it."""
     session = open_session(memory_limit, threads=1)
     try:
         yield session.connection
@@ -69,6 +69,6 @@ def own_connection(memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnecti
 
 
 def cuts(count: int, parts: int) -> list[tuple[int, int]]:
-    """Cut the numbers from 1 to `count` into about so many ranges, first and last, none of them empty."""
+    """Cut the numbers from 1 to `count` into at most `parts` ranges (first, last), none of them empty."""
     bounds = sorted({count * part // parts for part in range(parts + 1)})
     return [(low + 1, high) for low, high in pairwise(bounds)]

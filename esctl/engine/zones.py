@@ -1,4 +1,4 @@
-"""Time zones, from the package tzdata alone: a machine's own tables, and DuckDB's, are others, so nothing asks them."""
+"""Time zones, from the package tzdata alone: a machine's own tables and DuckDB's are other releases, and not used."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def fixed_minutes(name: str) -> int | None:
 
 @lru_cache(maxsize=16)
 def find_zone(name: str) -> tzinfo:
-    """Look a zone up by its IANA name, in any case, or read an offset; raises UsageError for what is neither.
+    """Look a zone up by its IANA name, in any case, or read an offset. Raises UsageError for anything else.
 
-    Of a time that a clock shows twice, `fold=0` is the first; one that it skips is read with the offset before the gap.
+    If a clock shows a time twice, `fold=0` is the first; one that it skips is read with the offset before the gap.
     """
     minutes = fixed_minutes(name)
     if minutes is not None:
@@ -45,7 +45,7 @@ def find_zone(name: str) -> tzinfo:
 
 
 def canonical(name: str) -> str:
-    """Spell the IANA name of a zone as the database does. Raises UsageError for one that it has not."""
+    """Return the IANA name of a zone, spelled as in the database. Raises UsageError if it is not there."""
     known = names()
     found = known.get(name.lower())
     if found is None:
@@ -60,12 +60,12 @@ def canonical(name: str) -> str:
 
 
 def zone_bytes(name: str) -> bytes:
-    """Read a zone's TZif file (RFC 9636); `name` is spelled as the database does."""
+    """Read a zone's TZif file (RFC 9636); `name` is spelled as in the database."""
     return _resource(f"zoneinfo/{name}")
 
 
 def reading_of(name: str) -> str:
-    """Describe how times are read in a zone: its name, and a digest of its data where the database may change it."""
+    """Return what times read in a zone depend on: its name, and a digest of its data if it is in the database."""
     if fixed_minutes(name) is not None:
         return name
     import hashlib
@@ -75,7 +75,7 @@ def reading_of(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def names() -> dict[str, str]:
-    """Return the names of all zones, by their lower case."""
+    """Return the names of all zones, by their lower-case form."""
     return {name.lower(): name for name in _resource("zones").decode().split()}
 
 

@@ -1,4 +1,4 @@
-"""Understand what was committed while the next records are read and committed."""
+"""Index committed records while the next ones are read and committed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from esctl.log.store_state import StoreState
 
 _SWITCH_SECONDS = 0.0005
-"""How long a thread waits for Python's lock before it asks for it: hashing would else keep it from the index."""
+"""How often a waiting thread requests Python's global lock: at the default, hashing would starve the index."""
 
 
 class BackgroundIndexer:
-    """Brings an index up to date in a thread of its own, one snapshot after the other, from `with` to its end.
+    """Brings an index up to date in a thread of its own, one snapshot at a time, within a `with` block.
 
-    What goes wrong there is raised by the next call.
+    An error in the thread is raised by the next call.
     """
 
     def __init__(self, updater: Updater) -> None:
@@ -41,24 +41,24 @@ class BackgroundIndexer:
         try:
             self.wait()
         except Exception:
-            if kind is None:  # else it is the first error that counts
+            if kind is None:  # otherwise the first error counts
                 raise
         finally:
             self._pool.shutdown()
             sys.setswitchinterval(self._switch)
 
     def put(self, snapshot: StoreState, fresh: Sequence[pa.Table]) -> None:
-        """Index a snapshot, whose newest records are `fresh`, in the background, once the one before is done."""
+        """Index a snapshot, whose newest records are `fresh`, in the background, once the previous one is done."""
         self.wait()
         self._running = self._pool.submit(self._updater.run, snapshot, fresh)
 
     def check(self) -> None:
-        """Raise what has gone wrong since the last call, without waiting for what is not done."""
+        """Raise the error of the running snapshot if it has ended with one; do not wait for it."""
         if self._running is not None and self._running.done():
             self.wait()
 
     def wait(self) -> None:
-        """Wait until all that was put is understood."""
+        """Wait until the last snapshot put is indexed, and raise its error if it has one."""
         running, self._running = self._running, None
         if running is not None:
             running.result()

@@ -1,4 +1,4 @@
-"""Turn judged records into events: envelope, typed payload, which are repeated, which entities they concern."""
+"""Turn judged records into events: envelope, typed payload, duplicates and conflicts, entities."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from esctl.index.seen_ids.run_file import HashedIds
 
 BIGINT_SEQUENCE = 2**62
-"""Sequences below this fit a fold key beside a position."""
+"""Sequences below this fit into a fold key together with a position."""
 
 
 class ChunkEvents(Struct, frozen=True):
-    """The events of one chunk, one row each, with what was counted of them."""
+    """The events of one chunk, one row each, and counts of them."""
 
     table: pa.Table
     columns: tuple[PayloadColumn, ...]
@@ -55,9 +55,9 @@ class ChunkEvents(Struct, frozen=True):
     untimed: int
     ties: bool
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
-    loose: tuple[str, ...]  # of these, those of payloads that fit no columns
+    loose: tuple[str, ...]  # the fields of payloads that fit no columns
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
-    ids: HashedIds  # of the events that are first with theirs
+    ids: HashedIds  # of the first event with each id
     meetings: tuple[Meeting, ...] = ()  # with the ids of other sources
 
     def rows(self, connection: duckdb.DuckDBPyConnection) -> Rows:
@@ -66,7 +66,7 @@ class ChunkEvents(Struct, frozen=True):
         return arrange(connection, self.table, names, self.role_names, self.most_roles)
 
     def unsorted_rows(self, table: str) -> str:
-        """Write a SELECT of the same rows, in no order, from the events registered as `table`."""
+        """Write a SELECT of the same rows, unsorted, from the events registered as `table`."""
         names = [column.name for column in self.columns]
         listed = {i for i in range(self.most_roles) if pa.types.is_list(self.table.schema.field(f"entity_{i}").type)}
         return unsorted_rows_sql(table, names, self.role_names, self.most_roles, listed)
@@ -84,8 +84,8 @@ def build(
     """Read the records of a chunk as events.
 
     `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
-    the file before: taken again when at least nine rows in ten fit it, so that files stay alike. `layout` is taken
-    whatever fits it.
+    the previous file, which is used again if at least nine rows in ten fit it, so that files stay alike. `layout`, if
+    given, is used however few rows fit it.
     """
     roles = max(1, *(len(stanza_roles(group.stanza)) for group in groups))
     relational(connection).register("chunk", batched(chunk.select(["position", "text", "invalid", "marked", "grp"])))
@@ -118,7 +118,7 @@ def _with_repeats(events: pa.Table, repeats: Repeats) -> pa.Table:
 
 
 def _with_sequence_key(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> tuple[str, pa.Table]:
-    """Cast `sequence_key` to the type that holds all sequences; return the name of the type: none, bigint or text."""
+    """Cast `sequence_key` to the type that holds all sequences; return the type (none, bigint, text) and the events."""
     sequence = events["sequence"]
     if sequence.null_count == len(sequence):
         return "none", events
@@ -141,7 +141,7 @@ def _no_bigint(sequence: str) -> str:
 
 
 def _positions(connection: duckdb.DuckDBPyConnection) -> pa.ChunkedArray | None:
-    """Return sequences as numbers where those that are none are positions in a database's log; None otherwise."""
+    """Return the sequences as numbers if all are integers or positions in a database's log; None otherwise."""
     number = (
         f"CASE WHEN {is_position_sql('sequence')} THEN {position_number_sql('sequence')}::VARCHAR ELSE sequence END"
     )
@@ -201,7 +201,7 @@ def _role_names(groups: Sequence[Group]) -> tuple[tuple[str, ...], ...]:
 
 
 def _entityless(events: pa.Table, roles: int) -> pa.ChunkedArray:
-    """Tell of each event whether it names no entity in any role."""
+    """Return for each event whether it names no entity in any role."""
     found = events["entity_0"].is_null()
     for i in range(1, roles):
         found = pc.and_(found, events[f"entity_{i}"].is_null())
@@ -236,7 +236,7 @@ def _loose_fields(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> Ma
 
 
 def _shapeless(connection: duckdb.DuckDBPyConnection, events: pa.Table, foldable: pa.ChunkedArray) -> int:
-    """Count the payloads that are neither objects nor null, of events that are folded."""
+    """Count the folded events whose payload is neither an object nor null."""
     asked = pc.and_(foldable, events["data"].is_valid())
     if not pc.any(asked).as_py():
         return 0
@@ -258,7 +258,7 @@ _UNTYPED_FIELDS = f"""SELECT {unmark_text_sql("k")}, list(DISTINCT kind ORDER BY
 
 
 def _typed_fields(events: pa.Table, columns: Sequence[PayloadColumn]) -> list[tuple[str, str]]:
-    """List the fields seen in the typed columns, each with its JSON type, and with NULL where it was null."""
+    """List the fields seen in the typed columns, each with its JSON type, and with NULL if it was ever null."""
     null = "".join(events["nulls"].unique().drop_null().to_pylist())
     found = [(column.field, column.json_kind) for column in columns if events[column.name].null_count < len(events)]
     return found + [(column.field, "NULL") for column in columns if null_mark(column) in null]

@@ -1,4 +1,4 @@
-"""Write what the index lacks: from a manifest to the head of a log, one file for each chunk."""
+"""Extend an index from its manifest to the head of the log, one file for each chunk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
-    """Bring the index up to the snapshot's head, whose last records may be at hand in `fresh`; merge small files."""
+    """Bring the index up to the snapshot's head and merge small files. `fresh` may hold the last records of the log."""
     from esctl.engine.duckdb import explained, relational
 
     relational(how.connection)
@@ -43,10 +43,10 @@ def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] =
     if manifest.head > snapshot.head:
         if manifest.head <= newest_head(snapshot):
             return manifest
-        manifest = empty(snapshot)  # of a log that is no more: begin anew
+        manifest = empty(snapshot)  # of a log that no longer exists: start over
     if found is not None and found.redactions != manifest.redactions:
         manifest = write_manifest(how.folder, manifest)
-        sweep(how.folder, manifest, linger=0)  # what they say was erased
+        sweep(how.folder, manifest, linger=0)  # they may hold erased records
     sweep(how.folder, manifest)
     with explained():
         manifest = _built(how, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
@@ -70,7 +70,7 @@ def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand
 
 
 def extend_by_one(how: Understanding, snapshot: StoreState, manifest: Manifest, first: int, last: int) -> Manifest:
-    """Write what a manifest lacks up to a position, which it begins right before. The folder's lock is held."""
+    """Index the positions from `first`, right after the manifest's head, to `last`. The caller holds the lock."""
     for table in chunks(snapshot, first, last):
         before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
         write_manifest(how.folder, manifest)
@@ -82,7 +82,7 @@ def extend_by_one(how: Understanding, snapshot: StoreState, manifest: Manifest, 
 def with_entry(
     how: Understanding, snapshot: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
 ) -> Manifest:
-    """Write a chunk in which no ids of several sources meet to its file, and add that to a manifest."""
+    """Write a chunk without meetings (ids known from other sources) to its file, and add the file to a manifest."""
     from esctl.index.seen_ids.settle import settle
 
     found = settle(snapshot, manifest, table, ())
@@ -90,7 +90,7 @@ def with_entry(
 
 
 def _with_chunk(how: Understanding, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
-    """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
+    """Understand and write a chunk; if sources change their numbering, return the manifest to resume from."""
     from esctl.index.seen_ids.settle import settle, settled
 
     while True:
@@ -129,9 +129,9 @@ def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, la
 
 
 def rebuild_as(how: Understanding, snapshot: StoreState, like: Manifest) -> Manifest:
-    """Build an index in an empty folder, each file of another one in one or more that are laid out as it is.
+    """Rebuild another index in an empty folder, so that the two can be compared row by row.
 
-    So the two can be compared row by row.
+    Each file of `like` becomes one or more files with its layout.
     """
     manifest = replace(empty(snapshot), stanzas=like.stanzas)
     for file in like.files:
@@ -148,11 +148,11 @@ def understand_as(
     known: Manifest | None = None,
     stretches: Sequence[tuple[IndexFile, int, int]] = (),
 ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
-    """Read the records again, each file of another index in one chunk or more, without writing a row.
+    """Read the records of another index again, each of its files in one or more chunks, without writing rows.
 
-    Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder too:
-    where an id was seen before is read in them. `stretches`: some files, each from a position to another, instead of
-    all; `known` is then what is known of all before.
+    Yields the manifest so far, the file, and the events of the chunk. The files of `like` are in the folder too, and
+    earlier ids are looked up in them. `stretches` names some files, each with a first and a last position, instead of
+    all; `known` is then the manifest of everything before.
     """
     manifest = known or begun_as(snapshot, like)
     for file, first, final in stretches or [(file, file.first, file.last) for file in like.files]:
@@ -164,7 +164,7 @@ def understand_as(
 
 
 def begun_as(snapshot: StoreState, like: Manifest) -> Manifest:
-    """Return what is known before the first record, where another index is there to be read in."""
+    """Return the manifest before the first record, with the files of another index to look ids up in."""
     return replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
 
 
@@ -178,8 +178,8 @@ def build_over(
 ) -> Manifest:
     """Build an index of some records of a log, in an empty folder; positions between them may be missing.
 
-    `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
-    record of that log had, with the JSON types they had, `places` where undated records stand between others.
+    `stanzas` and the snapshot's cursors say how each source is read. `fields` has the payload fields of the whole log
+    with their JSON types. `places` has, by position, the time at which an undated event is folded.
     """
     manifest = with_sources(Manifest(), stanzas)
     for table in tables:

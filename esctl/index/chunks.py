@@ -1,4 +1,4 @@
-"""Cut the records of a log into tables that are understood at once."""
+"""Cut the records of a log into chunks: tables that are understood together."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
 READ_ROWS = 65_536
-"""Rows that are read at once: segments may be larger than a chunk."""
+"""Rows that are read at once, as a segment may be larger than a chunk."""
 FRESH_ROWS = 1_000_000
-"""Rows of a chunk of records that are at hand: a commit is as large as its bytes allow."""
+"""Most rows of a chunk of records in memory: a commit is limited by bytes, not rows."""
 
 
 def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
@@ -35,7 +35,7 @@ def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
 
 
 def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: StoreState) -> list[pa.Table]:
-    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    """Cut records in memory into chunks; return none unless they are exactly what the index lacks."""
     import pyarrow as pa
 
     count = sum(table.num_rows for table in fresh)

@@ -1,4 +1,4 @@
-"""Rows of events that others stand for, in the view of a question."""
+"""Rows of events that replace stored ones in the view of a question."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from esctl.index.reads import Read, read_json
 
 
 class Edits(Struct, frozen=True):
-    """Rows of events that others stand for: a file of (position, role_order), and one of those others, as stored.
+    """The stored rows that go, as a file of (position, role_order), and the rows that come, in the form of stored ones.
 
-    `fields` are the payload fields of those that come; their payloads are JSON text. Their values are those that the
-    log has of the same fields, but for the fields that are `made`.
+    `fields` are the payload fields of the rows that come; their payloads are JSON text. The values are those that the
+    log has for the same fields, except for the fields in `made`.
     """
 
     gone: Path
@@ -25,17 +25,17 @@ class Edits(Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        """Write the table of the rows that come."""
+        """Write the SQL table of the rows that come."""
         return f"read_parquet({literal(str(self.come))})"
 
     @property
     def stays(self) -> str:
-        """Write the condition on the stored rows that stay."""
+        """Write the SQL condition of the stored rows that stay."""
         rows = f"SELECT position * 256 + role_order FROM read_parquet({literal(str(self.gone))})"
         return f"(position * 256 + role_order) NOT IN ({rows})"
 
     def reads(self, reads: Mapping[str, Read]) -> list[str]:
-        """Write reads of the payloads of the rows that come, by alias."""
+        """Write the select items that read the payloads of the rows that come."""
         return [f"{_read(read)} AS {identifier(alias)}" for alias, read in reads.items()]
 
 

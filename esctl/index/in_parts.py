@@ -1,8 +1,8 @@
-"""Build what an index lacks in parts: each worker reads a range of the log and writes its files.
+"""Extend an index in parts: each worker reads a range of the log and writes its index files.
 
-A range is read as if no id in it had been given before. Those of which that turns out to be wrong are read once more,
-with the ids of all before. What depends on more of what came before (ids that sources share, records without a time
-between others) is left, with all that follows, to one process, which `building.extend` is.
+A range is read as if no id in it had been given before. If that turns out to be wrong, the range is read again, with
+the ids of all earlier ones. A range that depends on more of what came before (ids that sources share, undated records)
+is left, with everything after it, to one process, by `building.extend`.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ if TYPE_CHECKING:
 
 
 class About(Struct, frozen=True):
-    """The log and the mapping of an index, the folder that it is in, and what is known before the ranges."""
+    """What all ranges share: the log, the mapping and the folder of the index, and the manifest before the ranges."""
 
     snapshot: StoreState
     mapping: MappingConfig
     folder: Path
     known: Manifest
-    begun: Mapping[str, int]  # the first positions of the sources that begin after what is known
+    begun: Mapping[str, int]  # the first positions of the sources that begin in the ranges
     memory_limit: str | None
 
 
 class Built(Struct, frozen=True):
-    """The files of a range, and its ids; None of either where one process has to see to it."""
+    """The files of a range, and its ids; neither if the range must be left to one process."""
 
     files: tuple[IndexFile, ...] = ()
     ids: IdRun | None = None
@@ -62,7 +62,7 @@ Range = tuple[int, int]
 
 
 def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> None:
-    """Bring an index up to the head of a log, by workers as far as that can be done in parts."""
+    """Bring an index up to the head of a log, with workers as far as it can be done in parts."""
     updater.make_folder()
     how = updater.understanding
     with locked(updater.folder), explained():
@@ -73,7 +73,7 @@ def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> 
         ranges = _ranges(snapshot, manifest.head + 1)
         is_fresh = found is None or (found.redactions, found.head) == (manifest.redactions, manifest.head)
         if is_fresh and not manifest.unjudged and len(ranges) > 2 and workers.parts(snapshot.head - manifest.head) > 1:
-            # The first range tells how payloads are laid out, and what most sources are.
+            # The first range decides how payloads are laid out and how most sources are read.
             manifest = extend_by_one(how, snapshot, manifest, *ranges[0])
             if manifest.head == ranges[0][1] and not manifest.unjudged:
                 _build_rest(workers, updater, snapshot, manifest, ranges[1:])
@@ -99,7 +99,7 @@ def _build_rest(
 
 
 def _ranges(snapshot: StoreState, first: int) -> list[Range]:
-    """Cut the log from a position on, at segments: each range is about what is understood at once."""
+    """Cut the log from a position on, between segments, into ranges of about one chunk each."""
     found: list[Range] = []
     rows = size = 0
     for entry in snapshot.segments:
@@ -140,7 +140,7 @@ def _built(workers: Workers, about: About, ranges: Sequence[Range]) -> Iterable[
 
 
 def _joined(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: Mapping[str, int]) -> Manifest:
-    """Add what was built to a manifest, and the sources that begin there, as they are known."""
+    """Add the files that were built, and the sources that begin in them, to a manifest."""
     files, ids = list(manifest.files), list(known.ids)
     for each in built:
         assert each.ids is not None
@@ -162,9 +162,9 @@ def _joined(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: 
 
 
 def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
-    """Understand the records of a range, after events with the ids of some runs, and write their files.
+    """Understand the records of a range, with the ids of earlier events in `before`, and write their files.
 
-    Raises InputError where the folder cannot be written.
+    Raises InputError if the worker does not see the folder; any other EsctlError leaves the range to one process.
     """
     if not is_seen(about.folder):
         raise InputError(f"{about.folder}: a worker does not see the store", "put it where all workers see it")
@@ -172,11 +172,11 @@ def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
         with own_connection(about.memory_limit) as connection, explained():
             return _build(Updater(connection, about.mapping, about.folder).understanding, about, wanted, before)
     except (_UnknownBeforeError, EsctlError, DamagedRunError):
-        return Built()  # one process finds it, or says what is wrong
+        return Built()  # one process will find it, or say what is wrong
 
 
 class _UnknownBeforeError(Exception):
-    """Tell that a record stands where the last one before the range does."""
+    """A record needs the time of the last record before the range, which is not known here."""
 
 
 def _build(how: Understanding, about: About, wanted: Range, before: Sequence[IdRun]) -> Built:

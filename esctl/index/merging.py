@@ -1,4 +1,4 @@
-"""Merge the files of an index: small neighbours as they become many, and all of them where that is asked for."""
+"""Merge the files of an index: small neighbours as they accumulate, all files on request."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 SMALL_ROWS = 500_000
 """Files with fewer rows are merged as the log grows: a long ingest writes larger ones."""
 MOST_FILES = 32
-"""Of a log so long that this would leave more, larger ones are merged too."""
+"""If a long log would have more files than this, larger ones are merged too."""
 MOST_SMALL = 8
-"""So many neighbours of one size become one."""
+"""Neighbours of one size that become one file."""
 MERGED_ROWS = 2_000_000
-"""Where files of so many rows were merged, the rest waits for the next commit."""
+"""Once this many rows were merged, the rest waits for the next commit."""
 
 
 def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
-    """Merge small neighbouring files as they become many. The old ones linger for those who read them.
+    """Merge small neighbouring files as they accumulate. The old ones linger for their readers.
 
-    Of a store that is kept elsewhere, where each file costs its readers a request, also those that fill a large one.
+    In a store kept elsewhere, where each file costs readers a request, files that fill a large one are merged too.
     """
     files, merged = list(manifest.files), 0
     large = max(SMALL_ROWS, sum(file.rows for file in files) // MOST_FILES)
@@ -44,7 +44,7 @@ def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: M
 
 
 def merge_rest(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
-    """Merge the files to which a log adds, where that is worth it as nothing is added for now."""
+    """Merge the last files, which would otherwise wait for the log to grow, if that is worth it."""
     files = list(manifest.files)
     last = together(files, COMPACT_ROWS)[-1:]
     due_now = [group for group in last if worth_it(group, SMALL_ROWS)]
@@ -52,7 +52,7 @@ def merge_rest(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Ma
 
 
 def merge_all(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
-    """Merge all files into few large ones. The old ones linger for those who read them."""
+    """Merge all files into few large ones. The old ones linger for their readers."""
     groups = [group for group in together(manifest.files) if len(group) > 1]
     return _switched(folder, manifest, _with(connection, folder, manifest, manifest.files, groups))
 

@@ -1,4 +1,4 @@
-"""Conditions that know how far they reach, so that a scan can leave out files and row groups."""
+"""SQL conditions that know their reach, so that a scan can leave out files and row groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T", int, str)
 
 
 class Reach(Struct, frozen=True):
-    """What an event must be like for a condition to hold; None: anything. Bounds are inclusive."""
+    """The bounds of the events for which a condition can hold, inclusive; None: no bound."""
 
     entities: tuple[str, ...] | None = None  # sorted
     min_time: int | None = None  # microseconds since the epoch
@@ -27,7 +27,7 @@ class Reach(Struct, frozen=True):
     max_entity: str | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
-        """Return whether a file may have such an event, by its positions and times."""
+        """Return whether a file may hold an event in reach, by its positions and times."""
         if self.max_position is not None and file.first > self.max_position:
             return False
         if self.min_position is not None and file.last < self.min_position:
@@ -37,16 +37,16 @@ class Reach(Struct, frozen=True):
         return self.min_time is None or file.max_time >= self.min_time
 
     def may_lie_in_group(self, group: RowGroup) -> bool:
-        """Return whether a row group may have such an event."""
+        """Return whether a row group may hold an event in reach, by its entities."""
         if not group.may_reach(self.min_entity, self.max_entity):
             return False
         return self.entities is None or group.may_hold(self.entities)
 
     def intersection(self, other: Reach) -> Reach:
-        """Return a reach that holds whatever is in this one and in the other."""
+        """Return a reach that covers every event that is in both this reach and the other."""
         found = [names for names in (self.entities, other.entities) if names is not None]
         return Reach(
-            # The fewer names, not those in both: DuckDB leaves out what one list of names does, and no more.
+            # The shorter list, not the names in both: DuckDB leaves out row groups by one list of names only.
             entities=min(found, key=len, default=None),
             min_entity=_known(max, self.min_entity, other.min_entity),
             max_entity=_known(min, self.max_entity, other.max_entity),
@@ -57,7 +57,7 @@ class Reach(Struct, frozen=True):
         )
 
     def union(self, other: Reach) -> Reach:
-        """Return a reach that holds whatever is in this one or in the other."""
+        """Return a reach that covers every event that is in this reach or the other."""
         entities = None
         if self.entities is not None and other.entities is not None:
             entities = tuple(sorted({*self.entities, *other.entities}))
@@ -84,15 +84,15 @@ ANYWHERE = Reach()
 
 
 class Predicate(Struct, frozen=True):
-    """An SQL condition on a row, and what is known of it without asking DuckDB."""
+    """An SQL condition on a row, and what is known of it without running it."""
 
     sql: str
     reach: Reach = ANYWHERE  # of the rows for which it is true
-    may_fail: bool = False  # whether it raises an error for some rows
+    may_fail: bool = False  # whether it may raise an error for some rows
     outside: Reach = ANYWHERE  # of the rows for which it is false
 
     def __format__(self, spec: str) -> str:
-        """Raise TypeError: put into a text, a predicate would lose its reach unnoticed."""
+        """Raise TypeError: a predicate formatted into text would silently lose its reach."""
         raise TypeError("write predicate.sql where a SELECT is put together")
 
 
@@ -101,14 +101,14 @@ NEVER = Predicate("false")
 
 
 def between(low: str | None, high: str | None) -> Predicate:
-    """Write the condition that an entity's name is not before `low`, and is before `high`; None: no limit."""
+    """Write the condition that `low` <= entity < `high`; None: no limit."""
     tests = [] if low is None else [Predicate(f"entity >= {literal(low)}", Reach(min_entity=low))]
     tests += [] if high is None else [Predicate(f"entity < {literal(high)}", Reach(max_entity=high))]
     return all_of(tests)
 
 
 Test = Predicate | str
-"""A condition; one that is only SQL is taken to reach anywhere and never to fail."""
+"""A condition; plain SQL is taken to reach anywhere and never to fail."""
 
 
 def predicate(test: Test) -> Predicate:
@@ -117,7 +117,7 @@ def predicate(test: Test) -> Predicate:
 
 
 def all_of(tests: Iterable[Test]) -> Predicate:
-    """Join conditions all of which must hold; ALWAYS for none."""
+    """Join conditions with AND; ALWAYS if there are none."""
     parts = _parts(tests, ALWAYS)
     if len(parts) < 2:
         return parts[0] if parts else ALWAYS
@@ -126,7 +126,7 @@ def all_of(tests: Iterable[Test]) -> Predicate:
 
 
 def any_of(tests: Iterable[Test]) -> Predicate:
-    """Join conditions of which one must hold; NEVER for none."""
+    """Join conditions with OR; NEVER if there are none."""
     parts = _parts(tests, NEVER)
     if len(parts) < 2:
         return parts[0] if parts else NEVER
@@ -135,7 +135,7 @@ def any_of(tests: Iterable[Test]) -> Predicate:
 
 
 def negated(test: Test) -> Predicate:
-    """Turn a condition round."""
+    """Negate a condition."""
     part = predicate(test)
     return Predicate(f"NOT ({part.sql})", part.outside, part.may_fail, part.reach)
 
@@ -145,7 +145,7 @@ def _parts(tests: Iterable[Test], neutral: Predicate) -> list[Predicate]:
 
 
 def _joined(operator: str, parts: Iterable[Predicate]) -> str:
-    # Side by side, not one within another: DuckDB limits how deep an expression may be.
+    # Side by side rather than nested: DuckDB limits the depth of an expression.
     return "(" + f" {operator} ".join(f"({part.sql})" for part in parts) + ")"
 
 

@@ -1,4 +1,4 @@
-"""Reads of payload paths, and how they are written over JSON text."""
+"""Reads of payload paths, and their SQL over JSON text."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Read(Struct, frozen=True):
     """A payload path in one form.
 
     json: compact JSON text, NULL if missing.
-    text: what a JSON string holds, else its JSON text; NULL if missing or null.
+    text: the content of a JSON string, else the JSON text; NULL if missing or null.
     type: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, NULL; SQL NULL if missing.
-    number: as `sql_type`; NULL if it is none.
+    number: as `sql_type`; NULL if it is not a number.
     """
 
     path: PayloadPath
@@ -29,7 +29,7 @@ class Read(Struct, frozen=True):
 
 
 def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> str:
-    """Read a path of a JSON text column in SQL. `marked`: its numbers may be marked strings."""
+    """Write SQL that reads a path of a JSON text column. `marked`: its numbers may be marked strings."""
     pointer = literal(json_pointer(path))
     if form == "json":
         return f"CAST(json_extract({holder}, {pointer}) AS VARCHAR)"

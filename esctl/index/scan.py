@@ -42,12 +42,12 @@ _STORED_TYPES = {
     "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "tie": "BIGINT",
     "duplicate_of": "BIGINT", "conflict": "BOOLEAN", "aliases": ALIASES_TYPE,
 }  # fmt: skip
-"""Of the envelope columns that are not text."""
+"""The types of the envelope columns that are not text."""
 
 OWN_TIME = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END AS time"
-"""What is shown as the time of an event; without one of its own it is folded at that of a neighbour.
+"""The time that is shown for an event: NULL if it has none of its own, and is folded at that of a neighbour.
 
-Of a record that could not be read, nobody knows when it happened: `time` is there when it was recorded.
+The time of an invalid record is not known: its column `time` holds when it was recorded.
 """
 OWN_RANGE = "min(time) FILTER (undated IS NULL) AS first, max(time) FILTER (undated IS NULL) AS last"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
@@ -60,12 +60,12 @@ class IndexView(Struct, frozen=True):
 
     folder: Path
     manifest: Manifest
-    upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
-    unread: frozenset[str] = frozenset()  # files that a question needs no row of
+    upto: int | None = None  # the head of the reader's own snapshot, if the index reaches further
+    unread: frozenset[str] = frozenset()  # files whose rows a question does not need
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None
-    within: Predicate = ALWAYS  # the rows that there are, for a question that is asked of a part of the entities
-    reading: Reading | None = None  # for as long as the view is used
+    within: Predicate = ALWAYS  # the rows that show, for a question about a part of the entities
+    reading: Reading | None = None  # held for as long as the view is used
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class IndexView(Struct, frozen=True):
         return tuple(dict.fromkeys((*self.manifest.fields, *added)))
 
     def static_type(self, path: PayloadPath) -> str:
-        """Return the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
+        """Return the only JSON type, besides NULL, that a top-level field has; "" if there is not just one.
 
         Objects and arrays are CONTAINER.
         """
@@ -84,17 +84,17 @@ class IndexView(Struct, frozen=True):
         return next(iter(found)) if len(found) == 1 else ""
 
     def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:
-        """List the typed columns that keep a top-level field, one a file."""
+        """List the typed columns that keep the top-level field of a path, one per file that has it."""
         return [c for file in self.manifest.files for c in file.columns if path and c.field == path[0]]
 
     def may_be_loose(self, path: PayloadPath) -> bool:
-        """Return whether a payload path may stand in a payload that is kept as JSON text, of any file."""
+        """Return whether any file may have a payload path in a payload that is kept as JSON text."""
         if self.edits is not None and path and path[0] in self.edits.made:
             return True
         return any(file.may_be_loose(path) for file in self.manifest.files)
 
     def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
-        """Return a view of the files that have the same typed columns, for each such set of columns."""
+        """Return for each set of typed columns a view of the files that have it, with the set."""
         alike: dict[tuple[PayloadColumn, ...], set[str]] = {}
         for file in self.manifest.files:
             alike.setdefault(file.columns, set()).add(file.file)
@@ -102,7 +102,7 @@ class IndexView(Struct, frozen=True):
         return [(replace(self, unread=self.unread | (everything - names)), columns) for columns, names in alike.items()]
 
     def with_loose(self, paths: Iterable[PayloadPath]) -> IndexView:
-        """Return the view of the files in which one of these payload paths may stand in JSON text."""
+        """Return a view of the files that may have one of these payload paths in JSON text."""
         asked = list(paths)
         others = {file.file for file in self.manifest.files if not any(map(file.may_be_loose, asked))}
         return replace(self, unread=self.unread | others)
@@ -124,7 +124,7 @@ class IndexView(Struct, frozen=True):
 
     @property
     def has_ties(self) -> bool:
-        """Return whether events of one microsecond are in another order than that of arrival."""
+        """Return whether some events of one microsecond are not in order of arrival."""
         return any(file.ties for file in self.manifest.files)
 
     @property
@@ -140,7 +140,7 @@ class IndexView(Struct, frozen=True):
 
     @property
     def has_struct_keys(self) -> bool:
-        """Return whether fold keys are structs of a text and a number, for sequences that no number holds."""
+        """Return whether fold keys are structs of a text and a number, as some sequences fit no number."""
         return self.has_text_sequences and "sequence" in self.orderings
 
     @property
@@ -149,7 +149,7 @@ class IndexView(Struct, frozen=True):
         return not (self.has_ties or self.has_struct_keys)
 
     def split(self) -> tuple[IndexView, ...]:
-        """Return the view of the largest file, where most is found, and that of the others, if any."""
+        """Return a view of the largest file, where most rows are, and one of the others, if any."""
         files = sorted(self.manifest.files, key=lambda file: file.rows)
         if len(files) < 2:
             return (self,)
@@ -165,7 +165,7 @@ class IndexView(Struct, frozen=True):
         return self._key("(position * 256)::HUGEINT")
 
     def key_parts(self, key: str) -> dict[str, str]:
-        """Return the SQL of the values that a column of fold keys is sorted by, one after the other, by name."""
+        """Return by name, in order, the SQL of the values that a column of fold keys is sorted by."""
         return {"key_s": f"{key}.s", "key_n": f"{key}.n"} if self.has_struct_keys else {"key_n": key}
 
     def _key(self, place: str) -> str:
@@ -194,8 +194,8 @@ class IndexView(Struct, frozen=True):
         """Write a SELECT of envelope columns and payload reads (alias -> read).
 
         `where` are conditions over envelope columns as stored (`time`, `recorded_at`: TIMESTAMPTZ); `extra` is more
-        SQL for the select list, over the same columns. Times come out as naive UTC TIMESTAMP. What the conditions
-        reach of the index is held against its digests. Raises InputError, naming the file, where it is damaged.
+        SQL for the select list, over the same columns. Times come out as naive UTC TIMESTAMP. The parts of the index
+        that the conditions reach are checked by their digests. Raises InputError, naming the file, if one is damaged.
         """
         names = list(columns)
         aliases = dict(reads or {})
@@ -208,9 +208,9 @@ class IndexView(Struct, frozen=True):
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
-        """Return the files in which all the limits may be met, once what will be read of them is found in order.
+        """Return the files in which all limits may be met, after checking the parts of them that will be read.
 
-        DuckDB leaves the same row groups out, by the bounds of names that stand in the footers. One file stays, so
+        DuckDB leaves out the same row groups, by the bounds of names in the footers. At least one file stays, so
         that a relation has its columns.
         """
         files = [file for file in self.manifest.files if file.file not in self.unread]
@@ -229,7 +229,7 @@ class IndexView(Struct, frozen=True):
         return reached
 
     def grouped(self) -> Manifest:
-        """Return the manifest with the row groups of all files. Raises InputError where a part of it is damaged."""
+        """Return the manifest with the row groups of all files. Raises InputError if a part of it is damaged."""
         return replace(self.manifest, files=with_groups(self.folder, self.manifest.files, self.manifest.runs), runs=())
 
     def _select(
@@ -251,7 +251,7 @@ class IndexView(Struct, frozen=True):
             source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
         gone = [] if self.edits is None else [self.edits.stays]
         if all(file.is_foldable for file in layout.files):
-            where = [test for test in where if test.sql != FOLDABLE]  # to ask costs reading three columns
+            where = [test for test in where if test.sql != FOLDABLE]  # to test it, three columns would be read
         return f"SELECT {', '.join(items)} FROM {source}{self._filters(where, gone)}"
 
     def _filters(self, where: Sequence[Predicate], more: Sequence[str]) -> str:
@@ -281,7 +281,7 @@ def envelope_items(names: Iterable[str]) -> list[str]:
 
 
 def sequence_key_as(form: str, stored: str) -> str:
-    """Write the column `sequence_key`, which is stored in one form (none, bigint, text), in one that holds it too."""
+    """Write SQL that converts `sequence_key` from its stored form (none, bigint, text) to a form that holds it too."""
     if stored == form:
         return "sequence_key"
     if stored == "none":

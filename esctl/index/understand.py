@@ -1,4 +1,4 @@
-"""Read chunks of a log as events, by one mapping: judged, each source by its stanza, repeated ids found."""
+"""Read chunks of a log as events, by one mapping: judge records, find each source's stanza, find repeated ids."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 Detected = Callable[[str, "Detection"], None]
 Rows = tuple["JudgedRows", "pa.Table"]
-"""Judged texts, and the log rows that they are of."""
+"""Judged texts, and their log rows."""
 Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
 class Understanding(Struct, frozen=True, dict=True):
-    """How the records of a log are read by one mapping, whose index is in a folder.
+    """Reads the records of a log as events by one mapping, whose index is in a folder.
 
-    `detected` is told what was recognised in each new source. `raws` gives records' bytes, without blanks around them,
-    where there is no log to read them from.
+    `detected` is called with what was recognised in each new source. `raws` returns records' trimmed bytes by position,
+    if there is no log to read them from.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -53,13 +53,13 @@ class Understanding(Struct, frozen=True, dict=True):
 
     @cached_property
     def ids_kept(self) -> Ids:
-        """Return what keeps the ids seen so far."""
+        """Return the `Ids` of the index, which keeps runs open."""
         from esctl.index.seen_ids.runs import Ids
 
         return Ids(self.connection)
 
     def ids(self, manifest: Manifest) -> IdsBefore:
-        """Return the ids seen so far."""
+        """Return the ids of the events that a manifest covers."""
         return self.ids_kept.in_index(self.folder, manifest)
 
     def events(
@@ -72,11 +72,11 @@ class Understanding(Struct, frozen=True, dict=True):
         places: Mapping[int, Place] | None = None,
         find: FindPlace | None = None,
     ) -> tuple[Manifest, ChunkEvents]:
-        """Read a chunk as events; the manifest returned knows its sources.
+        """Read a chunk as events; return a manifest that knows its sources, and the events.
 
-        `layout` is that of the file to be written, None where it is found. `like` tells which numberings sources are
-        in, `places` where undated records stand between others, `find` where the last record of a source before a
-        position stands, where the index does not tell.
+        `layout` is that of the file to be written; None: it is derived from a sample. `like` says which numberings
+        sources are in. `places` has, by position, the time at which an undated event is folded. `find` finds the time
+        of a source's last record before a position; None: by the index.
         """
         from esctl.index.builder import build
 
@@ -112,7 +112,7 @@ class Understanding(Struct, frozen=True, dict=True):
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
-        """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
+        """Return the stanza recognised in a source, whatever is configured. Its first record is at position `first`."""
         from esctl.index.envelope.stanza_of import recognised, recorded
 
         return (
@@ -123,7 +123,7 @@ class Understanding(Struct, frozen=True, dict=True):
     def knowing(
         self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
     ) -> Manifest:
-        """Return a manifest that knows some sources, each given with the position of its first record, in order."""
+        """Return a manifest with the sources of `firsts` added: the position of each one's first record, in order."""
         for source, first in firsts.items():
             if source not in manifest.sources:
                 stanza = self._stanza(snapshot, source, 0, first, None, first_sources(manifest))
@@ -131,7 +131,7 @@ class Understanding(Struct, frozen=True, dict=True):
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, firsts)})
 
     def _cursor(self, cursors: Mapping[str, Cursor], source: str) -> Cursor:
-        """Return the cursor of a source, of a text log with what the mapping says of its lines."""
+        """Return the cursor of a source; for a text log, with what the mapping says of its lines."""
         cursor = cursors[source]
         if cursor.format != "text":
             return cursor
@@ -164,9 +164,9 @@ class Understanding(Struct, frozen=True, dict=True):
     def _stanza(
         self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows | None, known: Mapping[Stanza, str]
     ) -> Stanza:
-        """Say how a source is read whose first record is in a row of a chunk, if it is at hand, at position `first`.
+        """Return the stanza of a source whose first record is at position `first`, and in `row` of `rows` if given.
 
-        `known` are the stanzas before it, each with a source of it.
+        `known` has the stanzas of earlier sources, each with one source.
         """
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
@@ -221,7 +221,7 @@ class Understanding(Struct, frozen=True, dict=True):
 
 
 def _as_log_rows(snapshot: StoreState, parts: Sequence[Part]) -> pa.Table:
-    """Return records as the log would have them."""
+    """Return records as rows of the log, as they would be if they were kept."""
     import numpy as np
     import pyarrow as pa
 

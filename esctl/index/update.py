@@ -1,4 +1,4 @@
-"""Views of an index that is up to date with a log: of its head, or as if it ended earlier."""
+"""Bring an index up to date and return views of it: at the head of the log, or as if the log ended earlier."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ATTEMPTS = 5
 
 
 class Updater(Struct, frozen=True, dict=True):
-    """Keeps one mapping's index of a store. Its fields are those of an Understanding."""
+    """Keeps one mapping's index of a store up to date. Its fields are those of an Understanding."""
 
     connection: duckdb.DuckDBPyConnection
     config: MappingConfig
@@ -57,13 +57,13 @@ class Updater(Struct, frozen=True, dict=True):
 
     @cached_property
     def understanding(self) -> Understanding:
-        """Return how records are read."""
+        """Return what reads records as events for this index."""
         return Understanding(self.connection, self.config, self.folder, self.detected, self.raws)
 
     def run(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and return a view of it.
 
-        `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
+        `fresh` may hold its last records. If the store cannot be written, the missing part of the index is built in a
         temporary folder.
         """
         if (view := current_view(self.folder, snapshot)) is not None:
@@ -79,7 +79,7 @@ class Updater(Struct, frozen=True, dict=True):
             writable = False
         if not writable:
             return self._beside(snapshot, manifest, reader)
-        del reader  # or it would keep what it replaces
+        del reader  # or its lock would keep the files that are replaced
         with locked_unless(self.folder, lambda: current_view(self.folder, snapshot)) as view:
             return view or view_of(
                 self.folder,
@@ -91,28 +91,28 @@ class Updater(Struct, frozen=True, dict=True):
     def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
 
-        What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
-        is built again.
+        If the store's own index reaches further, one that ends there is made in a temporary folder; a file that
+        reaches across that end is built again.
         """
         reader, found = reading(self.folder), read_manifest(self.folder)
         manifest = usable(found, snapshot)
         if manifest.head <= snapshot.head:
-            # That of the whole log stays, though its sources are read in other zones since.
+            # The index of the whole log stays, although the zones of its sources have changed since.
             is_newer = found is not None and found.head > snapshot.head and not in_zones(found, snapshot)
             return self._beside(snapshot, manifest, reader) if is_newer else self.run(snapshot)
         return self._beside(snapshot, as_of(manifest, snapshot), reader)
 
     def beside(self, snapshot: StoreState) -> IndexView:
-        """Return the index as if the log ended with the snapshot; what it lacks is in a temporary folder."""
+        """Return the index as if the log ended with the snapshot; build what it lacks in a temporary folder."""
         reader = reading(self.folder)
         manifest = usable(read_manifest(self.folder), snapshot)
         kept = manifest if manifest.head <= snapshot.head else as_of(manifest, snapshot)
         return self._beside(snapshot, kept, reader)
 
     def rebuild(self, snapshot: StoreState) -> IndexView:
-        """Build the index anew from the evidence. The files of the old one linger for those who read them.
+        """Rebuild the index from the evidence. The files of the old one linger for their readers.
 
-        Raises InputError where the store cannot be written.
+        Raises InputError if the store cannot be written.
         """
         try:
             self.make_folder()
@@ -132,16 +132,16 @@ class Updater(Struct, frozen=True, dict=True):
     def compact(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
         """Bring the index up to date and merge its files into few large ones; return its manifest before and after.
 
-        The old files linger for those who read them. Raises as `rebuild` does.
+        The old files linger for their readers. Raises as `rebuild` does.
         """
         self.run(snapshot)
         with locked(self.folder):
             return self._unraced(lambda: self._merged(snapshot))
 
     def settle(self, snapshot: StoreState) -> IndexView:
-        """Bring the index up to date as an ingest ends. Raises as `rebuild` does.
+        """Bring the index up to date at the end of an ingest. Raises as `rebuild` does.
 
-        Of a store that is kept elsewhere, files are merged that would otherwise wait for more to be added.
+        In a store that is kept elsewhere, files that would otherwise wait for the log to grow are merged.
         """
         view = self.run(snapshot)
         if mirror_of(self.folder):
@@ -158,7 +158,7 @@ class Updater(Struct, frozen=True, dict=True):
         return before, merge_all(self.connection, self.folder, before)
 
     def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
-        """Build an index in an empty folder that is laid out as another one is. Raises as `run` does."""
+        """Build an index in an empty folder with the layout of another one. Raises as `run` does."""
         return rebuild_as(self.understanding, snapshot, like)
 
     def understand_as(
@@ -168,18 +168,18 @@ class Updater(Struct, frozen=True, dict=True):
         known: Manifest | None = None,
         stretches: Sequence[tuple[IndexFile, int, int]] = (),
     ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
-        """Read the records again as another index has them, without writing a row. Raises as `run` does."""
+        """Read the records again, laid out as in another index, without writing rows. Raises as `run` does."""
         return understand_as(self.understanding, snapshot, like, known, stretches)
 
     def knowing(
         self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
     ) -> Manifest:
-        """Return a manifest that knows some sources, each given with the position of its first record."""
+        """Return a manifest with the sources of `firsts` added: the position of each one's first record, in order."""
         return self.understanding.knowing(snapshot, manifest, firsts, like)
 
     @property
     def ids(self) -> Ids:
-        """Return what keeps the ids seen so far."""
+        """Return the `Ids` of the index, which keeps runs open."""
         return self.understanding.ids_kept
 
     def over(
@@ -190,7 +190,7 @@ class Updater(Struct, frozen=True, dict=True):
         fields: Mapping[str, tuple[str, ...]],
         places: Mapping[int, Place] | None = None,
     ) -> IndexView:
-        """Build an index of some records of a log, in an empty folder. Arguments as those of `build_over`."""
+        """Build an index of some records of a log, in an empty folder. Takes the arguments of `build_over`."""
         return IndexView(self.folder, build_over(self.understanding, snapshot, tables, stanzas, fields, places))
 
     def preview(self, snapshot: StoreState, parts: Sequence[Part]) -> ChunkEvents:
@@ -198,11 +198,11 @@ class Updater(Struct, frozen=True, dict=True):
         return self.understanding.preview(snapshot, self.run(snapshot).manifest, parts)
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
-        """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
+        """Return the stanza recognised in a source, whatever is configured. Its first record is at position `first`."""
         return self.understanding.recognise(snapshot, source, first)
 
     def _unraced(self, change: Callable[[], T]) -> T:
-        """Change the index, anew where another machine changed it meanwhile. The folder's lock is held here."""
+        """Change the index, again if another machine changed it meanwhile. The caller holds the folder's lock."""
         for _ in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return change()

@@ -58,10 +58,10 @@ def ingest(
 ) -> Outcome:
     """Read what is new in the sources into the store, and bring its index up to date.
 
-    Where there are workers, they write and index what is read, which is then one commit; not with `strict` or
-    `skip_duplicates`. The sources may be found while others are read: each is done with before the next is asked for.
-    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
-    read, and with `strict` for the first invalid record, naming it; then nothing is kept.
+    With `workers`, these write and index what is read, in one commit; not together with `strict` or `skip_duplicates`.
+    `sources` may be a generator: each source is finished before the next is asked for. If killed, the store stays whole
+    and the same call resumes. Raises InputError for a source that cannot be read, and with `strict` for the first
+    invalid record, naming it; then nothing is kept.
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
@@ -109,7 +109,7 @@ def _spread(workers: Workers | None, writer: LogWriter, known: Known) -> Abstrac
 
 @contextmanager
 def _kept_told(writer: LogWriter) -> Iterator[None]:
-    """Add to a failure how many records were committed before it: those are kept."""
+    """Add to an error how many records were committed before it and are kept."""
     from esctl.log.commits import open_log
 
     before = writer.snapshot.head
@@ -151,7 +151,7 @@ def _read(run: _Run, sources: Iterable[SourceReader]) -> None:
 
 
 def _commit(run: _Run) -> None:
-    """Commit what is staged: everything that was read, where all is to be one commit."""
+    """Commit what is staged, if everything that was read is to be one commit."""
     if run.spread is not None:
         run.spread.finish()
     if run.spread is not None or run.intake.options.strict:
@@ -162,7 +162,7 @@ def _commit(run: _Run) -> None:
 def _read_source(run: _Run, source: SourceReader) -> None:
     named, before, begun = source.name, run.intake.records, len(run.intake.begun)
     deliveries = source.open(run.intake.known)
-    # What may keep a reader waiting is not read ahead: Ctrl-C is to reach it.
+    # A source that may wait is not read ahead, so that Ctrl-C reaches it.
     for delivery in deliveries if source.may_wait else _ahead(run.pool, deliveries):
         run.intake.take(delivery)
         if run.intake.is_full:
@@ -174,19 +174,19 @@ def _read_source(run: _Run, source: SourceReader) -> None:
 
 
 def _ahead(pool: ThreadPoolExecutor, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
-    """Read the next batch while one is dealt with."""
+    """Yield deliveries; the next one is read while one is processed."""
     delivery = next(deliveries, None)
     while delivery is not None:
         waiting = pool.submit(next, deliveries, None)
         try:
             yield delivery
         finally:
-            finished([waiting])  # also where nobody wants it any more: no two may read a source at once
+            finished([waiting])  # also if the generator is closed: only one thread may read a source
         delivery = waiting.result()
 
 
 def _flush(run: _Run) -> None:
-    """Make what was read durable, then understand it."""
+    """Hand what was read to the workers, to staging, or to the log and then the index."""
     with run.kept.lock:
         run.kept.note(flushing=True)
         _flush_parts(run, run.intake.empty())
@@ -209,7 +209,7 @@ def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
 
 
 def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
-    """Look at records before they are kept: refuse invalid ones (strict), leave duplicates out."""
+    """Examine records before they are kept: refuse invalid ones (strict), leave duplicates out."""
     if not any(batch.num_rows for part in parts for batch in part.batches):
         return parts
     run.behind.wait()  # so that duplicates of what was read before are found
@@ -223,7 +223,7 @@ def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
 
 
 def _without(parts: Sequence[Part], positions: set[int], first: int) -> list[Part]:
-    """Leave records out of parts, by the positions that they would get; the first is `first`."""
+    """Return parts without the records that would get these positions; the first would get `first`."""
     import pyarrow as pa
 
     at, kept = first, []

@@ -28,14 +28,14 @@ PATIENCE = 600.0
 
 
 class Pace(Struct, frozen=True):
-    """When to commit: so many seconds after the first record that waits, or at so many records."""
+    """When to commit: this many seconds after the first waiting record, or at this many records."""
 
     seconds: float = 1.0
     records: int = 500_000
 
 
 class Callbacks(Struct, frozen=True):
-    """What is asked and told on the way. `before_commit` is called before the store is written to."""
+    """Callbacks of `follow`. `before_commit` is called before the store is written to."""
 
     is_asked_to_stop: Callable[[], bool]
     observe: Observer
@@ -52,7 +52,7 @@ class _Run(Struct):
     behind: BackgroundIndexer
     connection: duckdb.DuckDBPyConnection  # the writer's own
     snapshot: StoreState
-    names: dict[str, None] = field(default_factory=dict)  # of sources that were held
+    names: dict[str, None] = field(default_factory=dict)  # of the sources that were followed
     waiting_since: float = 0.0
     ahead: int = 0  # microseconds that the log was ahead of the clock
 
@@ -66,10 +66,10 @@ def follow(
     connection: duckdb.DuckDBPyConnection,
     callbacks: Callbacks,
 ) -> Outcome:
-    """Read what is added to the sources, commit by commit, until asked to stop or until nothing can follow.
+    """Read what is added to the sources, commit by commit, until asked to stop or until all sources have ended.
 
-    The store's lock is held for the commits alone, so that others can write to it in between. What is complete when it
-    is asked to stop is committed. The sources are closed. Raises as `ingest` does.
+    The store's lock is held only for each commit, so that others can write in between. Records that are complete when
+    it is asked to stop are committed. Closes the sources. Raises as `ingest` does.
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
@@ -94,7 +94,7 @@ def follow(
 
 
 def _read(run: _Run) -> list[tuple[str, int]]:
-    """Poll until asked to stop; return what is in no record yet."""
+    """Poll until asked to stop; return the bytes in no record yet, by source name."""
     try:
         while not run.callbacks.is_asked_to_stop() and not all(source.ended for source in run.sources):
             if not _poll(run, run.sources):
@@ -109,13 +109,13 @@ def _read(run: _Run) -> list[tuple[str, int]]:
 
 
 def _poll(run: _Run, sources: Sequence[FollowedSource]) -> bool:
-    """Read what was added, and commit if it is time to. Tells whether there may be more to read at once."""
+    """Read what was added, and commit if it is time to; return whether there may be more to read at once."""
     more = False
     for source in sources:
         try:
             size = _take(run, source)
         except InputError:
-            _commit(run)  # it may be gone, and what was read of it is nowhere else then
+            _commit(run)  # the source may be gone, and what was read of it is nowhere else
             raise
         run.names.update(dict.fromkeys(source.names))
         more = more or size >= COMMIT_BYTES // 4
@@ -126,7 +126,7 @@ def _poll(run: _Run, sources: Sequence[FollowedSource]) -> bool:
 
 
 def _take(run: _Run, source: FollowedSource) -> int:
-    """Read what was added to a source; return its size."""
+    """Read what was added to a source; return its size in bytes."""
     size = 0
     for delivery in source.poll(run.intake.known, COMMIT_BYTES // 4):
         if not run.intake.parts:
@@ -138,7 +138,7 @@ def _take(run: _Run, source: FollowedSource) -> int:
 
 
 def _commit(run: _Run) -> None:
-    """Make what was read durable, then have it understood while more is read."""
+    """Commit what was read, then have it indexed while more is read."""
     from esctl.log.writer import LogWriter
 
     parts = run.intake.with_samples(run.intake.empty(), run.snapshot.cursors)

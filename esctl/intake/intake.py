@@ -1,4 +1,4 @@
-"""Records on their way from sources into a commit, and what came of an ingest: the same in a batch and following."""
+"""Records on their way from sources into a commit, and the outcome of an ingest, in a batch or following."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000
 LONG = 3
-"""Commits after which an ingest is a long one."""
+"""Commits after which an ingest counts as long."""
 LARGER = 2
-"""How much larger its commits are from then on: the files of an index are large as they are written, not by merging."""
+"""How many times larger its commits are then, so that index files are large when written and need no merging."""
 COMMIT_PARTS = 1000
-"""So many small files make a commit: what was read of many is kept, whatever becomes of the rest."""
+"""Most parts of a commit: of many small files, those already read are kept whatever happens to the rest."""
 
 
 class Observer(Protocol):
-    """What is told of the progress."""
+    """A callback for progress."""
 
     def __call__(self, read: int, records: int) -> None:
         """Report bytes read and records kept since the last call."""
@@ -52,18 +52,18 @@ class IngestOptions(Struct, frozen=True):
 
     @property
     def takes_all(self) -> bool:
-        """Return whether records are kept whatever they are, so that none need be looked at before."""
+        """Return whether records are kept whatever they are, so that none need be examined first."""
         return not (self.strict or self.skip_duplicates)
 
 
 class Outcome(Struct, frozen=True):
-    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
+    """What an ingest did. `pending`: bytes at the end of sources that are in no record yet, by source name.
 
-    `homeless` are new events of no entity; `first`: the store had no commit before; `apart`: sources that were
-    found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
-    sources that are read in another zone than was asked for, as they had no new record; `same`: sources with just the
-    bytes of a known one, each with its name; `begun`: those that are the beginning of one; `untold`: those of which
-    that cannot be told any more, as records of the known one were erased.
+    `homeless`: new events that name no entity; `first`: the store had no commit before; `apart`: sources found to have
+    a numbering of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`: sources without a
+    new record, still read in another zone than was asked for; `unheeded`: options that do not apply to known sources
+    (source, option, value); `same`: sources with exactly the bytes of a known one, each with its name; `begun`: sources
+    that are the beginning of a known one; `untold`: sources that may be, which erased records leave open.
     """
 
     summary: IngestSummary
@@ -88,7 +88,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Intake(Struct):
-    """What was read and is in no commit yet. `known`: cursors of all sources, with what was taken so far."""
+    """Records that were read and are in no commit yet. `known`: cursors of all sources, after what was taken so far."""
 
     options: IngestOptions
     observe: Observer
@@ -99,13 +99,13 @@ class Intake(Struct):
     commits: int = 0
     records: int = 0  # taken in all
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
-    begun: list[tuple[str, str]] = field(default_factory=list)  # and those that they are the beginning of
-    untold: list[tuple[str, str]] = field(default_factory=list)  # and those that they may be the beginning of
+    begun: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they begin
+    untold: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they may begin
     _sampled: dict[str, int] = field(default_factory=dict)
     _unkept: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def take(self, delivery: Delivery) -> None:
-        """Take a delivery in, with the zone that its times are read in."""
+        """Take in a delivery, and note in its cursor the zone that its times are read in."""
         from esctl.log.writer import Part
 
         before = self.known.get(delivery.source)
@@ -125,25 +125,25 @@ class Intake(Struct):
 
     @property
     def is_full(self) -> bool:
-        """Return whether what waits is enough for a commit."""
+        """Return whether enough is waiting for a commit."""
         times = LARGER if self.commits >= LONG else 1
         full = self.rows >= times * COMMIT_ROWS or self.bytes >= times * COMMIT_BYTES
         return full or len(self.parts) >= COMMIT_PARTS
 
     def empty(self) -> Sequence[Part]:
-        """Hand over what waits."""
+        """Return the parts that wait, and begin anew."""
         parts, self.parts, self.rows, self.bytes = self.parts, [], 0, 0
         self.commits += 1
         return parts
 
     def tell_kept(self) -> None:
-        """Tell the sources that what was taken of them is durable."""
+        """Tell the sources that what was taken from them is durable."""
         told, self._unkept = self._unkept, {}
         for tell in told.values():
             tell()
 
     def with_samples(self, parts: Iterable[Part], committed: Mapping[str, Cursor]) -> list[Part]:
-        """Return parts that tell how many records the first commit of their source has."""
+        """Return the parts, their cursors with the number of records in the first commit of the source."""
         return [self._with_sample(part, committed.get(part.source)) for part in parts]
 
     def _with_sample(self, part: Part, known: Cursor | None) -> Part:
@@ -159,7 +159,7 @@ class Intake(Struct):
         return tuple(name for name, cursor in known if cursor and cursor.records and cursor.dialect.get("tz") != zone)
 
     def unheeded(self, names: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
-        """Return which options say of known sources how they are read, and are not how: source, option, value."""
+        """Return the options that do not apply to known sources, which are read otherwise: (source, option, value)."""
         given = {key: getattr(self.options.source, key, None) for key in ("decimal", "null")}
         said = {key: value for key, value in given.items() if value is not None}
         known = ((name, cursor.dialect) for name in names if said and (cursor := self.known.get(name)))
@@ -190,7 +190,7 @@ class Before(Struct, frozen=True):
         skipped: int = 0,
         ahead: int = 0,
     ) -> Outcome:
-        """Say what an ingest from sources of these names did, whose store and index are now those of `after`."""
+        """Return the outcome of an ingest from the named sources; `after`: the store state and manifest after it."""
         from esctl.index.seen_ids.apart import newly_apart
 
         snapshot, manifest = after
@@ -213,7 +213,7 @@ class Before(Struct, frozen=True):
 
     def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:
         def added(count: Callable[[IndexFile], int]) -> int:
-            # Fewer than before where ids turned out not to be shared.
+            # There are fewer than before if ids turned out not to be shared.
             return max(sum(map(count, after.files)) - sum(map(count, self.manifest.files)), 0)
 
         new, seconds = records - skipped, time.monotonic() - self.started

@@ -1,4 +1,4 @@
-"""The bytes of the sources of a store: from its log, and from what an ingest has on its way there."""
+"""The bytes of a store's sources: from its log, and from what an ingest has not committed yet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Front(Struct):
-    """The bytes of a source from its beginning, as far as they were hashed."""
+    """A source's bytes from the beginning, and the digest of those that were hashed so far."""
 
     name: str
     pieces: Iterator[bytes]
@@ -32,7 +32,7 @@ class _Front(Struct):
     size: int = 0
 
     def to(self, size: int) -> str | None:
-        """Hash up to a size, no less than before; None where there are fewer bytes."""
+        """Return the digest of the first `size` bytes, never fewer than before; None if there are fewer bytes."""
         while self.size < size:
             self.held = self.held or next(self.pieces, b"")
             if not self.held:
@@ -44,18 +44,18 @@ class _Front(Struct):
 
 
 class KeptBytes:
-    """What `sources.files.beginnings.Kept` asks, of a writer's log and of an intake.
+    """The answers to `sources.files.beginnings.Kept` from a writer's log and an intake.
 
-    Their first bytes are gathered when they are first asked for, by one pass over the log.
+    The first bytes of sources are gathered when first asked for, by one pass over the log.
     """
 
     def __init__(self, writer: LogWriter, intake: Intake) -> None:
-        self.lock = RLock()  # while what was taken goes into the log, it is in neither
+        self.lock = RLock()  # parts on their way from the intake into the log are in neither
         self._writer, self._intake = writer, intake
         self._firsts: Firsts | None = None
         self._erased: set[str] = set()
-        self._noted = 0  # of the intake's parts
-        self._last = ("", b"")  # the source that was noted last: it may go on
+        self._noted = 0  # how many of the intake's parts
+        self._last = ("", b"")  # the source that was noted last, which may continue, and its first bytes
         self._front: _Front | None = None
 
     def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
@@ -66,7 +66,7 @@ class KeptBytes:
             return [*firsts.find(stream), *(name for name in own if name in self._erased)]
 
     def digest(self, name: str, size: int) -> str | None:
-        """Return the SHA-256 (hex) of the first bytes of a source; None where records of it were erased."""
+        """Return the SHA-256 (hex) of a source's first bytes; "" if it has fewer, None if records of it were erased."""
         with self.lock:
             if self._writer.snapshot.redactions and erased_of(self._writer.snapshot, name):
                 return None
@@ -78,7 +78,7 @@ class KeptBytes:
             return found or ""
 
     def note(self, flushing: bool = False) -> None:
-        """Note the first bytes of what was taken since the last time; `flushing`: it goes into the log now."""
+        """Note the first bytes of parts taken since the last call; `flushing`: the parts go into the log now."""
         if self._firsts is not None:
             for part in self._intake.parts[self._noted :]:
                 self._note_part(self._firsts, part)
@@ -91,7 +91,7 @@ class KeptBytes:
         header = base64.b64decode(cursor.header)
         if part.source != last:
             if sum(batch.num_rows for batch in part.batches) != cursor.records:
-                return  # it goes on behind what is known of it
+                return  # it continues a known source
             data = header
         elif len(data) >= HEAD_SIZE:
             return
@@ -125,7 +125,7 @@ class KeptBytes:
                 if len(data) >= min(HEAD_SIZE, cursor.offset):
                     del wanted[name]
                     _add(firsts, name, cursor.header, begun.pop(name))
-        for name, data in begun.items():  # blanks at their ends are no record's
+        for name, data in begun.items():  # the rest of their bytes are blanks at the end, which are in no record
             _add(firsts, name, wanted[name].header, data)
 
     def _pieces(self, name: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Have what was read written and hashed by workers, while more is read: one order, and in the end one commit."""
+"""Have workers write and hash what was read, while more is read: in the order of reading, and in one commit."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MOMENT = 0.1  # seconds
 
 
 class Spread:
-    """What is on its way into the log of a writer through workers, from `with` to its end.
+    """Records on their way through workers into a writer's log, from `with` to its end.
 
-    Some segments are written at once: meanwhile those that come after them are read and handed over.
+    Several segments are written at once; meanwhile those after them are read and handed over.
     """
 
     def __init__(self, workers: Workers, writer: LogWriter) -> None:
@@ -51,19 +51,19 @@ class Spread:
         if kind is not None:
             self._stop()
         self._pool.shutdown()
-        for path in left_behind(self._writer.path, self._run):  # by processes that were lost, or of what failed
+        for path in left_behind(self._writer.path, self._run):  # by lost processes and failed calls
             with suppress(OSError):
                 remove(path)
 
     def _stop(self) -> None:
-        """End what the workers do, which may only just be beginning."""
+        """Stop the workers, repeatedly, because their calls may only just be starting."""
         waiting = [] if self._running is None else [self._running[0]]
         self._workers.stop()
         while wait(waiting, _MOMENT).not_done:
             self._workers.stop()
 
     def put(self, parts: Sequence[Part]) -> None:
-        """Hand records over. Raises what went wrong with those before, and again whatever is asked then."""
+        """Hand records over to workers. Raises the error of earlier records, and so does every later call."""
         for table in segment_tables(parts):
             file = self._workers.folder / f"{self._next:020d}.arrow"
             hand_over(table, file)
@@ -78,7 +78,7 @@ class Spread:
             self._send()
 
     def finish(self) -> None:
-        """Wait until everything is staged. Raises what went wrong."""
+        """Wait until everything is staged. Raises as `put` does."""
         self._send()
         self._take()
 
@@ -93,11 +93,11 @@ class Spread:
         self._running = self._pool.submit(self._workers.run, calls), calls, cursors
 
     def _take(self) -> None:
-        """Stage what the workers have written, once they have."""
+        """Wait for the segments that workers are writing, and stage them."""
         if self._running is None:
             return
         future, calls, cursors = self._running
-        # Where it fails it fails for good: nothing that comes after what is missing may be staged.
+        # A failure is raised again by every later call: nothing after the missing segments may be staged.
         self._writer.stage_apart(future.result(), cursors)
         self._running = None
         for call in calls:
@@ -106,7 +106,7 @@ class Spread:
 
 
 class SettledBytes:
-    """The bytes of sources as `KeptBytes` has them, where some may still be with workers."""
+    """The bytes of sources as `KeptBytes` has them, after waiting for those that are still with workers."""
 
     def __init__(self, kept: Kept, spread: Spread) -> None:
         self._kept = kept
@@ -115,13 +115,13 @@ class SettledBytes:
 
     def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
         """Name the sources that may begin with a stream."""
-        if not self._gathered:  # they are gathered from the log now, and noted from here on
+        if not self._gathered:  # the log is searched now, and what comes later is noted
             self._spread.finish()
             self._gathered = True
         return self._kept.find(stream, own)
 
     def digest(self, name: str, size: int) -> str | None:
-        """Return the SHA-256 (hex) of the first bytes of a source; None where records of it were erased."""
+        """Return the SHA-256 (hex) of a source's first bytes; "" if it has fewer, None if records of it were erased."""
         if self._spread.has(name):
             self._spread.finish()
         return self._kept.digest(name, size)

@@ -1,4 +1,4 @@
-"""Write a segment apart from its writer, who names it and makes the commit that it belongs to."""
+"""Write a segment in a worker; the store's writer then names it and makes its commit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from esctl.storage.places import is_seen
 
 
 class Place(Struct, frozen=True):
-    """Where records go in a log, and when they are recorded, in microseconds.
+    """Where records go in a log, and their `recorded_at`, in microseconds since the epoch.
 
-    `run` tells the files of one ingest from those of all others.
+    `run` marks the files of one ingest among those of others.
     """
 
     store: Path
@@ -35,7 +35,7 @@ class Place(Struct, frozen=True):
 class WrittenApart(Struct, frozen=True):
     """A segment under a temporary name, and the roots of its largest subtrees in the tree of the log.
 
-    A segment of a store that is kept elsewhere has its own name there already.
+    In a store that is kept elsewhere, the segment already has its final name.
     """
 
     temporary: str
@@ -44,7 +44,7 @@ class WrittenApart(Struct, frozen=True):
 
 
 def write_apart(place: Place, file: Path) -> WrittenApart:
-    """Write the records that a file hands over as a segment. Raises InputError where that cannot be done."""
+    """Write the records in a handed-over file as a segment. Raises InputError if that cannot be done."""
     folder = place.store / "log"
     if not is_seen(folder):
         raise InputError(f"{folder}: a worker does not see the store", "put it where all workers see it")

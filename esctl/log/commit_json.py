@@ -1,4 +1,4 @@
-"""Commits and summaries as their files have them: JSON, checked part by part as it is read."""
+"""Commits and summaries as the JSON of their files; each member is checked when it is read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from esctl.log.store_state import Commit, Redaction, StoreState
 from esctl.model import CURSORS, Cursor
 
 PART_BYTES = 1 << 18
-"""Of segments as they are listed: so much of them goes into a file of its own, beside the summary."""
+"""Bytes of listed segments that fill a part: a file of its own in the summary's folder."""
 PART_NAME = re.compile(r"segments-(\d{20})-(\d{20})\.[0-9a-f]{8}\.json", re.ASCII)
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,7 +109,7 @@ def snapshot_to_json(snapshot: StoreState, identity: str) -> dict[str, Any]:
 
 
 def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState:
-    """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
+    """Read a summary of the store whose state without commits is `base`. Raises ValueError, KeyError or TypeError."""
     value = unsealed(value)
     if value["identity"] != base.commit_sha256:
         raise ValueError("it is of another store")
@@ -132,7 +132,7 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
 
 
 def in_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
-    """Put segments into parts as far as there is enough for one; return the new ones, by the names of their files."""
+    """Put segments into parts where they fill one; return the store state, and the new parts' files by name."""
     chunks, files = list[Chunk](), dict[str, bytes]()
     earlier = chunks_of(snapshot.segments)
     for number, chunk in enumerate(earlier, 1):
@@ -150,7 +150,7 @@ def in_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
 
 
 def _cut(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, ...], bool]]:
-    """Cut segments into parts, from the first on, and what is not enough for one."""
+    """Yield groups of segments, from the first on, each with whether it fills a part; only the last may not."""
     start = size = 0
     for number, entry in enumerate(entries, 1):
         size += len(to_line(_entry_to_json(entry)))
@@ -170,7 +170,7 @@ def _part_of(entries: Sequence[SegmentEntry]) -> tuple[SegmentPart, bytes]:
 
 
 def part_from_bytes(part: SegmentPart, data: bytes) -> tuple[SegmentEntry, ...]:
-    """Read a part's file. Raises ValueError, KeyError or TypeError for anything else than what was written."""
+    """Return the segments in a part's file. Raises ValueError, KeyError or TypeError if it is not as written."""
     if sha256(data).hexdigest() != part.sha256:
         raise ValueError("it is not as it was written")
     entries = tuple(_entry_from_json(told) for told in from_line(data)["segments"])
@@ -281,7 +281,7 @@ _DIALECTS = {
     "tsv": _DELIMITED,
     "json": {"shape": "values|array|wrapped", "inside": "[01]"},
 }
-"""What reading a source of a format again rests on."""
+"""What a cursor's dialect must say so that a source of a format can be read again, as patterns."""
 
 
 def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:

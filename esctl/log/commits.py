@@ -1,8 +1,8 @@
 """The commit log: numbered, hash-chained files that say what a store consists of.
 
 A commit is durable before its name appears, and its name can appear only once: two writers cannot both make commit n.
-Every hundredth commit a summary is kept beside, and another of the last commit of a writer that made several, so that
-opening reads a few files however old the store. A summary names segments that are many by parts, which lie beside it.
+A summary is kept of every hundredth commit, and of the last commit of a writer that made several, so that opening reads
+few files however old the store. A summary of many segments names them by parts, which are files in the same folder.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from esctl.storage.protocol import ConflictError
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)
 HEAD_AFTER = 8
-"""Commits after the newest summary that a writer leaves behind without another one: those that opening reads."""
+"""Commits since the newest summary at which a writer that ends adds another: opening reads these commits."""
 HEAD_BYTES = 1 << 18
-"""A summary that is so many times as large is written so many times less often."""
+"""A summary n times as large as this is written n times less often."""
 _SUMMARY_NAME = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
 _HEAD = "head-"
 _LARGEST_FILE = 1 << 30
@@ -60,9 +60,9 @@ class CommitLog:
         self.folder = path / "commits"
         self._empty = empty_snapshot
         self._files = files
-        self._summed, self._summed_bytes = 0, 0  # the newest summary that was read or written
+        self._summed, self._summed_bytes = 0, 0  # number and bytes of the newest summary read or written
         self._last_bytes = 0
-        self._replaced = False  # some commit after it replaced segments, so that opening reads parts
+        self._replaced = False  # a commit after that summary replaced segments: opening reads parts
 
     @property
     def store_id(self) -> str:
@@ -71,11 +71,11 @@ class CommitLog:
 
     @property
     def erasable(self) -> bool:
-        """Whether records are salted, so that they can be redacted."""
+        """Return whether records are salted, so that they can be erased."""
         return self._empty.erasable
 
     def read(self, upto: int | None = None, *, summaries: bool = True) -> StoreState:
-        """Return the store as its last commit left it, or as commit number `upto` did.
+        """Return the store state after the last commit, or after commit number `upto`.
 
         Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
         unreadable or does not follow from the one before.
@@ -96,11 +96,11 @@ class CommitLog:
         return found
 
     def head(self, seq: int) -> int:
-        """Return the position at which commit number `seq` says that it left the log. Raises InputError as `read`."""
+        """Return the last position of the log after commit number `seq`, by its file. Raises as `read` does."""
         return self._read_commit(seq)[0].tree.size if seq else 0
 
     def append(self, snapshot: StoreState, commit: Commit) -> StoreState:
-        """Make a commit durable; what it names must be so already. Gives the store as it is after.
+        """Make a commit durable and return the store state after it. What it names must be durable already.
 
         Raises ConflictError if another writer made this commit first, InputError if it cannot be written.
         """
@@ -116,20 +116,20 @@ class CommitLog:
     def sync(self) -> None:
         """Sync the names of all commits and segments to the disk, whoever made them. Raises InputError.
 
-        A commit may be there whose writer was ended, or failed, before its name was durable.
+        The writer of a commit may have ended or failed before the commit's name was durable.
         """
         with describe_failure(f"write {self.path}"):
             for folder in _FOLDERS:
                 self._files.sync_folder(self.path / folder)
 
     def has(self, seq: int) -> bool:
-        """Return whether commit number `seq` was made, or may be: elsewhere it may still come after a failure."""
+        """Return whether commit number `seq` was made or, in a store kept elsewhere, may yet appear after a failure."""
         return may_be_there(self.folder / commit_name(seq))
 
     def keep_head(self, snapshot: StoreState) -> None:
-        """Write a summary of the last commit, where opening would read much beside the newest one. For writers only.
+        """Write a summary of the last commit if opening would read much after the newest one. Needs the store's lock.
 
-        A large one is written less often: it costs what it is long.
+        A large summary is written less often, because writing it takes time in proportion to its size.
         """
         most = (1 if self._replaced else HEAD_AFTER) * (1 + self._summed_bytes // HEAD_BYTES)
         if snapshot.seq - self._summed >= most:
@@ -137,13 +137,13 @@ class CommitLog:
                 self._write_summary(snapshot, _HEAD)
 
     def mend_summary(self, snapshot: StoreState) -> None:
-        """Write the newest summary that there should be, if it is missing or damaged. For writers only."""
+        """Write the newest summary of a hundredth commit if it is missing or damaged. Needs the store's lock."""
         due = snapshot.seq - snapshot.seq % SUMMARY_EVERY
         if due and self._read_summary(due) is None:
             self._write_summary(self.read(due))
 
     def missing_summaries(self, snapshot: StoreState) -> list[int]:
-        """List the commits whose summary there should be, up to a snapshot, and is missing or damaged."""
+        """List the hundredth commits, up to a store state, whose summary is missing or damaged."""
         whole: dict[SegmentPart, bool] = {}
         due = range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY)
         return [seq for seq in due if not self._is_whole(self._read_summary(seq), whole)]
@@ -160,15 +160,15 @@ class CommitLog:
         return all(known.get(part, True) for part in chunks_of(summary.segments) if isinstance(part, SegmentPart))
 
     def write_summary(self, seq: int) -> None:
-        """Write the summary of the commits up to one. For writers only."""
+        """Write the summary of the commits up to number `seq`. Needs the store's lock."""
         self._write_summary(self.read(seq, summaries=False))
 
     def _write_summary(self, snapshot: StoreState, kind: str = "summary-") -> StoreState:
-        """Write a summary, the parts that it names before it; return the snapshot with these in place of segments."""
+        """Write a summary, after the parts that it names; return the store state with these in place of segments."""
         parted, parts = in_parts(snapshot)
         data = summary_line(parted, self._empty.commit_sha256)
         for name, content in {**parts, f"{kind}{commit_name(snapshot.seq)}": data}.items():
-            # On a conflict, another writer makes the same.
+            # On a conflict, another writer makes the same file.
             with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
                 write_replacing(self._files, self.folder / name, content, f"summary-{commit_name(snapshot.seq)}")
         self._summed, self._summed_bytes, self._replaced = snapshot.seq, len(data), False
@@ -183,7 +183,7 @@ class CommitLog:
         return self._empty
 
     def _read_summary(self, seq: int, name: str = "") -> StoreState | None:
-        """Read a summary; None for one that is missing, damaged or of another store: it can be derived again."""
+        """Return a summary, or None if it is missing, damaged or of another store: it can be derived again."""
         try:
             data = read_regular(self.folder / (name or f"summary-{commit_name(seq)}"), _LARGEST_FILE)
             summary = snapshot_from_json(self._empty, from_line(data))
@@ -213,7 +213,7 @@ class CommitLog:
 
 
 def first_missing(names: Sequence[str]) -> int:
-    """Return the first commit that is not among the names in a folder, where a later one or a summary is; else 0."""
+    """Return the first commit number missing from a folder's names that a later commit or a summary needs, or 0."""
     present = set(_numbers(_COMMIT_NAME, names))
     last = max(present, default=0)
     missing = next((seq for seq in range(1, last + 1) if seq not in present), 0)
@@ -221,7 +221,7 @@ def first_missing(names: Sequence[str]) -> int:
 
 
 def is_head(name: str) -> bool:
-    """Return whether a summary is one of a last commit, which goes when there is a newer one."""
+    """Return whether a summary is of a writer's last commit: it is removed once there is a newer summary."""
     return name.startswith(_HEAD)
 
 
@@ -231,7 +231,7 @@ def commit_numbers(names: Iterable[str]) -> Iterable[int]:
 
 
 def read_part(store: Path, part: SegmentPart) -> tuple[SegmentEntry, ...]:
-    """Read a part of a summary of the store in a folder. Raises InputError, naming it, where it is damaged."""
+    """Return the segments in a part of a store's summaries. Raises InputError, naming the part, if it is damaged."""
     path = store / "commits" / part.file
     try:
         return part_from_bytes(part, read_regular(path, part.bytes))
@@ -240,7 +240,7 @@ def read_part(store: Path, part: SegmentPart) -> tuple[SegmentEntry, ...]:
 
 
 def old_heads(names: Iterable[str]) -> list[str]:
-    """List the summaries of last commits that are so no more: there is a newer summary."""
+    """List the summaries of writers' last commits for which there is a newer summary."""
     found = summary_names(names)
     newest = max(found.values(), default=0)
     return [name for name, seq in found.items() if is_head(name) and seq < newest]
@@ -252,7 +252,7 @@ def summary_names(names: Iterable[str]) -> dict[str, int]:
 
 
 def summary_line(snapshot: StoreState, identity: str) -> bytes:
-    """Write a summary file: what the commits up to one add up to. `identity`: what the first of them follows from."""
+    """Return the bytes of a summary file. `identity`: the digest that the first commit follows from."""
     return to_line(snapshot_to_json(snapshot, identity))
 
 
@@ -279,9 +279,9 @@ def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:
 def create_store(path: Path, erasable: bool = False, files: Filesystem | None = None, rights: int = 0o777) -> CommitLog:
     """Make a store in this folder, or open the one that is there. Safe to run twice at once, or again after a crash.
 
-    `rights`: what a new one gives at most; the umask takes away more.
+    `rights`: the widest mode of a new store's folder; the umask narrows it.
 
-    Raises UsageError if the store there is not erasable as asked, InputError if it cannot be made.
+    Raises UsageError if an existing store differs in `erasable`, InputError if the store cannot be made.
     """
     files = files or Filesystem()
     target = path / "format.json"

@@ -1,8 +1,9 @@
 """Compact the log: many small segments become few, and no record, position, hash or cursor changes.
 
-A merged segment is written beside the log, under a name that no writer sweeps up, while others read and write; the
-store's lock is taken just to name it and commit. Killed before the commit, nothing has happened; after it, the next
-writer removes the old segments. A reader that finds one gone looks for its records in the newest commit.
+A merged segment is written into the log's folder under a temporary name that no writer sweeps, while others read and
+write; the store's lock is taken only to rename the segment and commit. If the process is killed before the commit,
+nothing has changed; if after, the next writer removes the old segments. A reader that finds a segment gone looks for
+its records in the newest commit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
 MOST_RAW = 128 << 20
-"""Bytes of records in a merged segment: it is in memory as a whole."""
+"""Most bytes of records in a merged segment, which is held in memory whole."""
 SMALL = 4
 """A segment is small if this many of them fit into a merged one."""
 PATIENCE = 600.0
@@ -39,7 +40,7 @@ _LABEL = "compact"
 
 
 def plan(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
-    """List the neighbouring segments that are to become one."""
+    """Return the groups of neighbouring small segments, each to be merged into one."""
     groups: list[list[SegmentEntry]] = [[]]
     rows = size = 0
     for segment in snapshot.segments:
@@ -57,7 +58,7 @@ def plan(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
 
 
 def _raw_bytes(snapshot: StoreState, segment: SegmentEntry) -> int:
-    """Return the bytes of a segment's records, unpacked; of one that is large or gone its bytes on disk will do."""
+    """Return the unpacked bytes of a segment's records, or its size on disk if it is large, damaged or gone."""
     import pyarrow.parquet as pq
 
     if SMALL * segment.size > MOST_RAW:
@@ -74,10 +75,10 @@ def _raw_bytes(snapshot: StoreState, segment: SegmentEntry) -> int:
 def compact_log(
     path: Path, files: Filesystem | None = None, connection: duckdb.DuckDBPyConnection | None = None
 ) -> tuple[Sequence[SegmentEntry], Sequence[SegmentEntry]]:
-    """Merge small segments, a commit for each that comes of it; gives the segments before and after.
+    """Merge small segments, one commit per merged segment; return the segments before and after.
 
-    Raises InputError for a segment that cannot be read or is not what was committed, where nothing can be written, or
-    if another process keeps the store's lock.
+    Raises InputError for a segment that cannot be read or is not what was committed, if nothing can be written, or if
+    another process keeps the store's lock.
     """
     files = files or Filesystem()
     _remove_abandoned(path, files)
@@ -90,7 +91,7 @@ def compact_log(
 
 
 def _merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
-    """Write the records of some segments as one, beside the log, and read them back to see that they are the same."""
+    """Write the records of some segments as one under a temporary name, and check that they read back the same."""
     import pyarrow.parquet as pq
 
     records = read_table(snapshot, group[0].first, group[-1].last).combine_chunks()

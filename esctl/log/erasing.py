@@ -1,4 +1,4 @@
-"""Erase records: their bytes go, their leaf and so the tree stays."""
+"""Erase records: their bytes are removed; their leaf hashes, and so the tree, stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Positions = npt.NDArray[np.int64]
 
 CONTENT = ("raw", "key", "headers", "salt")
-"""What goes of a record. What stays: position, times, source, offset, and the leaf hash."""
+"""Columns that are emptied. Position, times, source, offset and the leaf hash stay."""
 
 
 def check_erasable(snapshot: StoreState) -> None:
@@ -40,7 +40,7 @@ def check_erasable(snapshot: StoreState) -> None:
 def erase(
     writer: LogWriter, positions: Iterable[int], told: Redaction, connection: duckdb.DuckDBPyConnection | None = None
 ) -> StoreState:
-    """Erase the records at some positions, in one commit; what was erased before stays as it is.
+    """Erase the records at some positions, in one commit; records erased before stay as they are.
 
     Segments are rewritten one at a time, and their old files unlinked once the commit is durable. Raises UsageError in
     a store that is not erasable, InputError for a segment that is not what was committed.
@@ -57,7 +57,7 @@ def erase(
 
 
 def ranges_of(positions: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Write ascending positions as inclusive ranges."""
+    """Return ascending positions as inclusive ranges."""
     found: list[tuple[int, int]] = []
     for position in positions:
         if found and found[-1][1] == position - 1:

@@ -1,4 +1,4 @@
-"""JSON as it stands in a store's files: one line, the same value always the same bytes, sealed against damage."""
+"""JSON in a store's files: one line, the same bytes for the same value, with a digest against damage."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def from_line(data: bytes) -> dict[str, Any]:
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the member `sha256`: that of the line without it. It is against damage, not against a forger."""
+    """Return the value with a member `sha256`, the digest of its line: a guard against damage, not forgery."""
     return {**value, SEAL: sha256(to_line(value)).hexdigest()}
 
 
 def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line without its seal. Raises KeyError where there is none, ValueError where it is another's."""
+    """Return the value without its seal. Raises KeyError if the seal is missing, ValueError if it does not match."""
     body = {name: member for name, member in value.items() if name != SEAL}
     if value[SEAL] != sha256(to_line(body)).hexdigest():
         raise ValueError("it is not as it was written")

@@ -17,7 +17,7 @@ HOLDER = "lock.pid"
 
 
 class StoreLock:
-    """A store's lock: a file of this machine, and the lease of a store that is kept elsewhere."""
+    """A store's lock: a file on this machine, and the lease if the store is kept elsewhere."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class StoreLock:
 
 
 class WriterLock(StoreLock):
-    """A store's lock, beside which it is said who holds it."""
+    """A store's lock that, for a store on this machine, also keeps its holder's process id in `lock.pid`."""
 
     def acquire(self) -> None:
         """Take the lock. Raises InputError if another process holds it for longer than the timeout, in seconds."""
@@ -69,7 +69,7 @@ class WriterLock(StoreLock):
 
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
-    """Keep writers out of a store whatever state it is in. Raises InputError as a WriterLock does."""
+    """Keep writers out of a store, even a damaged one. Raises InputError as `StoreLock.acquire` does."""
     lock = StoreLock(path, timeout)
     lock.acquire()
     try:

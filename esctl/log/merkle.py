@@ -21,10 +21,10 @@ BLOCK = 1 << BLOCK_LEVEL
 """Leaves in an aligned block whose root a commit keeps."""
 
 _MANY = 512
-"""Pairs of nodes that are hashed in one go."""
+"""Pairs of nodes from which on they are hashed in batches, and pairs in such a batch."""
 
 Roots = tuple[tuple[int, bytes], ...]
-"""Roots of neighbouring complete subtrees laid end to end, each time with their level."""
+"""Runs of neighbouring complete subtrees: their level, and their roots laid end to end."""
 
 EMPTY_ROOT = sha256(b"").digest()
 
@@ -47,7 +47,8 @@ def _pair_up(nodes: bytes) -> bytes:
         return native.pair_up(nodes)
     import numpy as np
 
-    # Marked and cut in C, a few at a time: half the time of slices of `bytes`, and what is hashed stays in the cache.
+    # Prefixing and cutting the pairs in C, a batch at a time, takes half as long as slicing `bytes`, and a batch stays
+    # in the cache.
     marked = np.ones((count, 1 + 2 * HASH), np.uint8)
     marked[:, 1:] = np.frombuffer(nodes, np.uint8, count * 2 * HASH).reshape(count, 2 * HASH)
     pairs, digest = marked.view(f"V{1 + 2 * HASH}").ravel(), sha256
@@ -72,7 +73,7 @@ class Frontier(Struct, frozen=True):
         return self.extend(hashes, level)[0]
 
     def extend(self, hashes: bytes, level: int = 0) -> tuple[Frontier, tuple[bytes, ...]]:
-        """Add hashes as `append` does; give besides the roots of the aligned 4,096-leaf blocks that this completed."""
+        """Add hashes as `append` does; also return the roots of the aligned 4,096-leaf blocks that this completed."""
         if len(hashes) % HASH or self.size % (1 << level):
             raise ValueError("hashes must be whole, and subtrees aligned")
         held = dict(zip(_bits(self.size), self.nodes, strict=True))
@@ -92,7 +93,7 @@ class Frontier(Struct, frozen=True):
         return Frontier(size, tuple(edge[bit] for bit in sorted(edge, reverse=True))), blocks
 
     def root(self) -> bytes:
-        """Return the tree's root; of the empty tree, the hash of nothing."""
+        """Return the tree's root; for the empty tree, the SHA-256 of no bytes."""
         if not self.nodes:
             return EMPTY_ROOT
         root = self.nodes[-1]
@@ -118,7 +119,7 @@ class Frontier(Struct, frozen=True):
 
 
 def _bits(size: int) -> list[int]:
-    """Levels of the complete subtrees of a tree, largest first."""
+    """Return the levels of the complete subtrees of a tree, largest first."""
     return [bit for bit in range(size.bit_length() - 1, -1, -1) if size >> bit & 1]
 
 
@@ -133,7 +134,10 @@ def block_roots(hashes: bytes) -> tuple[bytes, ...]:
 
 
 def subtree_roots(leaves: bytes, start: int, sizes: Sequence[int]) -> Roots:
-    """Return the roots of the largest complete subtrees, of a block at the most, of leaves from index `start` on."""
+    """Return the roots of the largest complete subtrees, a block at most, over leaves from index `start` on.
+
+    No subtree crosses one of `sizes`, which are sizes of the tree in ascending order.
+    """
     stop = start + len(leaves) // HASH
     inside = sizes[bisect_right(sizes, start) : bisect_left(sizes, stop)]
     found: list[tuple[int, bytes]] = []
@@ -175,12 +179,12 @@ class Tree(Struct, frozen=True):
 
 
 def memory_tree(hashes: bytes) -> Tree:
-    """Make a tree of leaf hashes that are in memory."""
+    """Return a tree of leaf hashes that are in memory."""
     return Tree(lambda start, stop: hashes[start * HASH : stop * HASH])
 
 
 def _left_size(size: int) -> int:
-    """Largest power of two smaller than size (RFC 6962's k)."""
+    """Return the largest power of two smaller than size (RFC 6962's k)."""
     return 1 << (size - 1).bit_length() - 1
 
 
@@ -193,7 +197,7 @@ def inclusion_proof(tree: Tree, index: int, size: int) -> tuple[bytes, ...]:
 
 
 def inclusion_proofs(tree: Tree, indexes: Iterable[int], size: int) -> dict[int, tuple[bytes, ...]]:
-    """Prove each of these leaves as `inclusion_proof` does. No subtree is hashed twice, however many they are.
+    """Return the `inclusion_proof` of each of these leaves, by index; no subtree is hashed twice.
 
     Raises ValueError if an index is outside the tree.
     """
@@ -243,7 +247,7 @@ def consistency_proof(tree: Tree, old: int, new: int) -> tuple[bytes, ...]:
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Judge whether the proof leads from a leaf hash to the root (RFC 9162 section 2.1.3.2)."""
+    """Return whether the proof leads from a leaf hash to the root (RFC 9162 section 2.1.3.2)."""
     if not 0 <= index < size or any(len(step) != HASH for step in (leaf, *proof)):
         return False
     position, last, result = index, size - 1, leaf
@@ -261,7 +265,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Judge whether the proof shows that the old tree is a beginning of the new one (RFC 9162 section 2.1.4.2).
+    """Return whether the proof shows that the old tree is a beginning of the new one (RFC 9162 section 2.1.4.2).
 
     An old tree of no leaves proves nothing and is refused.
     """

@@ -1,4 +1,4 @@
-"""The records of a topic as lines of JSON, with all that they came with, as `kcat -J` dumps messages."""
+"""The records of a topic as JSON Lines with their keys, headers and times, as `kcat -J` dumps messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROWS = 8192
 
 
 def export_messages(snapshot: StoreState, source: str, cursor: KafkaCursor) -> Iterator[bytes]:
-    """Return the messages of a partition, in order; what is no UTF-8 stands as an object of its base64.
+    """Yield the messages of a partition as JSON Lines, in order, without erased ones.
 
-    Erased ones are left out.
+    Bytes that are not UTF-8 become an object `{"base64": ...}`.
     """
     columns = ["position", "source", "offset", "key", "headers", "source_time", "raw", "erased_leaf"]
     for batch in iter_batches(snapshot, 1, snapshot.head, _ROWS, columns):

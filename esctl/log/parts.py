@@ -1,4 +1,4 @@
-"""Records on their way into the log: by source as they were delivered, then in the log's columns."""
+"""Records on their way into the log: as delivered, by source, then in the log's columns."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from esctl.model import Cursor
 
 
 class Part(Struct, frozen=True):
-    """Records of one source, in order, and how far that source is then read.
+    """Records of one source, in order, and the source's cursor after them.
 
-    Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be none: a
-    cursor can move over blank bytes.
+    Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be no
+    batches: a cursor can move over blank bytes.
     """
 
     source: str
@@ -70,7 +70,7 @@ def _raw_bytes(batch: pa.RecordBatch) -> int:
 
 
 def hand_over(table: pa.Table, path: Path) -> None:
-    """Write records in the log's columns to a file that another process reads back just so."""
+    """Write records in the log's columns to a file that another process reads with `handed_over`."""
     known = table.select([name for name in DELIVERED if table[name].null_count < table.num_rows])
     known = known.append_column("source", table["source"].dictionary_encode().unify_dictionaries())
     with pa.ipc.new_file(path, known.schema) as writer:
@@ -78,7 +78,7 @@ def hand_over(table: pa.Table, path: Path) -> None:
 
 
 def handed_over(path: Path) -> pa.Table:
-    """Return what `hand_over` wrote, mapped into memory."""
+    """Return the records that `hand_over` wrote, mapped into memory."""
     with pa.memory_map(str(path)) as file:
         known = pa.ipc.open_file(file).read_all()
     count = known.num_rows
@@ -93,7 +93,7 @@ def handed_over(path: Path) -> pa.Table:
 
 
 def salted(table: pa.Table) -> pa.Table:
-    """Return records with a salt each, so that they can be erased."""
+    """Return the records, each with a random salt, so that they can be erased."""
     count = table.num_rows
     bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
     salts = pa.Array.from_buffers(pa.binary(), count, [None, bounds, pa.py_buffer(os.urandom(count * SALT))])
@@ -101,7 +101,7 @@ def salted(table: pa.Table) -> pa.Table:
 
 
 def positioned(table: pa.Table, first: int, recorded_at: int) -> pa.Table:
-    """Return records at positions from `first` on, recorded at a time in microseconds."""
+    """Return the records with positions from `first` on and `recorded_at`, in microseconds since the epoch."""
     count = table.num_rows
     positions = pa.array(np.arange(first, first + count, dtype=np.int64))
     times = pa.repeat(pa.scalar(recorded_at, pa.int64()), count).cast(INSTANT)

@@ -1,4 +1,4 @@
-"""Digests of the parts of a Parquet file: what is read is checked first, and only what is read."""
+"""Digests of the parts of a Parquet file, by which just the parts to be read are checked first."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _AT_ONCE = 16
-"""Files of which parts are fetched at once."""
+"""Files whose parts are fetched at the same time."""
 _MUCH = 8 << 20
 """Bytes from which on it pays to hash on all cores."""
 
 
 class ByteRange(Struct, frozen=True):
-    """A part of a file and its SHA-256. Those of a file follow one another and leave nothing out."""
+    """A part of a file and its SHA-256. The ranges of a file cover it in order, without gaps."""
 
     offset: int
     bytes: int
@@ -33,7 +33,7 @@ class ByteRange(Struct, frozen=True):
 
 
 def parquet_ranges(path: Path, metadata: pq.FileMetaData) -> tuple[ByteRange, ...]:
-    """Hash a Parquet file by parts: each row group, then the footer. Raises OSError."""
+    """Return the ranges of a Parquet file: each row group, then the footer. Raises OSError."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     ends = [max(map(_end, (group.column(i) for i in range(group.num_columns)))) for group in groups]
     with path.open("rb") as file:
@@ -50,7 +50,7 @@ def _end(column: pq.ColumnChunkMetaData) -> int:
 
 
 class Checked:
-    """Remembers which parts of immutable files were found to be as they were written."""
+    """The parts of immutable files that were already found to match their digests."""
 
     def __init__(self) -> None:
         self._known: set[tuple[Path, ByteRange, int]] = set()
@@ -65,7 +65,7 @@ class Checked:
             self._known.update((path, part, made) for part in wanted)
 
     def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
-        """Check parts of several files (path, size, ranges), at once where they are kept elsewhere."""
+        """Check parts of several files (path, size, ranges), in parallel if they are kept elsewhere."""
         if len(parts) > 1 and mirror_of(parts[0][0], links=True):
             from concurrent.futures import ThreadPoolExecutor
 
@@ -77,7 +77,7 @@ class Checked:
 
 
 def _made(path: Path) -> int:
-    """Return a number that is another once a file of a mirror was dropped and made again; 0 for any other file."""
+    """Return a number that changes when a file of a mirror is dropped and made again; 0 for any other file."""
     mirror = mirror_of(path, links=True)
     return mirror.made(path) if mirror else 0
 
@@ -103,9 +103,9 @@ def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
 
 
 def open_parts(path: Path, size: int, *, links: bool = False) -> int:
-    """Open a file of which parts are to be read once `damage_at` found them in order; gives its descriptor.
+    """Open a file whose parts `damage_at` will check before they are read; return its descriptor.
 
-    Raises OSError, FileNotFoundError where it is missing, here or once a part is asked for.
+    Raises OSError, FileNotFoundError if it is missing; for one kept elsewhere, `damage_at` raises that.
     """
     if mirror := mirror_of(path, links=True):
         mirror.prepare(path, size)
@@ -113,9 +113,9 @@ def open_parts(path: Path, size: int, *, links: bool = False) -> int:
 
 
 def damage_at(path: Path, descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
-    """Return what is wrong with these parts of an open file, wherever it is kept; empty if nothing is.
+    """Return what is wrong with these parts of an open file, fetching those kept elsewhere; empty if nothing is.
 
-    Raises FileNotFoundError where it is missing elsewhere.
+    Raises FileNotFoundError if it is missing there.
     """
     message = ""
     mirror = mirror_of(path, links=True)
@@ -133,7 +133,7 @@ def _told(odd: ByteRange) -> str:
 
 
 def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
-    """Return what is wrong with these parts of an open file, which may have lost its name; empty if nothing is."""
+    """Return what is wrong with these parts of an open file, which may be unlinked by now; empty if nothing is."""
     try:
         found = os.fstat(descriptor).st_size
         if found != size:

@@ -1,4 +1,4 @@
-"""Read records back, exactly as they were received, from the segments a snapshot names."""
+"""Read records back, exactly as they were received, from the segments that a store state names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[st
 def iter_batches(
     snapshot: StoreState, first: int, last: int, rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Read positions [first, last] in batches of at most `rows` records: for more than fits in memory.
+    """Yield the records at positions [first, last] in batches of at most `rows`, for more than fits in memory.
 
     Raises as `read_table` does.
     """
@@ -114,7 +114,7 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
 
 
 def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
-    """Raise InputError where records of a source were erased, unless they may be left out."""
+    """Raise InputError if records of a source were erased, unless `skip_erased` lets them be left out."""
     erased = erased_of(snapshot, source)
     if erased and not skip_erased:
         raise InputError(
@@ -125,7 +125,7 @@ def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None
 
 
 def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read some columns, `offset` among them, of records that begin in the first `size` bytes of their sources.
+    """Yield some columns, `offset` among them, of the records that begin in the first `size` bytes of their sources.
 
     Raises as `read_table` does.
     """
@@ -137,7 +137,7 @@ def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iter
 
 
 def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
-    """Return the position of each source's first record from a position on, in order. Raises as `read_table` does."""
+    """Return each source's first position in the row groups from that of `first` on, in order. Raises InputError."""
     found: dict[str, int] = {}
     for held in _held(snapshot, first, snapshot.head):
         (groups, start), file = _groups(held), held.segment_file
@@ -154,7 +154,7 @@ def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
 
 
 def _only_source(file: pq.ParquetFile, group: int) -> str:
-    """Return the source of all rows of a row group, as its footer has it; empty where there may be several."""
+    """Return the one source of a row group, according to the footer; empty if there may be several."""
     statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("source")).statistics
     return str(statistics.min) if statistics and statistics.has_min_max and statistics.min == statistics.max else ""
 
@@ -165,7 +165,7 @@ def _least_offset(file: pq.ParquetFile, group: int) -> int:
 
 
 def pieces_of(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
-    """Return a source's bytes between those of a header and a tail (base64), in pieces, without erased records."""
+    """Yield a header (base64), the bytes of a source's records without erased ones, and a tail (base64)."""
     if header:
         yield base64.b64decode(header)
     columns = ["position", "source", "raw", "erased_leaf"]
@@ -194,7 +194,7 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
 
 
 def end_to_end(raws: pa.LargeBinaryArray, most: int | None = None) -> bytes:
-    """Lay the bytes of records end to end, `most` of them at the most; none of the records may be null."""
+    """Return the bytes of records end to end, at most `most` of them. No record may be null."""
     bounds = np.frombuffer(raws.buffers()[1], dtype=np.int64)[raws.offset :]
     start, stop = int(bounds[0]), int(bounds[len(raws)])
     stop = stop if most is None else min(stop, start + most)
@@ -210,7 +210,7 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
 
 
 class _SegmentFile(Struct, frozen=True):
-    """An open segment whose footer is what was committed; it stays readable if it is removed now."""
+    """An open segment whose footer was checked; it stays readable even if its file is removed."""
 
     path: Path
     segment: SegmentEntry
@@ -218,7 +218,7 @@ class _SegmentFile(Struct, frozen=True):
     descriptor: int
 
     def checked(self, groups: Sequence[int]) -> pq.ParquetFile:
-        """Return the file once these row groups of it were held against their digests. Raises InputError."""
+        """Return the file after checking these row groups against their digests. Raises InputError if one differs."""
         ranges = [self.segment.ranges[group] for group in groups]
         if message := damage_at(self.path, self.descriptor, self.segment.size, ranges):
             raise InputError(f"{self.path}: {message}", _DAMAGED)
@@ -226,7 +226,7 @@ class _SegmentFile(Struct, frozen=True):
 
 
 class _Held(Struct, frozen=True):
-    """An open segment, and the positions that are wanted of it."""
+    """An open segment, and the positions wanted from it."""
 
     segment_file: _SegmentFile
     first: int
@@ -238,7 +238,7 @@ class _Held(Struct, frozen=True):
 
 
 def _held(snapshot: StoreState, first: int, last: int) -> Iterator[_Held]:
-    """Open the segments that hold positions [first, last], one after another."""
+    """Yield the segments that hold positions [first, last], each open until the next is asked for."""
     at, last = max(first, 1), min(last, snapshot.head)
     while at <= last:
         with _open_at(snapshot, at) as file:
@@ -287,7 +287,7 @@ def _groups(held: _Held) -> tuple[list[int], int]:
 def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
     """Open the segment that holds a position.
 
-    Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
+    If it was replaced since the store state was read, open the segment that holds the same records now.
     """
     (entry,) = segments_for(snapshot, position, position)
     with ExitStack() as stack:
@@ -332,9 +332,9 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 
 def _replaced(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
-    """Return the store as it is now, if it does not name the segment any more.
+    """Return the store state as it is now if it no longer names the segment, else None.
 
-    Raises InputError where records of the segment were erased meanwhile.
+    Raises InputError if records of the segment were erased meanwhile.
     """
     now = open_log(snapshot.path).read()
     if now.head < snapshot.head or segment in segments_for(now, segment.first, segment.last):

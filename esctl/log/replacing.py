@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Replacement(Struct, frozen=True):
-    """Segments that go, and the tables of segment.SCHEMA that come: together the same positions, in order.
+    """Segments to remove, and the tables of segment.SCHEMA to put in their place: the same positions, in order.
 
-    Each table becomes one segment. They may be generated: one is written before the next is asked for. Every record
-    must keep its leaf, for the tree stays as it is.
+    Each table becomes one segment. `tables` may be a generator: each is written before the next is asked for. Every
+    record must keep its leaf, because the tree does not change.
     """
 
     kind: Literal["compact", "redact"]
@@ -43,10 +43,10 @@ def replace_segments(
 ) -> StoreState:
     """Write new segments, make one commit that names them in place of the old, then unlink the old.
 
-    Killed before the commit, nothing has happened but files that no commit names; after it, `sweep` removes the
-    old ones. Raises InputError for a segment that is not what was committed (damage must not be written down anew) or
-    where nothing can be written, ConflictError if another writer has made a commit meanwhile, OSError where what was
-    erased cannot be removed for good.
+    If killed before the commit, it leaves only files that no commit names; if after, `sweep` removes the old
+    segments. Raises InputError for a segment that is not what was committed (damage must not be copied) or if nothing
+    can be written, ConflictError if another writer has committed meanwhile, OSError if erased records cannot be removed
+    for good.
     """
     check_committed(snapshot, wanted.removed)
     blocks = _blocks_of(wanted.removed)
@@ -62,7 +62,8 @@ def replace_segments(
         after = log.append(snapshot, commit)
     except BaseException as error:
         lost = isinstance(error, ConflictError)
-        if commit is None or lost or not log.has(commit.seq):  # it may fail after it was made: then they are evidence
+        # append may fail after the commit was made: then the new segments are evidence.
+        if commit is None or lost or not log.has(commit.seq):
             with suppress(OSError):
                 _unlink_segments(log, files, written)
         raise
@@ -86,14 +87,14 @@ def _commit_of(snapshot: StoreState, wanted: Replacement, written: Sequence[Segm
 
 
 def _unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[SegmentEntry]) -> None:
-    """Remove segments that no commit names any more; those who read one keep it until they close it."""
+    """Remove segments that no commit names any more; readers that have one open keep it until they close it."""
     for segment in segments:
         files.unlink(log.path / "log" / segment.file)
     files.sync_folder(log.path / "log")
 
 
 def check_committed(snapshot: StoreState, segments: Iterable[SegmentEntry]) -> None:
-    """Make sure that segments are byte for byte what was committed. Raises InputError naming the first that is not."""
+    """Check that segments are byte for byte what was committed. Raises InputError, naming the first that is not."""
     for segment in segments:
         path = snapshot.path / "log" / segment.file
         with describe_failure(f"read {path}"), open(open_plain(path), "rb") as file:
@@ -103,7 +104,7 @@ def check_committed(snapshot: StoreState, segments: Iterable[SegmentEntry]) -> N
 
 
 def _blocks_of(segments: Iterable[SegmentEntry]) -> dict[int, bytes]:
-    """Return the committed block roots by the position of the block's last record: they do not depend on the cut."""
+    """Return the committed block roots by the position of each block's last record: new segment bounds keep them."""
     found: dict[int, bytes] = {}
     for segment in segments:
         ends = range(-(-segment.first // BLOCK) * BLOCK, segment.last + 1, BLOCK)

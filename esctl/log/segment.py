@@ -1,4 +1,4 @@
-"""Segments: immutable Parquet files of records, and the leaf of the tree that each record makes."""
+"""Segments: immutable Parquet files of records, and the leaf that each record has in the tree."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = 
 
 
 def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[bytes]:
-    """Return what `leaf_hashes` does, piece by piece: the least work in all, but for plain records on one core."""
+    """Yield what `leaf_hashes` returns, in pieces: least work in all, though plain records are hashed on one core."""
     compiled = native.here()
     if not compiled and not is_plain(table):
         yield from _iter_duckdb_hashes(table, connection)
@@ -84,7 +84,7 @@ def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | No
 
 
 def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None) -> Iterator[bytes]:
-    """Hash piece by piece: the caller's work on one piece overlaps DuckDB's on the next."""
+    """Yield leaf hashes in pieces: the caller's work on one piece overlaps DuckDB's on the next."""
     connection = relational(connection or connect())
     starts = range(0, table.num_rows, ROW_GROUP)
     with ThreadPoolExecutor(1, "leaves") as pool:
@@ -100,9 +100,9 @@ def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection |
 
 
 def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
-    """Return the columns that are not null throughout, and the expression of a leaf over them.
+    """Return the columns that are not null throughout, and the SQL of a leaf hash over them.
 
-    Headers come laid end to end. Without salts `raw` and `source` come hashed: OpenSSL uses the processor's SHA
+    Headers are laid end to end. Without salts, `raw` and `source` are hashed here: OpenSSL uses the processor's SHA
     instructions (measured: 0.6 us for 300 bytes and 3.3 us for 5,000; DuckDB 0.8 and 11), and a source's name need not
     be hashed a million times, nor keys and headers that are mostly the same.
     """
@@ -124,7 +124,7 @@ def _hash_leaves(connection: duckdb.DuckDBPyConnection, known: pa.Table, express
 
 
 def _leaf_sql(present: set[str], hashed: set[str]) -> str:
-    """Build the expression of a leaf hash; columns that are null throughout are not in `present`."""
+    """Return the SQL of a leaf hash; columns that are null throughout are not in `present`."""
 
     def digest(column: str, content: str) -> str:
         if column not in present:
@@ -150,13 +150,13 @@ def _leaf_sql(present: set[str], hashed: set[str]) -> str:
 
 
 def _are_alike(values: pa.ChunkedArray) -> bool:
-    """Return whether most of the first values are not the first of their kind."""
+    """Return whether at most a quarter of the first values are distinct."""
     first = values.slice(0, _LOOKED_AT)
     return len(first.unique()) * 4 <= len(first)
 
 
 def _hashed_once(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Hash each different value once, as hex text; `-` for null."""
+    """Return the SHA-256 of each value as hex text, `-` for null; hashes each distinct value once."""
     found = []
     for encoded in (chunk.dictionary_encode() for chunk in values.chunks):
         contents = encoded.dictionary.cast(pa.binary()).to_pylist()
@@ -166,7 +166,7 @@ def _hashed_once(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _raw_hashes(raws: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Hash each record's bytes, as hex text; `-` for null."""
+    """Return the SHA-256 of each record's bytes as hex text, `-` for null."""
     hashed = []
     for raw in raws.chunks:
         bounds = np.frombuffer(raw.buffers()[1], np.int64, len(raw) + 1, raw.offset * 8)
@@ -188,7 +188,7 @@ def _in_order(hashed: pa.Table) -> bytes:
     positions = hashed["position"].to_numpy()
     leaves = hashed["leaf"].combine_chunks().cast(pa.binary(32))
     packed = np.frombuffer(leaves.buffers()[1], dtype="V32", count=len(leaves), offset=leaves.offset * 32)
-    if not (np.diff(positions) > 0).all():  # DuckDB keeps an Arrow table's order only where it is told to
+    if not (np.diff(positions) > 0).all():  # DuckDB keeps an Arrow table's order only if asked to
         packed = packed[np.argsort(positions, kind="stable")]
     return packed.tobytes()
 
@@ -203,7 +203,7 @@ class _HashingSink:
         self._range_start, self._range_digest = 0, sha256()
 
     def end_range(self) -> None:
-        """Begin a new range with what is written next."""
+        """End the current range: what is written next begins another."""
         length = self.size - self._range_start
         self.ranges.append(ByteRange(self._range_start, length, self._range_digest.hexdigest()))
         self._range_start, self._range_digest = self.size, sha256()
@@ -223,7 +223,7 @@ class _HashingSink:
         self._file.flush()
 
     def close(self) -> None:
-        """Do nothing: the file is synced after the Parquet writer has closed this."""
+        """Leave the file open: it is synced after the Parquet writer has closed this."""
         self.closed = True
 
     def writable(self) -> bool:
@@ -239,8 +239,8 @@ class _HashingSink:
 def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None) -> SegmentEntry:
     """Write a table of SCHEMA, not empty and dense in position, as one durable segment.
 
-    The entry is still without block roots. Raises InputError if it cannot be written (nothing but a temporary file is
-    then left, at worst), ConflictError if another writer has taken these positions.
+    The entry has no block roots yet. Raises InputError if it cannot be written (which leaves at most a temporary file),
+    ConflictError if another writer has taken these positions.
     """
     files = files or Filesystem()
     label = f"{table['position'][0].as_py():020d}-{table['position'][-1].as_py():020d}"
@@ -248,7 +248,7 @@ def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None
 
 
 def write_unnamed(temporary: Path, table: pa.Table, files: Filesystem) -> tuple[Path, SegmentEntry]:
-    """Write what is to become a segment under a temporary name, durably. Raises InputError if it cannot be written."""
+    """Write a segment-to-be durably under a temporary name. Raises InputError if it cannot be written."""
     first, last = table["position"][0].as_py(), table["position"][-1].as_py()
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
     doing = describe_failure(f"write {temporary.with_name(name)}")

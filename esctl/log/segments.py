@@ -1,4 +1,4 @@
-"""The segments of a log, as commits name them: all at hand, or in parts of a summary that are read when needed.
+"""The segments of a log, as commits name them: in memory, or in parts of a summary that are read when needed.
 
 A log of ten billion records has 200 MB of names and digests of segments, and most questions need none of them.
 """
@@ -40,7 +40,7 @@ class SegmentEntry(Struct, frozen=True):
 
 
 class SegmentPart(Struct, frozen=True):
-    """Segments that follow one another, in a file beside the summary that names it."""
+    """Consecutive segments that are listed in a file of their own, which a summary names."""
 
     file: str
     bytes: int
@@ -56,7 +56,7 @@ Chunk = SegmentPart | tuple[SegmentEntry, ...]
 
 
 class PartedSegments(Sequence[SegmentEntry]):
-    """Segments of which some are in parts: each is read once it is asked for, and held against its digest."""
+    """Segments, some of them in parts: a part is read when needed, and checked against its digest."""
 
     __slots__ = ("chunks", "path")
 
@@ -65,7 +65,7 @@ class PartedSegments(Sequence[SegmentEntry]):
         self.chunks = tuple(chunks)
 
     def read(self, chunk: Chunk) -> tuple[SegmentEntry, ...]:
-        """Return the segments of a chunk. Raises InputError, naming its file, where that is damaged."""
+        """Return the segments of a chunk. Raises InputError, naming its file, if that is damaged."""
         if not isinstance(chunk, SegmentPart):
             return chunk
         from esctl.log.commits import read_part
@@ -95,19 +95,19 @@ class PartedSegments(Sequence[SegmentEntry]):
 
 
 def chunks_of(segments: Sequence[SegmentEntry]) -> tuple[Chunk, ...]:
-    """Return segments as chunks, without reading one."""
+    """Return segments as chunks, without reading a part."""
     return segments.chunks if isinstance(segments, PartedSegments) else (tuple(segments),)
 
 
 def of_chunks(path: Path, chunks: Sequence[Chunk]) -> Sequence[SegmentEntry]:
-    """Return the segments of chunks in the store at `path`: a tuple where all are at hand."""
+    """Return the segments of chunks in the store at `path`: a tuple if no chunk is a part."""
     if any(isinstance(chunk, SegmentPart) for chunk in chunks):
         return PartedSegments(path, [chunk for chunk in chunks if chunk])
     return tuple(chain.from_iterable(chunk for chunk in chunks if not isinstance(chunk, SegmentPart)))
 
 
 def within(segments: Sequence[SegmentEntry], first: int, last: int) -> tuple[SegmentEntry, ...]:
-    """Return the segments that hold positions [first, last], in order; of parts only those that do are read."""
+    """Return the segments that hold positions [first, last], in order; reads only parts that hold some of them."""
     near = _near(segments, first, last)
     return tuple(segment for segment in near if segment.first <= last and segment.last >= first)
 
@@ -124,7 +124,7 @@ def _lies_apart(chunk: Chunk, first: int, last: int) -> bool:
 
 
 def ending(segments: Sequence[SegmentEntry], position: int) -> Sequence[SegmentEntry]:
-    """Return the segments that begin by a position."""
+    """Return the segments that begin at or before a position."""
     if not isinstance(segments, PartedSegments):
         return tuple(segment for segment in segments if segment.first <= position)
     chunks: list[Chunk] = []
@@ -150,9 +150,9 @@ def digest_of_names(names: Iterable[str]) -> str:
 
 
 def unnamed(segments: Sequence[SegmentEntry], names: Iterable[str]) -> set[str]:
-    """Return which of some names of segment files are of none of the segments.
+    """Return the names of segment files that belong to none of the segments.
 
-    A part is read only where the names at its positions are not just its own.
+    A part is read only if the names at its positions are not exactly its own.
     """
     listed = sorted(name for name in names if SEGMENT_NAME.fullmatch(name))
     left, firsts = set(listed), [int(name[:20]) for name in listed]
@@ -179,7 +179,7 @@ def check_dense(segments: Sequence[SegmentEntry | SegmentPart], head: int, befor
 
 
 class Growing:
-    """Segments to which commits add, and of which they replace some. Parts are read where something in them goes."""
+    """Segments that commits add to and replace. A part is read only when a segment in it is replaced."""
 
     def __init__(self, path: Path, segments: Sequence[SegmentEntry]) -> None:
         self._path = path
@@ -188,7 +188,7 @@ class Growing:
             self._chunks.append([])
 
     def done(self) -> Sequence[SegmentEntry]:
-        """Return the segments as they are by now."""
+        """Return the segments after all changes so far."""
         chunks = [part if isinstance(part, SegmentPart) else tuple(part) for part in self._chunks]
         return of_chunks(self._path, chunks)
 
@@ -199,7 +199,7 @@ class Growing:
         tail.extend(entries)
 
     def replace(self, names: Sequence[str], entries: Sequence[SegmentEntry]) -> None:
-        """Put segments in the place of others. Raises ValueError where these are not there, or not of their records."""
+        """Replace the named segments by others. Raises ValueError if one is missing or the positions differ."""
         gone = set(names)
         self._open(gone)
         left, placed = len(gone), 0
@@ -217,7 +217,7 @@ class Growing:
             raise ValueError("only segments that are there can be replaced, and by the same records")
 
     def _open(self, names: set[str]) -> None:
-        """Read the parts in which segments of some names are, and have neighbours that are read in one list."""
+        """Read the parts that hold segments of these names, and join neighbouring lists into one."""
         firsts = [int(name[:20]) for name in names if SEGMENT_NAME.fullmatch(name)]
         opened: list[SegmentPart | list[SegmentEntry]] = []
         for chunk in self._chunks:

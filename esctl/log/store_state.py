@@ -26,9 +26,9 @@ Kind = Literal["append", "compact", "redact"]
 
 
 class Redaction(Struct, frozen=True):
-    """The erasure of records: which (inclusive ranges of positions, ascending and apart), when, why, by whom.
+    """An erasure of records: which (inclusive ranges of positions, ascending and disjoint), when, why and by whom.
 
-    `mappings`: what had been recognised in their sources, which could not be from what is left.
+    `mappings`: what was recognised in their sources, which cannot be recognised in what is left.
     """
 
     at: int  # microseconds since the epoch
@@ -42,12 +42,12 @@ class Redaction(Struct, frozen=True):
         return sum(min(last, head) - first + 1 for first, last in self.positions if first <= head)
 
     def covers(self, position: int) -> bool:
-        """Return whether the record at a position was erased by it."""
+        """Return whether it erased the record at a position."""
         return any(first <= position <= last for first, last in self.positions)
 
 
 class Commit(Struct, frozen=True):
-    """One atomic step of a store, as one commit file says it. A `redaction` is told of by that kind alone."""
+    """One atomic step of a store, as its commit file describes it. Only the kind `redact` has a `redaction`."""
 
     seq: int
     kind: Kind
@@ -80,22 +80,22 @@ class StoreState(Struct, frozen=True):
         return sum(redaction.count(self.head) for redaction in self.redactions)
 
     def redaction_of(self, position: int) -> Redaction | None:
-        """Return what erased the record at a position; None where it was not erased."""
+        """Return the redaction that erased the record at a position, or None if it was not erased."""
         return next((redaction for redaction in self.redactions if redaction.covers(position)), None)
 
     @property
     def head(self) -> int:
-        """Position of the last record, 0 when there is none."""
+        """Return the position of the last record, or 0 if there is none."""
         return self.tree.size
 
     @property
     def root(self) -> str:
-        """Root of the tree over all records, lower-case hex."""
+        """Return the root of the tree over all records, in lower-case hex."""
         return self.tree.root().hex()
 
     @property
     def blocks(self) -> tuple[bytes, ...]:
-        """Roots of all complete aligned 4,096-leaf blocks, in order."""
+        """Return the roots of all complete aligned 4,096-leaf blocks, in order."""
         return tuple(block for segment in self.segments for block in segment.blocks)
 
 
@@ -105,20 +105,20 @@ def identity(store_id: str, erasable: bool) -> dict[str, Any]:
 
 
 def sendable(state: StoreState) -> StoreState:
-    """Return a state that can be pickled."""
+    """Return the store state in a form that can be pickled."""
     return replace(state, cursors=dict(state.cursors))
 
 
 def empty(path: Path, store_id: str, erasable: bool) -> StoreState:
-    """Return the snapshot of a store without commits; its chain starts from the store's identity."""
+    """Return the state of a store without commits; its hash chain starts from the store's identity."""
     first = sha256(to_line(identity(store_id, erasable))).hexdigest()
     return StoreState(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 
 
 def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
-    """Add commits, each with the SHA-256 of its file, to a snapshot.
+    """Return a store state after further commits, each given with the SHA-256 of its file.
 
-    Raises InputError, naming the commit, if one does not follow from what is before it.
+    Raises InputError, naming the commit, if one does not follow from those before it.
     """
     segments = Growing(snapshot.path, snapshot.segments)
     cursors, redactions = dict(snapshot.cursors), list(snapshot.redactions)
@@ -171,7 +171,7 @@ def _grow(segments: Growing, tree: Frontier, commit: Commit) -> None:
 
 
 def _check_apart(ranges: Sequence[tuple[int, int]], head: int) -> None:
-    """Raise ValueError unless these are ranges of positions up to the head, ascending and apart."""
+    """Raise ValueError unless these are ascending, disjoint ranges of positions up to the head, at least one."""
     reached = 0
     for first, last in ranges:
         if not reached < first <= last <= head:

@@ -14,13 +14,12 @@ _UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", 
 
 
 def sweep(log: CommitLog, files: Filesystem) -> StoreState:
-    """Remove what interrupted writers left: temporary files, and segments at positions that others have taken since.
+    """Remove temporary files, segments that no commit names, and outdated head summaries; return the store state.
 
-    A segment that no commit names but that starts after the head may be about to be committed, so it stays. Gives the
-    store as it was then.
+    A file for positions or commits after the head may be about to be committed, so it stays.
     """
     names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
-    snapshot = log.read()  # after the listing: what this does not name, no commit will
+    snapshot = log.read()  # read after the listing: names that it lacks, no later commit has
     left = unnamed(snapshot.segments, names["log"]) | {name for name in names["log"] if _UNFINISHED.fullmatch(name)}
     stale = [
         log.path / "log" / name

@@ -41,7 +41,7 @@ __all__ = ["LogWriter", "Part", "system_clock"]
 
 
 class _Staged(Struct):
-    """Segments written but in no commit yet, and the tree with them."""
+    """Segments that are written but in no commit yet, and the tree including them."""
 
     recorded_at: int
     tree: Frontier
@@ -49,7 +49,7 @@ class _Staged(Struct):
     cursors: dict[str, Cursor] = field(default_factory=dict)
 
     def positioned(self, table: pa.Table) -> pa.Table:
-        """Return records at the positions that they get, with the time of recording."""
+        """Return the records with their positions and `recorded_at`."""
         return positioned(table, self.tree.size + 1, self.recorded_at)
 
 
@@ -110,7 +110,7 @@ class LogWriter:
 
     @property
     def ahead(self) -> int:
-        """By how many microseconds the last commit is ahead of the clock: what comes next is dated after it."""
+        """Return how many microseconds the last commit is ahead of the clock; the next commit is dated after it."""
         return max(self.snapshot.at - self._clock(), 0) if self.snapshot.seq else 0
 
     @property
@@ -120,14 +120,14 @@ class LogWriter:
 
     @property
     def snapshot(self) -> StoreState:
-        """Return the store as this writer last committed or read it."""
+        """Return the store state that this writer last committed or read."""
         if self._snapshot is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         return self._snapshot
 
     @property
     def present(self) -> StoreState:
-        """Return the store as it would be if what is staged were committed."""
+        """Return the store state as it would be if everything staged were committed."""
         staged, before = self._staged, self.snapshot
         if staged is None:
             return before
@@ -137,11 +137,11 @@ class LogWriter:
         return replace(before, tree=staged.tree, segments=segments.done(), cursors=cursors)
 
     def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> StoreState:
-        """Make one commit of these records; once it returns they are durable.
+        """Commit these records; they are durable once this returns.
 
-        `written` is filled with the records as they are in the log, table by table. Nothing to record and no cursor
-        moved: no commit. Raises InputError if it cannot be written, or if another process that passed the lock by has
-        read the same source meanwhile.
+        `written` is filled with the records as they are in the log, table by table. No commit is made if there are no
+        records and no cursor moved. Raises InputError if the commit cannot be written, or if another process that
+        bypassed the lock has read the same source meanwhile.
         """
         if self._staged is not None:
             raise RuntimeError("staged records are to be committed or abandoned first")
@@ -158,7 +158,7 @@ class LogWriter:
     def stage(self, parts: Sequence[Part]) -> None:
         """Write segments that become part of the log only with `commit`.
 
-        Raises InputError if they cannot be written; all that was staged is then gone.
+        Raises InputError if they cannot be written; everything staged is then abandoned.
         """
         try:
             self._stage(parts)
@@ -181,12 +181,12 @@ class LogWriter:
                 staged.cursors[part.source] = part.cursor
 
     def place(self) -> tuple[int, int]:
-        """Return the position of the record that is staged next, and its time of recording in microseconds."""
+        """Return the position that the next staged record gets, and its `recorded_at` in microseconds."""
         staged = self._begun()
         return staged.tree.size + 1, staged.recorded_at
 
     def stage_apart(self, written: Sequence[WrittenApart], cursors: Mapping[str, Cursor]) -> None:
-        """Stage segments that were written elsewhere for the positions that come next. Raises as `stage` does."""
+        """Stage segments that workers wrote for the next positions. Raises as `stage` does."""
         staged = self._begun()
         try:
             for each in written:
@@ -212,7 +212,7 @@ class LogWriter:
         return self._staged
 
     def commit(self) -> StoreState:
-        """Make everything staged one commit, with one `recorded_at`.
+        """Commit everything staged, with one `recorded_at`.
 
         Raises as `append` does.
         """
@@ -226,8 +226,8 @@ class LogWriter:
     def replace(self, wanted: Replacement) -> StoreState:
         """Replace segments by others of the same records in one commit, then remove the old ones' files.
 
-        Raises InputError for a segment that is not what was committed, if it cannot be written, or if another process
-        that passed the lock by has written meanwhile.
+        Raises InputError for a segment that is not what was committed, if nothing can be written, or if another process
+        that bypassed the lock has committed meanwhile.
         """
         if self._staged is not None:
             raise RuntimeError("staged records are to be committed or abandoned first")
@@ -265,7 +265,7 @@ class LogWriter:
             self._staged = staged
             raise
         except BaseException:
-            if not self._log.has(commit.seq):  # it may fail after it was made, and then its segments are evidence
+            if not self._log.has(commit.seq):  # append may fail after it was made: its segments are then evidence
                 self._discard(staged.segments)
             raise
         return self._snapshot
@@ -308,11 +308,11 @@ class LogWriter:
         return InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
 
     def _complete(self, table: pa.Table, staged: _Staged) -> pa.Table:
-        """Add what the log knows of records: position, time, salt."""
+        """Return the records with what the log adds: position, `recorded_at`, salt."""
         return staged.positioned(salted(table) if self._log.erasable else table)
 
     def _write(self, staged: _Staged, table: pa.Table) -> None:
-        """Write one segment while its leaves are hashed: both leave Python, so they share two cores."""
+        """Write one segment while hashing its leaves: both release Python's lock, so they use two cores."""
         if self._pool is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         writing = self._pool.submit(write_segment, self.path / "log", table, self._files)

@@ -30,7 +30,7 @@ class Compacted(Struct, frozen=True):
 def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> list[Compacted]:
     """Merge the small files of a store while others read and write it.
 
-    Killed anywhere it is harmless. Raises InputError where something cannot be read or written.
+    It is safe to kill at any point. Raises InputError if something cannot be read or written.
     """
     from esctl.log.commits import open_log
     from esctl.log.compacting import compact_log
@@ -41,7 +41,7 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
 
 
 def planned(snapshot: StoreState, updater: Updater) -> list[Compacted]:
-    """Return what `compact` would do; the bytes afterwards are not known yet, and are those of now."""
+    """Return what `compact` would do. Bytes afterwards are not known yet: those before are given."""
     from esctl.index.files.merge import together
     from esctl.log.compacting import plan
 

@@ -1,4 +1,4 @@
-"""What evidence is lost where a segment or a commit is damaged: which records, of which sources and times."""
+"""The evidence lost to a damaged segment or commit: which records, of which sources and times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMED = 5
 
 
 class Loss(Struct, frozen=True):
-    """A damaged piece of evidence; `first` and `last` are the positions that it told of, None where nobody knows."""
+    """A damaged piece of evidence; `first` and `last` are the positions that it covered, None if unknown."""
 
     file: str
     first: int | None
@@ -40,9 +40,9 @@ class Loss(Struct, frozen=True):
 
 
 def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection) -> list[Loss]:
-    """List what evidence is lost: of the identity, the commits, the segments, or what was seen here before.
+    """List the evidence that is lost: the identity, commits, segments, or a head that was seen here before.
 
-    Nothing is changed. What an index still says of the records is told.
+    Changes nothing. Includes what an index still knows about the records.
     """
     found = [
         Loss(finding.file, None, None, f"{finding.message}; the commits were made for the one that was there")
@@ -66,7 +66,7 @@ def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection)
 
 
 def _of_commit(chain: Chain, finding: Finding) -> Loss:
-    """Return what a lost commit described: what lies between the commits around it."""
+    """Return the loss of a commit: the positions between the commits around it."""
     named = _COMMIT.fullmatch(finding.file)
     if named is None:
         return Loss(finding.file, None, None, f"{finding.message}: commits after the last one there are missing")
@@ -107,7 +107,7 @@ def _of_segment(chain: Chain, finding: Finding, entry: SegmentEntry, connection:
 
 
 def _covered(chain: Chain, first: int) -> str:
-    """Return which checkpoint the records before a loss still prove."""
+    """Return which checkpoints the records before a loss still prove, as text."""
     sizes = dict(_sizes(chain))
     whole = [name for name, size in sizes.items() if size < first]
     broken = [name for name, size in sizes.items() if size >= first]
@@ -126,7 +126,7 @@ def _sizes(chain: Chain) -> Iterator[tuple[str, int]]:
 
 
 def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> str:
-    """Return what an index still knows of the records of a segment: their sources, and when they happened."""
+    """Return what an index still knows about a segment's records, as text: their sources, and when they happened."""
     sql = f"""SELECT list(DISTINCT source ORDER BY source), epoch_us(min(time)), epoch_us(max(time))
         FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last}"""
     for folder in subfolders(chain.path / "index"):

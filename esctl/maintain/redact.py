@@ -36,9 +36,9 @@ class Wanted(Struct, frozen=True):
 def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> StoreState:
     """Erase records of the store in a folder, and rebuild the index of the mapping in force.
 
-    Killed anywhere, they are erased or they are not, and the same call completes it: the commit says so first, then
-    the old segments go, then what was derived from them. Raises UsageError in a store that is not erasable, InputError
-    where it cannot be read or written.
+    If killed, the records are erased or not, and the same call completes the erasure: the commit is made first, then
+    the old segments are removed, then what was derived from them. Raises UsageError if the store is not erasable,
+    InputError if it cannot be read or written.
     """
     from esctl.log.erasing import check_erasable, erase
     from esctl.log.store_state import Redaction
@@ -57,7 +57,7 @@ def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | Non
 
 @contextmanager
 def _erasure_told(writer: LogWriter) -> Iterator[None]:
-    """Add to an error that the erasure had been committed before it."""
+    """Add to an error, if the erasure was committed before it, that it was."""
     from esctl.log.commits import open_log
 
     before = len(writer.snapshot.redactions)
@@ -70,7 +70,7 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
 
 
 def check_gone(snapshot: StoreState) -> None:
-    """Raise InputError, naming it, for a segment that was replaced and is still there."""
+    """Raise InputError, naming it, if a segment that was replaced still exists."""
     from esctl.log.segments import unnamed
 
     for name in sorted(unnamed(snapshot.segments, entries(snapshot.path / "log"))):
@@ -85,7 +85,7 @@ def complete(path: Path, files: Filesystem | None = None) -> None:
     from esctl.log.writer import LogWriter
 
     files = files or Filesystem()
-    with LogWriter(path, files=files) as writer:  # which removes segments that were replaced
+    with LogWriter(path, files=files) as writer:  # entering it removes segments that were replaced
         if writer.snapshot.redactions:
             clear_derived(path, writer.snapshot, files)
     check_gone(writer.snapshot)
@@ -95,7 +95,7 @@ def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
     """Remove all indexes older than the last erasure, of any mapping, and all snapshots of states."""
     from esctl.index.files.write import clear_stale
 
-    # Indexes go last: one of before the erasure is how an interrupted one is known.
+    # Indexes go last: an index from before the erasure shows that the erasure was interrupted.
     for file in sorted(files_below(path / SNAPSHOTS), key=lambda file: _named_last(file.name)):
         files.unlink(file)
     for index in subfolders(path / "index"):
@@ -108,7 +108,7 @@ def _named_last(name: str) -> bool:
 
 
 def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
-    """Return what is recognised in the sources of some records, while they can still be read."""
+    """Return the mappings recognised in the sources of some records, by source, while they can still be read."""
     from msgspec.structs import asdict
 
     from esctl.ask.events.erasable import within
@@ -119,7 +119,7 @@ def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater
     view = updater.run(snapshot)
     own = view.relation(["source"], None, [within(positions)])
     every = view.relation(["source", "position"], None, [])
-    alone = apart(view.manifest)  # of whichever source, whose ids are whose could no longer be told
+    alone = apart(view.manifest)  # their numberings could not be found again after an erasure
     chosen = f"source IN (SELECT source FROM ({own})) OR list_contains({text_list(tuple(alone))}::VARCHAR[], source)"
     with explained():
         firsts = updater.connection.execute(

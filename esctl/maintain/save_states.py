@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from esctl.store import OpenStore
 
 LEAST = 1_000_000
-"""Events beyond the newest snapshot that are worth another one, if they are this share of all, too."""
+"""Events after the newest snapshot that make another one worth it, if they are also this share of all events."""
 SHARE = 0.1
 KEPT = 2
-"""Of the snapshots that ingests made, the newest so many stay."""
+"""How many of the snapshots that ingests made are kept, the newest ones."""
 
 
 def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list[StateSnapshot]:
     """Make a snapshot of every projection that can have one, at a time, a position or the head.
 
-    Raises UsageError for another point or where the states are wrong, InputError where the store cannot be written.
+    Raises UsageError for another point or if the states are wrong, InputError if the store cannot be written.
     """
     from esctl.ask.states import save as snapshot
 
@@ -37,7 +37,7 @@ def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list
 
 
 def every(store: OpenStore, events: int) -> list[StateSnapshot]:
-    """Make a snapshot after every so many events, each from the one before."""
+    """Make a snapshot at every position that is a multiple of `events`, each from the one before."""
     from esctl.model import AsOf
 
     made = []
@@ -47,9 +47,9 @@ def every(store: OpenStore, events: int) -> list[StateSnapshot]:
 
 
 def keep(store: OpenStore) -> list[StateSnapshot]:
-    """Make a snapshot at the head after an ingest, where it is worth it.
+    """Make a snapshot at the head after an ingest, if it is worth it.
 
-    Nothing is made of states that are wrong or do not fit into memory. Raises InputError where it cannot be written.
+    None is made if the states are wrong or do not fit into memory. Raises InputError if it cannot be written.
     """
     from esctl.ask.scope.scope import claims
     from esctl.ask.states import save as snapshot
@@ -72,7 +72,7 @@ def keep(store: OpenStore) -> list[StateSnapshot]:
 
 
 def listed(store: OpenStore) -> list[tuple[Path, StateSnapshot | None]]:
-    """List the snapshots of a store by their manifests; None for a damaged one."""
+    """List the snapshots of a store, each after the path of its manifest; None for a damaged one."""
     from esctl.saved_states import files as shelf
 
     return shelf.listed(store.path)
@@ -92,7 +92,7 @@ def _is_worth_it(scope: Scope, claim: Claim) -> bool:
 
 
 def _tidy(store: OpenStore, made: Iterable[StateSnapshot]) -> None:
-    """Remove the snapshots that ingests made, except the newest."""
+    """Remove the snapshots that ingests made where new ones were made, except the newest."""
     from esctl.saved_states.files import drop
 
     names = {snapshot.name for snapshot in made}

@@ -15,7 +15,7 @@ __all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "to_arrow"
 
 
 def __getattr__(name: str) -> Any:
-    # The writers are loaded with the first answer: `esctl --help` has none.
+    # The writers are loaded with the first answer: `esctl --help` needs none.
     if name == "write":
         from esctl.output.writing import write
 

@@ -14,7 +14,7 @@ from esctl.model import MARK, Column
 from esctl.output.text import escape_json
 from esctl.output.zone import UTC, Zone
 
-# OWASP, "CSV Injection": what a spreadsheet takes for the start of a formula, full-width forms too.
+# OWASP, "CSV Injection": characters that a spreadsheet takes for the start of a formula, full-width forms too.
 _FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
@@ -59,7 +59,7 @@ def text_sql(expr: str, column: Column, zone: Zone, rfc3339: bool = True) -> str
 
 
 def _is_string(expr: str) -> str:
-    """Write whether JSON text is a string, rather than anything else or a number that is marked."""
+    """Return the SQL condition that JSON text is a string and not a marked number."""
     number = f"(starts_with({expr}, '\"{MARK}') and {expr}[3:3] <> '{MARK}')"
     return f"(starts_with({expr}, '\"') and not {number})"
 
@@ -104,7 +104,7 @@ def field_sql(expr: str, column: Column, zone: Zone, delimiter: str) -> str:
 
 
 def field_text(value: str, delimiter: str) -> str:
-    """Write a column name as a delimited field, by the rules of `field_sql`."""
+    """Return a column name as a delimited field, by the rules of `field_sql`."""
     if value.startswith(tuple(_FORMULA_STARTS)):
         value = "'" + value
     if delimiter == "\t":

@@ -1,4 +1,4 @@
-"""The formats an answer can be written in: one row each, with all that other code asks of a format."""
+"""The formats an answer can be written in: one row each, with all that other code needs to know of a format."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Format(Struct, frozen=True):
 
     name: str
     writer: str
-    suffixes: tuple[str, ...] = ()  # of output paths, which choose it
+    suffixes: tuple[str, ...] = ()  # of output paths, which choose the format
     binary: bool = False  # not to be read on a terminal
-    flat: bool = False  # of cells: a state's fields are columns of their own
+    flat: bool = False  # a state's fields are columns of their own
     for_reading: bool = False  # by a person: shows the columns that matter, unless others are asked for
     streams: bool = True  # rows are written as they come
-    takes_findings: bool = False  # of checks: only an answer that has findings can be written so
+    takes_findings: bool = False  # for checks: only an answer that has findings can be written so
 
     def load(self) -> Callable[..., Any]:
         """Import the writer."""
@@ -65,7 +65,7 @@ def parse_format(name: str, origin: str) -> str:
 
 
 def listed_formats() -> str:
-    """Name the formats in words: those of every answer, then those of checks."""
+    """Return the names of the formats as a phrase: those for every answer, then those for checks."""
     plain = [form.name for form in _ALL if not form.takes_findings]
     checks = [form.name for form in _ALL if form.takes_findings]
     return f"{', '.join(plain[:-1])} or {plain[-1]}, for checks {' or '.join(checks)} too"

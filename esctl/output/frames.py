@@ -1,4 +1,4 @@
-"""An answer as values of Python and Arrow, for notebooks."""
+"""Answers as Python values and Arrow tables, for notebooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _KEPT = 16 << 20
-"""Bytes of rows that are kept in memory rather than in a file."""
+"""The most bytes of rows that are kept in memory and not in a file."""
 
 
 def to_arrow(answer: Answer) -> pa.Table:
@@ -47,9 +47,9 @@ def to_rows(answer: Answer, tz: str = "UTC") -> list[dict[str, Any]]:
 def to_texts(
     answer: Answer, limit: int, tz: str = "UTC", *, rfc3339: bool = False
 ) -> tuple[tuple[Column, ...], list[Row]]:
-    """Return the first rows of an answer as a table shows them, a column per field of a state; None for nothing.
+    """Return the columns and first rows of an answer as a table shows them, a column per field of a state.
 
-    `rfc3339`: times as JSON has them.
+    A cell without a value is None. `rfc3339`: times as in JSON.
     """
     selection = select_columns(answer, Target("csv"))
     answer.prepare(selection.sql)

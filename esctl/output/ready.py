@@ -20,7 +20,7 @@ def is_as_made(answer: Answer, target: Target) -> bool:
 
 
 def write_ready(ready: Ready, columns: Sequence[Column], connection: Any, zone: Zone, sink: BinaryIO) -> Written:
-    """Copy the lines, each changed row in place of its own."""
+    """Copy the saved lines, with each changed row in place of its old line."""
     source, rows = _Lines(ready.lines()), ready.rows
     for line, start, end in _changes(ready, columns, connection, zone):
         source.copy(start, sink)
@@ -36,7 +36,7 @@ def write_ready(ready: Ready, columns: Sequence[Column], connection: Any, zone: 
 def _changes(
     ready: Ready, columns: Sequence[Column], connection: Any, zone: Zone
 ) -> Iterator[tuple[bytes | None, int, int]]:
-    """Return the changed rows as lines (None: taken out), each with the bytes it takes the place of."""
+    """Yield the changed rows as lines (None: removed), each with the start and end of the bytes that it replaces."""
     if not ready.changes:
         return
     names = [f"c{index}" for index in range(len(columns))]
@@ -59,11 +59,11 @@ class _Lines:
         self._at = 0
 
     def copy(self, end: int | None, sink: BinaryIO) -> None:
-        """Write the bytes up to a place; None: all."""
+        """Write the bytes up to the offset `end`, or all if it is None."""
         self._to(end, sink)
 
     def skip(self, end: int) -> None:
-        """Skip the bytes up to a place."""
+        """Skip the bytes up to the offset `end`."""
         self._to(end, None)
 
     def _to(self, end: int | None, sink: BinaryIO | None) -> None:

@@ -18,8 +18,8 @@ Row = tuple[str | None, ...]
 def pieces(connection: Any, sql: str) -> Iterator[Iterator[list[Row]]]:
     """Run `sql`, whose columns are all VARCHAR, and yield its rows in lists of about a megabyte.
 
-    The first list is small, so that a reader sees the first rows at once. The connection is free again on leaving,
-    read to the end or not. Raises what DuckDB reports about the data as EsctlError.
+    The first list is small, so that a reader sees the first rows at once. On leaving, the connection is free again,
+    whether all rows were read or not. Raises what DuckDB reports about the data as EsctlError.
     """
     try:
         with explained():

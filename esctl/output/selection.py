@@ -47,7 +47,7 @@ class Selection(Struct, frozen=True):
 def select_columns(answer: Answer, target: Target) -> Selection:
     """Pick the columns that `target` asks for, by name; fields of a state (`state.balance`) in every format.
 
-    A name that is not a column but a prefix (`state` where there are `state.*`) stands for all of these.
+    A name that is not a column but the prefix of some (`state` if there are `state.*`) selects all of these.
     Raises UsageError for an unknown name.
     """
     nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)), answer.title)
@@ -71,7 +71,7 @@ def select_columns(answer: Answer, target: Target) -> Selection:
 
 
 def _flat(answer: Answer, target: Target) -> Selection:
-    """Return the rows with a column per field: those of the state, and such members of a whole one as are named."""
+    """Return the rows with a column per field of the state; of a state in one column, per member that is asked for."""
     columns = (*answer.flat_columns, *answer.beside)
     shown = answer.flat_columns if format_named(target.format).flat else columns
     members = [name for name in dict.fromkeys(target.columns) if name.removeprefix("state.") in answer.members]
@@ -92,7 +92,7 @@ def _found(selection: Selection, name: str) -> bool:
 
 
 def _inside(selection: Selection, name: str) -> tuple[int, Column, tuple[str | int, ...]] | None:
-    """Return the column of JSON that a path leads into, with its place and the rest of the path."""
+    """Return the JSON column that a path leads into, as its index, the column, and the rest of the path; or None."""
     try:
         path = parse_path(name)
     except UsageError:
@@ -106,7 +106,7 @@ def _inside(selection: Selection, name: str) -> tuple[int, Column, tuple[str | i
 
 
 def _with_inner(selection: Selection, wanted: Sequence[str], answer: Answer) -> Selection:
-    """Add columns for what is asked for inside a column of JSON: `data.items[0].sku`.
+    """Add a column for each path that is asked for inside a column of JSON: `data.items[0].sku`.
 
     Raises UsageError for a member that no object of the column has.
     """
@@ -154,6 +154,6 @@ def _refuse(name: str, base: Selection, flat: Selection) -> NoReturn:
 
 
 def _listed(name: str) -> str:
-    """Write a name as `--columns` reads it: as in CSV."""
+    """Return a name as `--columns` reads it: quoted as in CSV if necessary."""
     odd = any(character in name for character in ',"\r\n') or name != name.strip()
     return '"' + name.replace('"', '""') + '"' if odd else name

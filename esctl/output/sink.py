@@ -1,4 +1,4 @@
-"""Open what is written to: stdout, a given stream, or a file that appears only when it is whole."""
+"""Open the destination of output: stdout, a given stream, or a file that appears only when it is whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from esctl.errors import InputError, UsageError
 
 _KERNEL = ("/dev/", "/proc/")
-"""Below these a name stands for something that is open already (/dev/stdout): it is never replaced."""
+"""Folders in which a name may refer to something that is open already (/dev/stdout): it is never replaced."""
 
 
 def write_bytes(pieces: Iterable[bytes], path: Path | None) -> None:
@@ -28,9 +28,10 @@ def write_bytes(pieces: Iterable[bytes], path: Path | None) -> None:
 def open_sink(destination: Path | BinaryIO | None) -> Iterator[BinaryIO]:
     """Open the destination (None: stdout) for bytes.
 
-    A file is written beside its final name and renamed at the end; on any error nothing is left of it and an older file
-    stays. A device, FIFO or socket is written to, never replaced; a symbolic link stays one, and what it leads to is
-    written. Raises UsageError when it cannot be opened, InputError when it cannot be written (a full disk).
+    A file is written under a temporary name next to its final one and renamed at the end; on any error nothing is left
+    of it and an older file stays. A device, FIFO or socket is written to, never replaced; a symbolic link stays one,
+    and its target is written. Raises UsageError if the destination cannot be opened, InputError if it cannot be written
+    (a full disk).
     """
     if destination is None:
         yield sys.stdout.buffer
@@ -88,9 +89,9 @@ def _through_link(link: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
-    """Write into what is open, as the shell's `>` does."""
+    """Yield a stream that truncates and writes an open descriptor, as the shell's `>` does."""
     try:
-        with contextlib.suppress(OSError):  # what is not a file has no length
+        with contextlib.suppress(OSError):  # only a regular file has a length
             os.ftruncate(descriptor, 0)
         with open(descriptor, "wb") as stream:
             yield stream
@@ -102,7 +103,7 @@ def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> Iterator[BinaryIO]:
-    """Write a file beside its final name; one of before (`about`, if known) is replaced, and its rights are kept.
+    """Write a file under a temporary name and rename it over the old one (`about`, if known), whose rights are kept.
 
     Not by tempfile: its files are private, while an answer follows the user's umask.
     """
@@ -124,7 +125,7 @@ def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> 
 
 
 def _regular(path: Path, about: os.stat_result | None) -> os.stat_result | None:
-    """Return what is known of a file that is to be replaced; None where there is none. Raises OSError for no file."""
+    """Return the stat of a file that is to be replaced; None if there is none. Raises OSError if it is another now."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

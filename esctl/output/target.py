@@ -17,9 +17,9 @@ _COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
 
 
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
-"""What names a format, rather than a date or a number that a name ends with."""
+"""A suffix that may name a format, unlike a date or a number at the end of a file's name."""
 _PLAIN = frozenset({".txt", ".log", ".out"})
-"""Suffixes of any text."""
+"""Suffixes that name no particular format of text."""
 
 
 class Target(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Target(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """How many rows were written, and whether a limit kept others back (known for tables only)."""
+    """How many rows were written, and whether a limit left out others (known for tables only)."""
 
     rows: int
     more: bool = False
@@ -45,9 +45,9 @@ class Written(Struct, frozen=True):
 def choose_format(
     flag: str | None, path: Path | None, environ: Mapping[str, str], configured: str | None, terminal: bool
 ) -> str:
-    """Choose the format: flag, suffix of the output path, ESCTL_FORMAT, esctl.toml, else by what reads it.
+    """Choose the format: by flag, suffix of the output path, ESCTL_FORMAT, esctl.toml, else by `terminal`.
 
-    `terminal` says whether a person reads the output as it is written. Raises UsageError for an unknown format.
+    `terminal`: a person reads stdout as it is written. Raises UsageError for an unknown format.
     """
     if flag:
         return parse_format(flag, "--format")

@@ -15,12 +15,12 @@ _ACTING = (
     r"\ud800-\uf8ff\ufeff\ufff0-\ufffb\ufffe-\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     r"\U0001d173-\U0001d17a\U0001fffe-\U0001ffff\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\U000f0000-\U0010ffff"
 )
-# Not compiled before they are needed, which takes longer than loading all of this: most answers have no such character.
+# Compiled only when needed: that takes longer than loading this module, and most answers have no such character.
 _IN_JSON = f"[{_ACTING}]"
 _IN_LINES = rf"[\x00-\x08\x0b\x0c\x0e-\x1f{_ACTING}]|\r(?!\n)"
 _ANYWHERE = rf"[\x00-\x1f{_ACTING}]"
 _HARMLESS = bytes([0x0A, *range(0x20, 0x7F), *range(0x80, 0xC0), *range(0xC3, 0xD8), *range(0xE3, 0xED)])
-"""Bytes that begin no acting character in UTF-8: of line ends, of ASCII, within a character, of whole alphabets."""
+"""Bytes that begin no acting character in UTF-8: LF, printable ASCII, continuations, the first bytes of alphabets."""
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -38,7 +38,7 @@ def _escape_visibly(match: re.Match[str]) -> str:
 
 
 def _is_harmless(text: str, encoded: bytes) -> bool:
-    # Both refuse all that the patterns look for, and more: at a hundred and at ten times their speed.
+    # Both tests reject all that the patterns find, and more, but are a hundred and ten times as fast.
     return not encoded.translate(None, _HARMLESS) or text.replace("\n", "").isprintable()
 
 
@@ -56,12 +56,12 @@ def encode_json(text: str) -> bytes:
 
 
 def escape_json(text: str) -> str:
-    """Write every acting character of JSON text as `encode_json` does, and return the text."""
+    """Return JSON text with every acting character written as by `encode_json`."""
     return encode_json(text).decode()
 
 
 def encode_lines(text: str) -> bytes:
-    """Return text as UTF-8, with acting characters as `visible_lines` shows them."""
+    """Return text as UTF-8, with acting characters shown as by `visible_lines`."""
     return _encoded(text, _IN_LINES, _escape_visibly)
 
 

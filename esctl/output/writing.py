@@ -15,8 +15,8 @@ def write(answer: Answer, target: Target) -> Written:
     """Run an answer's SELECT and write its rows, as they come, to the target.
 
     Only a table holds its rows in memory (and is bounded). Raises UsageError for an unknown format, column or zone, an
-    output path that cannot be opened, and an answer without findings where they are asked for, InputError where the
-    index or the output device fails, BrokenPipeError when the reader has gone.
+    output path that cannot be opened, and an answer without findings in a format of checks, InputError if the index or
+    the output device fails, BrokenPipeError if the reader has gone.
     """
     if target.limit is not None and target.limit < 0:
         raise UsageError(f"--limit {target.limit} is negative", "give 0 or more")

@@ -11,11 +11,11 @@ from esctl.engine.quoting import literal
 from esctl.engine.zones import canonical, fixed_minutes
 
 _FIRST, _LAST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-31'"
-"""Beyond these a zone may show a year that RFC 3339 cannot write: there times are shown in UTC."""
+"""Times outside these are shown in UTC: in a zone they may have a year that RFC 3339 cannot write."""
 
 
 class Zone(Struct, frozen=True):
-    """A zone and, where it is a fixed offset, its minutes east of UTC."""
+    """A zone and, if it is a fixed offset, its minutes east of UTC."""
 
     name: str
     minutes: int | None

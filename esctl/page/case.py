@@ -1,4 +1,4 @@
-"""Case files: what an investigation asks, and what somebody noted beside its events."""
+"""Case files: what an investigation asks, and what somebody noted about its events."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from esctl.errors import InputError, UsageError
 from esctl.named import read_named
 
 _LARGEST = 4 << 20
-"""Bytes of a case file."""
+"""Most bytes of a case file."""
 _TEXTS = ("title", "question", "at", "from", "to", "known_at", "projection")
 _KEYS = (*_TEXTS, "entities", "notes")
 _FORM = 'write [[notes]] with event = "@12" and text = "..."'
 
 
 class Note(Struct, frozen=True):
-    """What somebody wrote beside an event, which is named by its id or `@POSITION`."""
+    """What somebody wrote about an event, which is named by its id or `@POSITION`."""
 
     event: str
     text: str
@@ -43,7 +43,7 @@ class Case(Struct, frozen=True):
 def read_case(path: Path) -> Case:
     """Read a case file (TOML).
 
-    Raises UsageError for a key or value that no case has, InputError for a file that cannot be read.
+    Raises UsageError if it is missing, not TOML, or has a wrong key or value; InputError if it cannot be read.
     """
     try:
         told = tomllib.loads(read_named(path, _LARGEST).decode("utf-8"))

@@ -1,4 +1,4 @@
-"""All that a page says, as a JSON document, and its records: of the same parts, the same bytes."""
+"""The content of a page, as a JSON document, and its records: the same parts give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from esctl.page.tables import Shared, inert, inert_json
 FORMAT = "esctl/page/1"
 MOST_EVENTS = 50_000
 MOST_BYTES = 64 << 20
-"""Events, and bytes of records, beyond which a page is no use to a browser."""
+"""Events, and bytes of records, beyond which a browser cannot use a page."""
 MOST_LISTED = 2_000
-"""Rows of findings and of related events that a page has."""
+"""Most findings, related events and erased records that a page lists."""
 _ALL_LISTED = ("states", "trail", "marks", "blame", "checks", "findings", "related", "notes")
 
 
@@ -32,7 +32,7 @@ class Question(Struct, frozen=True):
 
 
 class Content(Struct, frozen=True):
-    """The parts of a page. A part that is None was not looked into, which the page says."""
+    """The parts of a page. A part that is None was not examined, and the page says so."""
 
     question: Question
     basis: Basis
@@ -47,12 +47,12 @@ class Content(Struct, frozen=True):
     findings: Sequence[Any] | None = None
     related: Sequence[Any] | None = None
     notes: Sequence[str] = ()
-    unstepped: Sequence[int] = ()  # entities of which the last state is known, and not what each event changed
-    cut: Mapping[str, int] = field(default_factory=dict)  # part: rows that it would have beyond those that it has
+    unstepped: Sequence[int] = ()  # entities whose last state is known, but not what each event changed
+    cut: Mapping[str, int] = field(default_factory=dict)  # by part: how many rows were left out
 
 
 def document(content: Content) -> str:
-    """Write a page's content as JSON, a row a line, that is inert in a script element and in a terminal."""
+    """Return a page's content as JSON, one row per line, inert in a script element and in a terminal."""
     shared = content.shared
     question = content.question
     told: dict[str, Any] = {
@@ -69,7 +69,7 @@ def document(content: Content) -> str:
 
 
 def record_lines(content: Content) -> str:
-    """Write a page's records, one a line, as inert as the rest."""
+    """Return a page's records, one per line, as inert as the content."""
     return escape_json(inert("\n".join(record.line for record in content.evidence.records)))
 
 
@@ -80,7 +80,7 @@ def _lines(rows: Sequence[Any] | None) -> str:
 
 
 def first_question(entities: Sequence[str], bounds: Mapping[str, str]) -> Question:
-    """Ask what a page answers where nobody said it in words."""
+    """Return the question of a page for which nobody has worded one."""
     named = ", ".join(entities[:3]) + (f" and {len(entities) - 3} more" if len(entities) > 3 else "")
     since, until = bounds.get("from"), bounds.get("to") or bounds.get("at")
     before = bounds.get("before")

@@ -1,8 +1,8 @@
-"""The records of a page, with all that it takes to check them against a checkpoint, and nothing twice.
+"""The records of a page, with everything needed to check them against a checkpoint, and nothing twice.
 
-A page proves many records against one head, so the hashes of their proofs are told once: each is the hash of a node of
-the tree. They are listed in the order in which the proofs, by position, first need them, which whoever reads the page
-knows too: see `siblings`.
+A page proves many records against one head, and each hash of a proof is that of a node of the tree. So each node is
+listed once, in the order in which the proofs, by position, first need them; a reader can compute the same order: see
+`siblings`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Record(Struct, frozen=True):
     """A record: its leaf, and its bytes as text.
 
     `leaf` is `[position, source, offset, recorded, source_time, key, headers, salt]`, where source and recorded are
-    numbers of what is shared, and what is as in most records is cut from the end; of an erased record
-    `[position, hash]`. `told` is `=` and the text whose UTF-8 are the bytes, `~` and their base64 where they are no
-    UTF-8, or empty where there are none.
+    numbers of shared names, and values that most records have are cut from the end; for an erased record it is
+    `[position, hash]`. `told` is `=` and the bytes decoded as UTF-8, or `~` and their base64 if they are not UTF-8, or
+    empty if there are none.
     """
 
     leaf: tuple[str | int | None, ...]
@@ -36,18 +36,18 @@ class Record(Struct, frozen=True):
 
     @property
     def position(self) -> int:
-        """Its position in the log."""
+        """Return the record's position in the log."""
         return int(self.leaf[0] or 0)
 
     @property
     def line(self) -> str:
-        """Write it as a line: the leaf as JSON, a tab, and what a JSON string holds but with bare quotation marks."""
+        """Return the record's line: the leaf as JSON, a tab, and `told` escaped as in JSON but for quotation marks."""
         text = json.dumps(self.told, ensure_ascii=False)[1:-1].replace('\\"', '"')
         return f"{json.dumps(self.leaf, separators=(',', ':'))}\t{text}"
 
 
 class Evidence(Struct, frozen=True):
-    """Records, what they share, the checkpoint as its text, and the nodes, each the base64 of its 32 bytes."""
+    """Records, the names that they share, the checkpoint's text, and the nodes, each as base64 of its 32 bytes."""
 
     checkpoint: str = ""  # empty: there is none
     sources: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def pack(
     proven: Iterable[tuple[Proof, bytes | None]] = (),
     others: Iterable[tuple[Content, bytes | None]] = (),
 ) -> Evidence:
-    """Lay out records: those that a checkpoint covers, by position, with their proofs; and others, which follow."""
+    """Return records as evidence: those that a checkpoint covers, by position, with their proofs, then the others."""
     shared, seen = (Names(), Names()), set[tuple[int, int]]()
     rows, nodes = [], []
     for proof, raw in proven:
@@ -74,13 +74,13 @@ def pack(
                 nodes.append(node)
     rows += [_row(content, raw, *shared) for content, raw in others]
     text = checkpoint.data.decode() if checkpoint is not None else ""
-    each = "".join(base64.b64encode(node).decode() for node in nodes)  # 44 characters, whatever becomes of the others
+    each = "".join(base64.b64encode(node).decode() for node in nodes)  # each 44 characters, encoded by itself
     sources, recorded = (tuple(names.listed) for names in shared)
     return Evidence(text, sources, recorded, each, tuple(rows))
 
 
 def siblings(index: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the nodes (level, number) of the proof of a leaf in a tree of so many, from the leaf to the root."""
+    """Yield the nodes (level, number) of a leaf's proof in a tree of `size` leaves, from the leaf to the root."""
     number, last, level = index, size - 1, 0
     while last > 0:
         if number % 2:

@@ -21,7 +21,7 @@ _DATA = re.compile(rb'<script id="data" type="application/json">\n(.*)\n</script
 
 
 def assemble(content: Content) -> bytes:
-    """Write the page."""
+    """Return the page as HTML."""
     style, script = _static("style.css"), _script()
     question = content.question
     policy = (
@@ -38,7 +38,7 @@ def assemble(content: Content) -> bytes:
 
 
 def split_page(page: bytes) -> tuple[bytes, bytes] | None:
-    """Return the content of a page, with its records, and the bytes around it; None where there is none."""
+    """Return a page's content, with its records, and the bytes around it; None if it has no content."""
     found = _DATA.search(page)
     return None if found is None else (found[1], page[: found.start(1)] + page[found.end(1) :])
 

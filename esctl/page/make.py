@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NARROW = "ask for fewer entities, or for a time with --from and --to"
 _LIST = "list events with: esctl log --columns position,id,type"
 _LINKS = 1
-"""Over how many links events count as related."""
+"""How many links away an event counts as related."""
 _BLAME = {
     "entity": "text", "field": "text", "value": "json", "change": "text", "contributions": "integer",
     "position": "integer", "time": "time", "type": "text", "actor": "text",
@@ -57,7 +57,7 @@ _RELATED = {
 
 
 class Asked(Struct, frozen=True):
-    """What a report is of. `case` gives what else is empty, and notes."""
+    """What a report is about. `case` fills in what is empty, and adds notes."""
 
     entities: tuple[str, ...] = ()
     at: str = ""
@@ -70,7 +70,7 @@ class Asked(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """A report: its page, and what it rests on. `uncovered`: records that came after the checkpoint, or all."""
+    """A report: its page, and what it rests on. `uncovered`: records after the checkpoint, or all without one."""
 
     html: bytes
     answer: Answer  # the trail, with the notes of all questions
@@ -86,7 +86,7 @@ class Report(Struct, frozen=True):
 
 
 class _Ground(Struct, frozen=True):
-    """What every question of a report is asked of."""
+    """What all questions of a report have in common."""
 
     store: OpenStore
     scope: Scope
@@ -95,7 +95,7 @@ class _Ground(Struct, frozen=True):
 
 
 def make_report(store: OpenStore, asked: Asked) -> Report:
-    """Ask everything and write the page. Raises UsageError where that is too much for one, else as questions do."""
+    """Ask all questions and make the page. Raises UsageError if it would be too large, and as questions do."""
     asked = _completed(asked)
     filters = store.filters(from_=asked.start, to=asked.end)
     at = store.bound(asked.at) or filters.end
@@ -115,7 +115,7 @@ def make_report(store: OpenStore, asked: Asked) -> Report:
 
 
 def _completed(asked: Asked) -> Asked:
-    """Take from the case what was not asked. Raises UsageError for what goes together in no report."""
+    """Fill in from the case what was not asked. Raises UsageError without entities, or if `at` and `end` are given."""
     case = asked.case
     bounds = {"at": asked.at, "start": asked.start, "end": asked.end}
     if not any(bounds.values()):
@@ -139,7 +139,7 @@ def _question(asked: Asked, bounds: Mapping[str, str]) -> Question:
 
 
 def _answers(ground: _Ground, question: Question, basis: Basis) -> tuple[Content, Answer]:
-    """Ask the questions; gives the content without the records that it rests on, and the trail with all notes."""
+    """Ask the questions; return the content without the records that it rests on, and the trail with all notes."""
     scope, at, shared = ground.scope, ground.at, Shared.new()
     trail, states, made = audit(scope, at, ground.filters), replay(scope, at, deleted=True), blame(scope, at)
     rows = trail_rows(_rows(scope, trail, MOST_EVENTS, "events"), shared)
@@ -159,7 +159,7 @@ def _answers(ground: _Ground, question: Question, basis: Basis) -> tuple[Content
 
 
 def _unstepped(scope: Scope, shared: Shared) -> list[int]:
-    """Return the entities that are folded by a query, which says nothing of single events."""
+    """Return the numbers of entities that are folded by an SQL query, which does not explain single events."""
     found: list[int | None] = []
     for claim in claims(scope):
         if claim.projection.sql:
@@ -170,7 +170,7 @@ def _unstepped(scope: Scope, shared: Shared) -> list[int]:
 
 
 def _rows(scope: Scope, answer: Answer, most: int, what: str) -> list[Row]:
-    """Run an answer. Raises UsageError where it has more rows than a page can."""
+    """Return the rows of an answer. Raises UsageError if there are more than `most`."""
     found = list(_read(with_own_times(scope, answer), most + 1))
     if len(found) > most:
         raise UsageError(f"the report would have more than {most:,} {what}", _NARROW)
@@ -196,7 +196,7 @@ def _findings(scope: Scope, filters: Filters) -> tuple[list[Any], list[Any], dic
 
 
 def _related(scope: Scope, positions: Sequence[int]) -> tuple[list[Any], tuple[str, ...], dict[str, int]]:
-    """Return the events that are tied to some, and what to say of them."""
+    """Return the events tied to those at some positions, the notes on them, and how many are left out."""
     answer = with_own_times(scope, trace_all(scope, positions, _LINKS))
     tied = tied_rows(list(_read(answer, MOST_EVENTS)))
     return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _beyond("related", len(tied))
@@ -207,7 +207,7 @@ def _beyond(part: str, count: int) -> dict[str, int]:
 
 
 def _checkpoint(store: OpenStore, wanted: str) -> Checkpoint | None:
-    """Find the checkpoint that was asked for, else the newest of what the store holds (on its basis); None: none."""
+    """Return the checkpoint asked for, else the newest that the store state covers, or None if there is none."""
     if wanted:
         return choose_checkpoint(store.snapshot, wanted, 0)
     sizes = [int(path.name.partition("-")[0]) for path in checkpoint_files(store.path)]
@@ -216,7 +216,7 @@ def _checkpoint(store: OpenStore, wanted: str) -> Checkpoint | None:
 
 
 def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) -> tuple[Evidence, dict[str, int]]:
-    """Return the records at some positions and those that were erased, of whatever entity they were."""
+    """Return the wanted and the erased records, these of any entity, and how many of them are left out."""
     scope, snapshot = ground.scope, ground.store.snapshot
     gone = scope.view.relation(["position"], None, [IS_ERASED])
     rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({gone}) ORDER BY 1").fetchall()
@@ -231,7 +231,7 @@ def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) 
 
 
 def _bounded(records: Iterable[tuple[Any, bytes | None]]) -> Iterable[tuple[Any, bytes | None]]:
-    """Hand on records with their bytes. Raises UsageError where they are more than a page can have."""
+    """Yield records with their bytes. Raises UsageError if the bytes are more than a page can hold."""
     size = 0
     for each, raw in records:
         size += len(raw or b"")
@@ -241,7 +241,7 @@ def _bounded(records: Iterable[tuple[Any, bytes | None]]) -> Iterable[tuple[Any,
 
 
 def _marks(scope: Scope, case: Case) -> list[tuple[int, str]]:
-    """Return the notes of a case with the positions of their events. Raises NotFoundError for an event of none."""
+    """Return the notes of a case, each after its event's position. Raises NotFoundError if there is no such event."""
     found = []
     for note in case.notes:
         positions = find_event(scope, note.event)

@@ -15,7 +15,7 @@ _STATE = ("version", "position")
 
 
 class Names:
-    """Names that rows share, each told once: rows have its number, in order of first appearance."""
+    """Names that rows share, each listed once: rows have a name's number, by order of first appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
@@ -25,11 +25,11 @@ class Names:
         return self._numbers.setdefault(name, len(self._numbers))
 
     def optional(self, name: Any) -> int | None:
-        """Return the number of a name; None for none."""
+        """Return the number of a name, or None for None."""
         return None if name is None else self.number(name)
 
     def known(self, name: Any) -> int | None:
-        """Return the number of a name that has one."""
+        """Return the number of a name, or None if it has none yet."""
         return self._numbers.get(name)
 
     @property
@@ -39,7 +39,7 @@ class Names:
 
 
 class Shared(Struct, frozen=True):
-    """The names that the rows of a page share; an entity's is its name with its kind."""
+    """The names that the rows of a page share; an entity's is a pair of its name and kind."""
 
     entities: Names
     types: Names
@@ -48,12 +48,12 @@ class Shared(Struct, frozen=True):
 
     @classmethod
     def new(cls) -> Shared:
-        """Begin without any."""
+        """Return one without any names."""
         return cls(Names(), Names(), Names(), Names())
 
 
 def read_rows(lines: Iterable[bytes]) -> Iterable[Row]:
-    """Read JSON Lines, numbers as they were written. Raises ValueError for a line that is no object."""
+    """Yield the rows of JSON Lines, numbers as written. Raises ValueError for a line that is not an object."""
     for line in lines:
         row = parse_exact(line.decode("utf-8"))
         if not isinstance(row, dict):
@@ -62,7 +62,7 @@ def read_rows(lines: Iterable[bytes]) -> Iterable[Row]:
 
 
 def state_rows(rows: Iterable[Row], shared: Shared) -> list[list[Any]]:
-    """Return `[entity, version, position, time, [[field, JSON text], ...]]`; no fields, but null: deleted."""
+    """Return `[entity, version, position, time, [[field, JSON text], ...]]` per state; null for fields: deleted."""
     found = []
     for row in rows:
         state = row["state"]
@@ -73,10 +73,10 @@ def state_rows(rows: Iterable[Row], shared: Shared) -> list[list[Any]]:
 
 
 def trail_rows(rows: Iterable[Row], shared: Shared) -> list[list[Any]]:
-    """Return `[position, time, entity, type, actor, id, version, changes, role, correlation]`, nulls at the end cut.
+    """Return `[position, time, entity, type, actor, id, version, changes, role, correlation]` per event.
 
-    A change is `[field, after]` where what was before is what an earlier row left, else `[field, after, before]`; null
-    is an absent field.
+    Nulls at the end are cut. A change is `[field, after]` if the value before is the one that an earlier row left, else
+    `[field, after, before]`; null is an absent field.
     """
     found: list[list[Any]] = []
     left: dict[tuple[int, int], str | None] = {}
@@ -101,7 +101,7 @@ def trail_rows(rows: Iterable[Row], shared: Shared) -> list[list[Any]]:
 
 
 def plain_rows(rows: Iterable[Row], columns: Mapping[str, str]) -> list[list[Any]]:
-    """Return rows of some columns, by kind: `integer` a number, `json` its JSON text, else as it is."""
+    """Return the values of some columns, by kind: `integer` as a number, `json` as JSON text, others unchanged."""
     return [[_cell(row[name], kind) for name, kind in columns.items()] for row in rows]
 
 
@@ -124,10 +124,10 @@ def tied_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def inert_json(value: Any) -> str:
-    """Write JSON in which nothing ends the script element that it stands in."""
+    """Return a value as JSON that cannot end the script element around it."""
     return inert(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def inert(text: str) -> str:
-    """Write `<`, `>` and `&` in JSON strings as their escapes."""
+    """Return JSON with `<`, `>` and `&` in its strings escaped."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""Reckon with typed SQL numbers: in the DECIMAL that holds every result, else with sort keys (see `wide.py`)."""
+"""Arithmetic on typed SQL numbers: in a DECIMAL that holds every result, else with sort keys (see `wide.py`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from esctl.projection.values import FLOATING, INTEGER, WIDE, Shape, Value, as_sh
 
 
 def reckoned(operator: str, left: Value, right: Value, beyond: Callable[[], str]) -> Value:
-    """Write `+`, `-`, `*` or `%` of two numbers. `beyond` gives the SQL of a result with too many digits."""
+    """Return the result of `+`, `-`, `*` or `%`. `beyond` writes the SQL for a result with too many digits."""
     a, b = left.shape or INTEGER, right.shape or INTEGER
     if a.is_float or b.is_float:
         return Value(f"({as_double(left)} {operator} {as_double(right)})", "number", FLOATING)
@@ -35,14 +35,14 @@ def _result_shape(operator: str, a: Shape, b: Shape) -> Shape:
 
 
 def _wide(operator: str, left: str, right: str, beyond: str) -> str:
-    """Reckon with numbers that no DECIMAL holds."""
+    """Write the result of an operation on two sort keys."""
     if operator == "-":
         return wide.added(left, wide.negated(right), beyond)
     return {"+": wide.added, "*": wide.multiplied, "%": wide.remainder}[operator](left, right, beyond)
 
 
 def divided(left: Value, right: Value) -> Value:
-    """Write the quotient of two numbers as a DOUBLE; NULL where the divisor is 0."""
+    """Return the quotient of two numbers as a DOUBLE; NULL where the divisor is 0."""
     return Value(f"({as_double(left)} / nullif({as_double(right)}, 0))", "number", FLOATING)
 
 
@@ -61,7 +61,7 @@ def absolute(number: Value) -> Value:
 
 
 def rounded(number: Value, places: int) -> Value:
-    """Round a number, half away from zero, to so many digits after the point."""
+    """Round a number, half away from zero, to `places` digits after the point."""
     places = min(places, wide.MOST_EXACT_DIGITS)
     shape = number.shape or INTEGER
     if shape.is_wide:

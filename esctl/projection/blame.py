@@ -12,18 +12,18 @@ _UNPACKED = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
 
 
 def blame_sql(plan: Plan, rows: EventRows) -> str:
-    """Write a row per field of the states, with the row of an event that last had an operation on it.
+    """Write a row per field of the states: kind, entity, field, value (JSON text), key, anew, made.
 
-    kind, entity, field, value (JSON text), key (of that row), anew (it set the field, whatever that was before), made
-    (of how many rows the value is made: one that set it, those that accumulated since). A deleted entity has one row,
-    without a field, for its deletion.
+    `key` is that of the event's row that last had an operation on the field; `anew`: it set the field, whatever its
+    value was; `made` is the number of rows that make up the value: the one that set it and those that accumulated
+    since. A deleted entity has one row, without a field, for its deletion.
     """
     fields = [
         _member(literal(field.name), field_column(i), f"by{i}", f"anew{i}", f"made{i}")
         for i, field in enumerate(plan.fields)
     ]
     listed = f"CASE WHEN deleted THEN [{_gone('dead_key')}] ELSE [{', '.join([_nothing('dead_key'), *fields])}] END"
-    # Asking for the version keeps the plan's checks from being left out.
+    # Asking for the version keeps DuckDB from leaving out the plan's checks.
     listed = (
         f"SELECT kind, entity, unnest({listed}) AS f FROM ({states_sql(plan, rows, traced=True)}) WHERE version > 0"
     )
@@ -31,9 +31,9 @@ def blame_sql(plan: Plan, rows: EventRows) -> str:
 
 
 def contributions_sql(plan: Plan, rows: EventRows) -> str:
-    """Write a row for every row of an event that the value of a field is made of, with its value after it.
+    """Write a row for each event's row that the value of a field is made of, with the value after it.
 
-    The columns are those of `blame_sql`; `made` counts up to this row.
+    The columns are those of `blame_sql`; `made` counts the rows up to this one.
     """
     fields = list(enumerate(plan.fields))
     cells = cells_sql(plan, rows, ("position", *(["event_key"] if rows.roles else [])))
@@ -60,7 +60,7 @@ def _gone(key: str) -> str:
 
 
 def _nothing(key: str) -> str:
-    """Write no member, so that a list of none has a type."""
+    """Write a member that is always NULL, so that a list without members has a type."""
     return f"CASE WHEN false THEN {_gone(key)} END"
 
 
@@ -83,7 +83,7 @@ def _ends(plan: Plan, rows: EventRows) -> str:
 
 
 def _takes(i: int, field: FieldPlan) -> str:
-    """Write whether a field's value is made of this row too."""
+    """Write whether a row is one of those that make up a field's value."""
     if not field.resets:
         return f"({has_acc(i, field)})"
     sets = f"(key = from{i} AND start{i} IS NOT NULL)"

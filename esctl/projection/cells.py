@@ -14,7 +14,7 @@ from esctl.index.pruning import NEVER, Predicate, any_of, negated
 from esctl.projection.values import WIDE, Shape, Value, as_shape, to_text
 
 Only = tuple[str | None, str | None]
-"""The type and the role that an event's row has (None: any)."""
+"""The type and the role that an event's row must have (None: any)."""
 
 
 class FieldStep(Struct, frozen=True):
@@ -51,10 +51,10 @@ class FieldPlan(Struct, frozen=True):
     numeric: bool = True  # min and max of texts or times are not
     declared: str = ""
     removes: bool = False  # a list from which elements are removed
-    orders: tuple[int, ...] = ()  # the operations that concern it, as numbered in the projection from 1
+    orders: tuple[int, ...] = ()  # the numbers, from 1 in the projection, of the operations on it
     touch: Predicate = NEVER  # whether the event has an operation on the field other than to remove it
-    number: bool = False  # whenever it has a value other than null, that is a number
-    static: str = ""  # else the JSON type of all such values, where it is one: STRING, BOOLEAN, CONTAINER
+    number: bool = False  # every value other than null is a number
+    static: str = ""  # else the JSON type of all such values, if they share one: STRING, BOOLEAN, CONTAINER
 
     @property
     def resets(self) -> bool:
@@ -63,12 +63,12 @@ class FieldPlan(Struct, frozen=True):
 
 
 def any_guard(guards: Iterable[str]) -> Predicate:
-    """Write whether any of some guards holds."""
+    """Write whether any of the guards holds."""
     return any_of(Predicate(guard, may_fail=may_fail(guard)) for guard in guards)
 
 
 def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPlan:
-    """Write the cell of one field from the steps that concern it, in their order; `declared` is its type, if any."""
+    """Return the plan of one field from the steps on it, in their order; `declared` is its type, if any."""
     resets = [step for step in steps if step.kind in ("set", "unset")]
     accs = [step for step in steps if step not in resets]
     shape = _joined_shape(steps)
@@ -99,7 +99,7 @@ def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPla
 
 
 def _base(resets: Sequence[FieldStep]) -> str:
-    """Write what a cell starts anew with: what the last of the resets gives whose guard holds."""
+    """Write what a cell starts anew with: the value of the last reset whose guard holds."""
     branches = "".join(
         f" WHEN {any_guard(step.guard for step in steps).sql} THEN {json}"
         for json, steps in groupby(reversed(resets), lambda step: step.json if step.kind == "set" else "NULL")

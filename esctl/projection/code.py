@@ -1,4 +1,4 @@
-"""Load the code of `python =` projections: only what is the user's own, or that of a configuration they named."""
+"""Load the code of `python =` projections: only the user's own, or that beside a configuration they named."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from esctl.projection.spec import Projection
 from esctl.projection.stepping import State
 
 LARGEST = 16 << 20
-"""Bytes of a module."""
+"""The most bytes of a module."""
 
 
 def load_function(projection: Projection, config: Path | None) -> Callable[[State, dict[str, Any]], State | None]:
-    """Load `module:function`, the module being importable or a file beside esctl.toml. Raises UsageError."""
+    """Load the function of a `python =` projection, from a file beside esctl.toml or an importable module.
+
+    Raises UsageError if it cannot be loaded.
+    """
     name, _, attribute = projection.python.partition(":")
     where = f"projections.{projection.name}.python"
     if not name or not attribute:
@@ -46,7 +49,7 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
 
 
 def module_file(projection: Projection, config: Path | None) -> Path | None:
-    """Find the file of a `python =` projection's module beside esctl.toml; None where it must be imported."""
+    """Return the file of a `python =` projection's module beside esctl.toml; None if it must be imported."""
     name = projection.python.partition(":")[0]
     folder = config.absolute().parent if config is not None else Path.cwd()
     beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
@@ -54,7 +57,7 @@ def module_file(projection: Projection, config: Path | None) -> Path | None:
 
 
 def _module_of(file: Path, name: str) -> ModuleType:
-    """Run a file as a module; nothing compiled is looked for beside it, nor left there."""
+    """Run a file as a module; compiled code is neither read nor left beside it."""
     module = ModuleType(name)
     module.__file__ = str(file)
     sys.modules[name] = module
@@ -63,7 +66,7 @@ def _module_of(file: Path, name: str) -> ModuleType:
 
 
 def _imported(name: str) -> ModuleType:
-    """Import a module of the Python that runs this; one that lies in the working folder is code that was found."""
+    """Import a module; one in the working folder must be the user's own code."""
     found = importlib.util.find_spec(name.partition(".")[0])
     origin = Path(found.origin) if found is not None and found.origin else None
     if origin is not None and origin.exists() and origin.resolve().is_relative_to(Path.cwd()):
@@ -72,7 +75,7 @@ def _imported(name: str) -> ModuleType:
 
 
 def _require_own_code(file: Path, config: Path | None) -> None:
-    """Raise ImportError for code that is another's, unless the configuration is too, which then was named."""
+    """Raise ImportError for code of another owner, unless the configuration is foreign too: the user named that."""
     why = foreign(file)
     if why and (config is None or not foreign(config)):
         raise ImportError(f"{file} is not run: {why}")

@@ -1,6 +1,6 @@
 """Compile an SQL scalar expression over an event's columns and payload to DuckDB SQL.
 
-Only what is known here is let through: a statement, subquery, table, aggregate or unknown function is refused. A path
+Only what is listed here is allowed: a statement, subquery, table, aggregate or unknown function is refused. A path
 takes the type of its context; see `values.py`.
 """
 
@@ -105,7 +105,7 @@ class _Compiler:
         tests = [to_boolean(self.value(item)).sql for item in node.flatten()]
         sql = f" {operator} ".join(tests)
         if any(map(may_fail, tests[1:])):
-            # DuckDB computes both sides; what a left side settles must not raise an error on the right.
+            # DuckDB computes both sides: the right one must not raise an error where the left one settles the answer.
             settled = "NOT " if operator == "AND" else ""
             answer = "false" if operator == "AND" else "true"
             sql = "CASE " + " ".join(f"WHEN {settled}{test} THEN {answer}" for test in tests[:-1]) + f" ELSE {sql} END"
@@ -164,7 +164,7 @@ class _Compiler:
         return arithmetic.reckoned(operator, left, right, lambda: self._beyond(node))
 
     def _beyond(self, node: exp.Binary) -> str:
-        """Write what a number of too many digits gives: an error, which names the event where rows have one."""
+        """Write the error for a number with too many digits; it names the event if rows have one."""
         if not self.placed:
             return TOO_LONG
         return event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
@@ -267,7 +267,7 @@ class _Compiler:
 
 
 def object_value(members: Iterable[tuple[str, Value]]) -> Value:
-    """Write an object of these members as JSON text."""
+    """Return an object of these members as JSON text."""
     items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in members]
     return Value("('{' || " + (" || ',' || ".join(items) or "''") + " || '}')", "json")
 
@@ -275,6 +275,6 @@ def object_value(members: Iterable[tuple[str, Value]]) -> Value:
 def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> Value:
     """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`).
 
-    `placed`: it is over rows that have a position, which errors name.
+    `placed`: rows have a position, which errors name.
     """
     return _Compiler(resolve, exact=exact, placed=placed).value(node)

@@ -1,4 +1,4 @@
-"""Write what the parts of a cell come to: the value of a field as JSON text."""
+"""Compose the value of a field, as JSON text, from the parts of its folded cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         return _composed_list(field, base, acc, count, position)
     if not field.numeric:
         better = "least" if field.family == "min" else "greatest"
-        # What the text of an object holds is not marked, as the text that it is compared with is not.
+        # Numbers in the text of an object are unmarked, like those in the text that it is compared with.
         text = f"""CASE WHEN {base}[1:1] IN ('{{', '[') THEN {unmark_json_sql(base)}
             ELSE {read_json(base, (), "text", marked=True)} END"""
         best = f"{better}({acc}, coalesce({text}, {acc}))"
@@ -48,7 +48,7 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
 
 
 def _total_text(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
-    """Write a total as JSON text, with all digits of the scale where one is declared."""
+    """Write a total as JSON text, with all digits of its scale if one is declared."""
     fitting, scale = _declared(total, field, shape, position), declared_scale(field.declared)
     return number_text(fitting, shape) if scale is None else scaled_text(fitting, scale)
 

@@ -1,4 +1,4 @@
-"""What values of two types have in common: comparison, one type for several values, declared types."""
+"""Comparing values of two types, giving several values one type, converting to declared types."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def number_literal(text: str) -> Value:
 
 
 def compare(operator: str, left: Value, right: Value) -> str:
-    """Compare by the stronger of the two types: number, time, boolean, text; two paths row by row."""
+    """Write a comparison in the stronger of two types (number, time, boolean, text); of two paths, row by row."""
     types = {left.type, right.type}
     if "number" in types:
         return f"({_numbers(operator, left, right)})"
@@ -68,7 +68,7 @@ def compare(operator: str, left: Value, right: Value) -> str:
 
 
 def _numbers(operator: str, left: Value, right: Value) -> str:
-    """Compare by value, in one type: DuckDB's own for two DECIMALs need not hold both."""
+    """Write a comparison by value; the type that DuckDB finds for two DECIMALs might not hold both."""
     one, two = to_number(left), to_number(right)
     if (one.shape or INTEGER).join(two.shape or INTEGER).is_wide:
         return f"{as_shape(one, WIDE)} {operator} {as_shape(two, WIDE)}"
@@ -76,7 +76,7 @@ def _numbers(operator: str, left: Value, right: Value) -> str:
 
 
 def to_time(value: Value) -> Value:
-    """Read a value as an instant; text in any form that logs use."""
+    """Read a value as an instant; a text may have any form that logs use."""
     from esctl.index.decode.times.sql import time_sql
 
     if value.type == "time":
@@ -96,7 +96,10 @@ def nullable(value: Value) -> str:
 
 
 def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
-    """Return values of one type: the first of number, time, boolean, text that any has, else `prefer`, else JSON."""
+    """Return the values in one type: the first of number, time, boolean, text that any has, else `prefer`.
+
+    Without either, values that are all dynamic stay so, and others become JSON.
+    """
     types = {value.type for value in values} - {"null"}
     kind = next((kind for kind in ("number", "time", "boolean", "text") if kind in types), prefer)
     if kind == "number":
@@ -113,7 +116,7 @@ def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
 
 
 def _dynamic(value: Value) -> Value:
-    """Return a path's value with nothing told of JSON null and missing apart."""
+    """Return a path's value in which JSON null is the same as missing."""
     if value.type == "null":
         none = "CAST(NULL AS VARCHAR)"
         return Value(none, "dynamic", Shape(1, 0), none, none, f"CAST(NULL AS {Shape(1, 0).sql_type})", "", "null")
@@ -122,7 +125,7 @@ def _dynamic(value: Value) -> Value:
 
 
 def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -> Value:
-    """Choose among unified values: `combine` writes the choice from the SQL of each."""
+    """Return one of several unified values; `combine` writes the choice from the SQL of each."""
     first = values[0]
     if first.type == "json":
         return from_json(f"({combine([value.sql for value in values])})", "the expression")
@@ -145,7 +148,7 @@ def declared_scale(sql_type: str) -> Shape | None:
 
 
 def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
-    """Convert to a declared type; lost digits are an error naming the event (NULL if `lenient`)."""
+    """Convert to a declared type; a value that would lose digits raises an error naming its event (`lenient`: NULL)."""
     name = sql_type.upper().replace(" ", "")
     number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
     if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
@@ -165,7 +168,7 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
 
 
 def as_double(number: Value) -> str:
-    """Write a number as the nearest DOUBLE, by its text where it has more digits than are exact in one."""
+    """Write a number as the nearest DOUBLE; one with more than EXACT_DIGITS is converted from its text."""
     shape = number.shape or INTEGER
     if shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS):
         return f"CAST({number.sql} AS DOUBLE)"
@@ -240,9 +243,9 @@ def quotient(left: Value, right: Value) -> Value:
 
 _TOO_LONG = f"{EVENT_ERROR}a number needs more than {wide.MOST_EXACT_DIGITS} digits"
 TOO_LONG = f"error({literal(_TOO_LONG)})"
-"""For numbers that are not of one event."""
+"""The error for numbers that do not belong to one event."""
 _INTEGERS = {"bigint": 63, "int": 31, "integer": 31}
-"""The bits of whole numbers, but for the sign."""
+"""Bits of the integer types, without the sign."""
 
 
 def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Value:
@@ -269,7 +272,7 @@ def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Valu
 
 
 def _exact_decimal(number: Value, shape: Shape) -> str:
-    """Write a number as a DECIMAL; NULL where one of that shape does not hold all its digits."""
+    """Write a number as a DECIMAL of some shape; NULL if that does not hold all its digits."""
     own = number.shape or INTEGER
     if own.is_wide:
         fits, text = wide.fits(number.sql, shape.whole, shape.scale), number_digits(number.sql, own)

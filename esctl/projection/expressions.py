@@ -1,4 +1,4 @@
-"""Expressions of rules and conditions: parsed once, asked which names they mention, compiled against these."""
+"""Expressions of rules and conditions: parsed, searched for the names they mention, compiled to SQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Expression:
             self._tree = parse(text, where)
 
     def __reduce__(self) -> tuple[type[Expression], tuple[str, str]]:
-        """Pickle what was written, not how it was parsed."""
+        """Pickle the text, not the parsed tree."""
         return Expression, (self.text, self.where)
 
     @property
@@ -46,7 +46,7 @@ class Expression:
         return self._tree
 
     def compile(self, resolve: Resolve) -> Value:
-        """Compile to SQL. Raises UsageError naming where the expression stands."""
+        """Compile to SQL. Raises UsageError naming the place of the expression."""
         if self._constant is not None:
             return self._constant
         if self._object is not None:
@@ -57,7 +57,7 @@ class Expression:
             raise UsageError(f"{self.where}: {error.message}", error.hint) from None
 
     def condition(self, resolve: Resolve) -> Value:
-        """Compile to SQL that is true or false. Raises UsageError naming where the expression stands."""
+        """Compile to SQL that is true or false. Raises UsageError naming the place of the expression."""
         value = self.compile(resolve)
         try:
             return to_boolean(value)
@@ -66,11 +66,11 @@ class Expression:
 
     @property
     def path(self) -> Path | None:
-        """Return the path if the expression is nothing else."""
+        """Return the path that the expression consists of; None if it is anything else."""
         return self._plain or (path_of(self.tree) if self._constant is None and self._object is None else None)
 
     def members(self, resolve: Resolve, only: Collection[str] | None = None) -> dict[str, Value] | None:
-        """Compile the members, or some, of an object that is written out; None if the expression is none."""
+        """Compile the members, or `only` some, of an object that is written out; None for any other expression."""
         if self._object is not None:
             chosen = {name: each for name, each in self._object.items() if only is None or name in only}
             return {name: member.compile(resolve) for name, member in chosen.items()}
@@ -79,7 +79,7 @@ class Expression:
         return {name: compile_tree(node, resolve) for name, node in items if only is None or name in only}
 
     def words(self) -> frozenset[str]:
-        """List words among which are all the names that the expression mentions."""
+        """Return words that include all parts of the names that the expression mentions."""
         if self._plain is not None or self._constant is not None:
             return frozenset(str(part) for part in self._plain or ())
         if self._object is not None:
@@ -95,9 +95,9 @@ class Expression:
         return _named_in(self.tree)
 
     def carried(self) -> dict[Path, set[str]]:
-        """Return the names that are only put into an object or list, each with the outermost members it comes to.
+        """Return the names that are only copied into an object or list, each with the outermost members it is part of.
 
-        Of an expression that is nothing but a name, the member is empty.
+        For an expression that is just a name, the member is empty.
         """
         if self._constant is not None:
             return {}
@@ -134,7 +134,7 @@ _MEMBER = re.compile(rf"\s*'(?P<name>[\w .-]+)'\s*:\s*(?P<value>{_SIMPLE})\s*(?P
 
 
 def _plain_object(text: str, where: str) -> dict[str, Expression] | None:
-    """Read an object of payload fields and constants, as `plain_path` does a path."""
+    """Read an object of payload fields and constants without the SQL parser; None for any other text."""
     words = text.strip()
     found: dict[str, Expression] = {}
     at, end = 1, ","
@@ -147,7 +147,7 @@ def _plain_object(text: str, where: str) -> dict[str, Expression] | None:
 
 
 def _plain_constant(text: str) -> Value | None:
-    """Read a whole or decimal number, a text without quotes in it, true or false, as `plain_path` does a path."""
+    """Read a number, a text without quotes in it, true or false without the SQL parser; None for any other text."""
     word = text.strip()
     if word.lower() in ("true", "false"):
         return Value(word.lower(), "boolean")

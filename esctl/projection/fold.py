@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     pass
 
 MOST_FIELDS = 500
-"""A state with more fields than this is folded as a stream."""
+"""A state with more fields than this is stepped."""
 
 Keys = Callable[[PayloadPath], Sequence[str]]
 """Lists the keys that objects at a payload path have had."""
 
 
 class NeedsStreamError(Exception):
-    """Say that a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
+    """Raised if a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
 
 
 class Plan(Struct, frozen=True):
@@ -69,7 +69,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def may_fail(self) -> bool:
-        """Return whether a row may raise an error, but for the checks."""
+        """Return whether SQL other than the checks may raise an error for a row."""
         guards = [self.dead, *(guard for field in self.fields for guard in (field.reset, field.touch))]
         parts = [part for field in self.fields for part in (field.base, field.acc)]
         return any(guard.may_fail for guard in guards) or any(map(may_fail, (*parts, *self.layers.names)))
@@ -91,8 +91,8 @@ class _Builder(Struct):
 def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = False) -> Plan:
     """Compile a projection's rules.
 
-    `stepped`: only to tell the fields of states that are folded event by event. Raises UsageError for a wrong one,
-    NeedsStreamError for one that is not a set-wise fold, or whose fields are not known beforehand.
+    `stepped`: the plan is only used to know the fields of states that are folded event by event. Raises UsageError for
+    a wrong projection, NeedsStreamError for one that is not a set-wise fold or whose fields are not known beforehand.
     """
     builder = _Builder(projection, reads, keys, stepped=stepped)
     for rule in projection.rules:
@@ -120,7 +120,7 @@ def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = Fa
 
 
 def guard_sql(rule: Rule, reads: Reads) -> str:
-    """Write when a rule matches an event's row; never NULL."""
+    """Write whether a rule matches an event's row; never NULL."""
     tests = []
     if rule.pattern != "*":
         reads.columns["type"] = None
@@ -147,7 +147,7 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
 
 def _of_role(role: str | tuple[str, ...]) -> str:
     if isinstance(role, tuple):
-        # Most rows of tables have none, and of these nothing else is asked.
+        # Most rows of tables have no role, and need no other test.
         named = ", ".join(literal(name) for name in role if name)
         return f"(CASE WHEN role IS NULL THEN {literal('' in role)} ELSE role IN ({named}) END)"
     return f"coalesce(role = {literal(role)}, false)" if role else "role IS NULL"
@@ -202,9 +202,9 @@ def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operatio
 
 
 def operand(operation: Operation, value: Value, declared: str) -> Value:
-    """Read a value as what an operation adds up or compares: a number, or for `min` and `max` a text or a time.
+    """Read a value as an operation accumulates it: a number, or for `min` and `max` also a text (times become text).
 
-    A path is a number unless it is declared to be another thing. Raises UsageError for what can be neither.
+    A path is read as a number unless its field is declared otherwise. Raises UsageError for a type that fits neither.
     """
     assert operation.value is not None
     try:
@@ -223,12 +223,12 @@ def operand(operation: Operation, value: Value, declared: str) -> Value:
     read = to_number(value).shape if value.type in ("number", "dynamic") else None
     if read is None or read.is_float or read.is_wide or shape.is_wide:
         return number
-    # What is declared may be far wider than what there is.
+    # The declared type may be far wider than the numbers.
     return replace(number, shape=Shape(min(read.whole, shape.whole), shape.scale))
 
 
 SUMMED = Shape(MOST_DIGITS - QUOTIENT_SCALE, QUOTIENT_SCALE)
-"""Of quotients that are added up."""
+"""The shape of quotients that are added up."""
 
 
 def truthy(value: Value) -> str:
@@ -242,7 +242,7 @@ def truthy(value: Value) -> str:
 
 
 def set_json(value: Value, declared: str, *, bare: bool) -> str:
-    """Write what `set` makes of a value as JSON text; NULL only for a bare path that is missing."""
+    """Write the JSON text that `set` gives a field; NULL only for a bare path that is missing."""
     if declared and value.type not in ("null", "json"):
         converted = convert(value, declared)
         scale = declared_scale(declared)
@@ -305,7 +305,7 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
 
 
 def declared_members(projection: Projection, reads: Reads, expression: Expression) -> dict[str, Value]:
-    """Return the members with a declared type of an object that is merged, where it is a path or written out."""
+    """Return the members of a merged object that have a declared type; none unless it is a path or written out."""
     types = dict(projection.types)
     path = expression.path
     if path is not None and path[0] == "data":
@@ -317,7 +317,7 @@ def declared_members(projection: Projection, reads: Reads, expression: Expressio
 
 
 def _or_null(value: Value) -> Value:
-    """Return the value of a member that is written out: where it is missing it is null, as any other expression is."""
+    """Return the value of a member that is written out; a missing one becomes null, as in any other expression."""
     if value.type != "dynamic":
         return value
     return from_json(f"coalesce({value.sql}, 'null')", value.label, value.shape)

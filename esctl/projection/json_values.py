@@ -1,4 +1,4 @@
-"""Values of JSON in Python: read and written with exact numbers, compared, patched."""
+"""JSON values in Python: reading and writing them with exact numbers, comparing and patching them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Scaled(Decimal):
 
 
 class Total(Scaled):
-    """A number that was accumulated, with the first event that it is made of and the type that it is to fit."""
+    """An accumulated number, with the position of the first event in it and the type that it must fit."""
 
     first: int
     kind: str
 
 
 EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
-"""What numbers of states are added up and scaled in."""
+"""The context in which numbers of states are added and scaled."""
 
 
 def plain(value: Any) -> Any:
-    """Return a number without a scale of its own; any other value as it is."""
+    """Return a number without its declared scale, and any other value as it is."""
     return Decimal(value) if isinstance(value, Scaled) else value
 
 
@@ -52,7 +52,7 @@ def _unmarked(value: Any) -> Any:
     if isinstance(value, list):
         return [_unmarked(item) for item in value]
     if isinstance(value, dict):
-        # A key stands for no number, but one that begins with the mark is escaped as any string is.
+        # A key is never a number, but one that begins with the mark is escaped like any string.
         return {key.removeprefix(MARK): _unmarked(item) for key, item in value.items()}
     return value
 
@@ -64,7 +64,7 @@ def _number(text: str) -> int | Decimal:
 
 
 def dumps(value: Any) -> str:
-    """Write compact JSON text; numbers without trailing zeros, strings that begin with the mark escaped.
+    """Write compact JSON text: numbers without trailing zeros (unless `Scaled`), strings that begin with MARK escaped.
 
     Raises UsageError for a value that JSON cannot hold.
     """
@@ -100,12 +100,12 @@ _EXACT_WHOLE = 10**EXACT_DIGITS
 
 
 def to_scale(value: Any, scale: int) -> Any:
-    """Return a number with so many digits after the point, where it has no more; any other value as it is."""
+    """Return a number with `scale` digits after the point; one with more, or any other value, as it is."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return value
     try:
         number = Decimal(value).quantize(Decimal(1).scaleb(-scale), context=EXACT)
-    except (Inexact, InvalidOperation):  # an error where its type is looked at
+    except (Inexact, InvalidOperation):  # an error when it is checked against its type
         return value
     if not isinstance(value, Total):
         return Scaled(number)
@@ -139,7 +139,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the changes between two states; the key of a side is absent where the field was."""
+    """List the fields that differ between two states; `before` or `after` is absent where the field was."""
     changes: list[dict[str, Any]] = []
     for field in dict.fromkeys([*before, *after]):
         if field in before and field in after and same(before[field], after[field]):

@@ -10,21 +10,21 @@ from esctl.index.pruning import ALWAYS
 
 
 class Layers(Struct):
-    """Columns computed once per event and then only named: guards, and values that hold only where a guard does.
+    """Columns computed once per event and then used by name: guards, and values that are NULL unless a guard holds.
 
-    What is spelled out again at each use grows with every use, and DuckDB plans it each time. A value is computed
-    inside CASE, which alone keeps an `error()` from being raised for an event that the guard excludes.
+    Written out at each use, expressions within expressions multiply, and DuckDB plans every copy. A value is computed
+    inside CASE: nothing else keeps its `error()` from being raised for an event that the guard excludes.
     """
 
     names: dict[str, str] = field(default_factory=dict)  # SQL -> name
     levels: dict[str, int] = field(default_factory=dict)  # name -> layer
 
     def guard(self, sql: str) -> str:
-        """Name a condition that is never NULL."""
+        """Return a name for a condition that is never NULL; what always holds stays as it is."""
         return sql if sql == ALWAYS.sql else self._name(sql, "guard")
 
     def value(self, guard: str, sql: str) -> str:
-        """Name a value, NULL where the guard does not hold; a bare column stays as it is."""
+        """Return a name for a value that is NULL where the guard does not hold; a bare column stays as it is."""
         if re.fullmatch(r'"read[0-9]+"|[a-z_]+|NULL', sql):
             return sql
         return self._name(sql if guard == ALWAYS.sql else f"CASE WHEN {guard} THEN {sql} END", "value")
@@ -36,7 +36,7 @@ class Layers(Struct):
         return self.names[sql]
 
     def over(self, rows: str, sql: str) -> str:
-        """Add to a SELECT of events the columns that some SQL over it names, and those that they are made of."""
+        """Add to a SELECT of events the columns that `sql` names, and those that these are computed from."""
         made = {name: written for written, name in self.names.items()}
         wanted: set[str] = set()
         ahead = set(_named(sql))

@@ -1,4 +1,4 @@
-"""Plan -> SQL: the states of entities within two bounds, and the events that lie between, as one aggregation."""
+"""Plan -> SQL: the states of entities within two bounds, and the events in one of them only, as one aggregation."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from esctl.projection.fold import Plan
 from esctl.projection.sql import EventRows, accumulated, cells_sql, filled_sql, limited_sql, only
 
 SIDES = {"_a": "in_a", "_b": "in_b"}
-"""The suffix of a side's columns, and the column of a row that says whether it is in the side."""
+"""For each side, the suffix of its columns, and the column that says whether a row is in it."""
 
 
 def pair_sql(plan: Plan, rows: EventRows) -> str:
     """Write both states of each entity: kind, entity, there_a, there_b; per field before0, after0, touched0, resets0.
 
-    `rows` must give in_a and in_b. Values are JSON text (NULL: absent); `touched0` lists the positions of the rows in
-    one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
-    Entities without such rows are left out.
+    `rows` must give in_a and in_b. Values are JSON text (NULL: absent). `touched0` lists the positions of the rows in
+    one side only that have an operation on the field; `resets0`: one of them sets or removes it, whatever its value
+    was. Entities without rows in one side only are left out.
     """
     dies = plan.dead != NEVER
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
@@ -41,7 +41,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
 
 
 FEW_LISTS = 32
-"""So many lists are made by a FILTER each, which takes the least time for a few (see `only`)."""
+"""Up to this many lists are made by a FILTER each, which is fastest for a few (see `only`)."""
 
 
 def _positions(touches: str, fields: int) -> str:

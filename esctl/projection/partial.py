@@ -1,9 +1,9 @@
-"""Partial states: what some of an entity's events come to, kept so that later events can be joined to it.
+"""Partial states: the folds of some of an entity's events, kept so that later events can be joined to them.
 
-An earlier partial state and a later one join field by field: where the later one set the field, or the entity ended in
-it, it stands alone; else it goes on from the earlier one. Both must be of ranges of the fold order that follow one
-another, which `low` and `high` tell; or the later ones slip in between, where no order among them shows: they only add
-to fields, and come after all that set these anew (`settled`).
+An earlier and a later partial state are joined field by field. If the later one set the field, or deleted the entity,
+it replaces the earlier one; else it adds to it. Usually the two cover ranges of the fold order that follow one another
+(`low`, `high`). Events of the later one may also slip in among the earlier ones if their order makes no difference:
+they only add to fields, and come after the last event that reset these fields (`settled`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from esctl.projection.sql import EventRows, field_column, started_sql
 
 OWN = ("kind", "entity", "version", "position", "time", "deleted")
 _BEFORE_ALL = "(-10000000000000000000000000000000000000)::HUGEINT"
-"""Less than all fold keys that are numbers."""
+"""Less than every fold key that is a number."""
 
 
 class KeptField(Struct, frozen=True):
-    """A field of kept partial states: what it was computed with, and the number its columns bear."""
+    """A field of kept partial states: what it was computed with, and the number in the names of its columns."""
 
     name: str
-    meaning: str  # digest of the operations that concern it
+    meaning: str  # digest of the operations on it
     family: str
     numeric: bool
     scale: int  # digits after the point of what was accumulated
@@ -38,14 +38,14 @@ class KeptField(Struct, frozen=True):
 
 
 class Meaning(Struct, frozen=True):
-    """What a plan makes of an event: a digest for each field, in order, and one for deletions."""
+    """What a plan does with an event: a digest for each field, in order, and one for deletions."""
 
     fields: tuple[KeptField, ...]
     dead: str
 
 
 def columns(plan: Plan) -> list[str]:
-    """List the columns of partial states that are kept: OWN, high, settled; a field's start0, acc0, count0, first0."""
+    """List the columns of kept partial states: OWN, high, settled, and per field start0, acc0, count0, first0."""
     return [*OWN, "high", "settled", *(name for i, field in enumerate(plan.fields) for name in _columns(i, field))]
 
 
@@ -54,10 +54,10 @@ def _columns(i: int, field: FieldPlan) -> list[str]:
 
 
 def partial_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the partial states of some events: `columns`, low, and anew0, ...: the field does not go on from before.
+    """Write the partial states of some events: `columns`, low, and anew0, ... (the field replaces an earlier one).
 
-    `low` and `high` are the first and the last fold key, `settled` the last of an event that ended the entity, or set a
-    field anew to which others add; NULL where keys are no numbers.
+    `low` and `high` are the first and the last fold key. `settled` is the key of the last event that deleted the entity
+    or reset a field that accumulates (_BEFORE_ALL: none did); NULL if keys are not numbers.
     """
     dies = plan.dead != NEVER
     extra = ["min(key) AS low", "max(key) AS high", f"{_settled(plan, rows, dies)} AS settled"]
@@ -80,7 +80,7 @@ def _settled(plan: Plan, rows: EventRows, dies: bool) -> str:
 
 
 def slips_in_sql(plan: Plan) -> str:
-    """Write whether `b`, whose events may lie before some of `a`, comes to the same at its place as behind them."""
+    """Write whether `b`, some of whose events may lie before events of `a`, can be joined as if all came after."""
     tests = ["b.low > a.settled", f"b.settled = {_BEFORE_ALL}"]
     for i, field in enumerate(plan.fields):
         tests += [f"NOT b.anew{i}"] if field.resets else []
@@ -94,7 +94,7 @@ def _anew(i: int, field: FieldPlan, dies: bool) -> str:
 
 
 def _held(acc: str, field: FieldPlan, events: int) -> str:
-    """Write an accumulated value in the type that holds all of the field's values."""
+    """Write an accumulated value in the type that holds all totals of the field."""
     if field.family == "list" or not field.numeric:
         return acc
     return f"CAST({acc} AS {total_shape(field, events).sql_type})"
@@ -103,7 +103,7 @@ def _held(acc: str, field: FieldPlan, events: int) -> str:
 def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence[str] = ()) -> str:
     """Write the join of two relations of partial states, for the entities of the later one, which may slip in.
 
-    `events`: no more events than this were counted. `more`: further columns over the two, `a` and `b`.
+    The two have at most `events` events. `more` are further columns over the earlier (`a`) and the later one (`b`).
     """
     items = ["b.kind", "b.entity", "coalesce(a.version, 0) + b.version AS version"]
     last = ("position", "time", "deleted", "high")
@@ -125,9 +125,9 @@ def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence
 
 
 def chained_sql(plan: Plan, parts: Sequence[str], events: int) -> str:
-    """Write the partial states of all events, in `columns`, from those of ranges of the fold order.
+    """Write the partial states of all events, with `columns`, from those of successive ranges of the fold order.
 
-    Each is as `partial_sql` gives it. They follow one another; an entity may have no event in some of them.
+    Each part is SQL as `partial_sql` writes it. An entity may have no event in some of them.
     """
     names = ", ".join(columns(plan))
     steps = [f"chain0 AS MATERIALIZED (SELECT {names} FROM ({parts[0]}))"]
@@ -165,9 +165,9 @@ def composed_sql(plan: Plan, cells: str, events: int, more: Sequence[str] = ()) 
 def kept_sql(
     plan: Plan, fields: Sequence[KeptField], source: str, high: str, events: int, more: Sequence[str] = ()
 ) -> str:
-    """Write kept partial states, read from `source`, in the columns of a plan. A field that it did not have is empty.
+    """Write kept partial states, read from `source`, in the columns of a plan; a field that was not kept is empty.
 
-    `high`: SQL of the last fold key as it is kept; `more`: further columns.
+    `high` is SQL for the last fold key, `more` are further columns.
     """
     kept = {field.name: field.number for field in fields}
     items = [*OWN, f"{high} AS high", "CAST(settled AS HUGEINT) AS settled", *more]
@@ -182,9 +182,9 @@ def kept_sql(
 
 
 def meaning(plan: Plan) -> Meaning:
-    """Return what identifies a fold: a digest of the operations on each field, and one of the deletions.
+    """Return what identifies a plan's fold: a digest of the operations on each field, and one of the deletions.
 
-    What the index adds (types of columns, digits of numbers) shows in no state.
+    The digests leave out what comes from the index (types of columns, digits of numbers), as it shows in no state.
     """
     told = _operations(plan.projection)
     fields = tuple(
@@ -223,9 +223,9 @@ def _digest(parts: Iterable[object]) -> str:
 
 
 def goes_on(kept: Meaning, plan: Plan, events: int) -> bool:
-    """Return whether partial states that were kept can be joined to what a plan gives.
+    """Return whether a plan can continue from kept partial states.
 
-    Each field means the same, in the same order; one that is new was in no event then. Digits are not lost.
+    Each kept field must mean the same, in the same order, and lose no digits. A new field was in no event then.
     """
     now = meaning(plan)
     own = {field.name: field for field in now.fields}

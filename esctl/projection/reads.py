@@ -40,9 +40,9 @@ class Reads(Struct):
     columns: dict[str, None] = field(default_factory=dict)
     aliases: dict[Read, str] = field(default_factory=dict)
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
-    lenient: bool = False  # a field that no event has had yet is missing, as in an event that has not that field
-    records: bool = False  # the query has the column RECORD, so that `raw.x` can be asked for
-    _made: int = 0  # aliases, so that none is given twice
+    lenient: bool = False  # a field that no event ever had is read as missing, and is no error
+    records: bool = False  # the query has the column RECORD, so `raw.x` can be read
+    _made: int = 0  # aliases so far, so that none is given twice
 
     def alias(self, read: Read) -> str:
         """Add a payload read; return its quoted alias."""
@@ -70,7 +70,7 @@ class Reads(Struct):
         if len(path) == 1 and head in EVENT_COLUMNS:
             return self._column(str(head))
         near = difflib.get_close_matches(str(head), ("data", *EVENT_COLUMNS), 1)
-        if head in self.view.fields:  # which is what was meant, whatever column is called nearly so
+        if head in self.view.fields:  # more likely than a column with a similar name
             near = [format_path(("data", *path))]
         dotted = ".".join(str(part) for part in path)
         names = "data.<field>, " + ", ".join(EVENT_COLUMNS)
@@ -79,8 +79,7 @@ class Reads(Struct):
     def payload(self, path: PayloadPath) -> Value:
         """Return the dynamic value of a payload path.
 
-        Raises UsageError for a field that no event has ever had, unless it is asked for by rules that may be ahead of
-        their events.
+        Raises UsageError for a field that no event has ever had, unless the reads are `lenient`.
         """
         fields = self.view.fields
         if path and fields and path[0] not in fields and not self.lenient:
@@ -121,7 +120,7 @@ class Reads(Struct):
 
 
 def _of_record(path: PayloadPath) -> Value:
-    """Return the dynamic value at a path of an event's record, as it came."""
+    """Return the dynamic value at a path of an event's record as it was received."""
     forms: tuple[Form, ...] = ("json", "text", "type")
     json, text, kind = (read_json(RECORD, path, form, marked=True) for form in forms)
     label = format_path(("raw", *path))
@@ -129,7 +128,7 @@ def _of_record(path: PayloadPath) -> Value:
 
 
 class Measured(Struct, frozen=True):
-    """The digits of numbers in some of the rows, and a view of the rows in the files that hold any others."""
+    """The shapes of numbers that were measured earlier in some of the rows, and a view of all other rows."""
 
     shapes: Mapping[PayloadPath, Shape]
     beyond: IndexView
@@ -142,9 +141,9 @@ def measure(
     where: Sequence[Test] = (),
     before: Measured | None = None,
 ) -> dict[PayloadPath, Shape]:
-    """Find how many digits the numbers at payload paths have in the rows asked about, in one scan at most.
+    """Return the shapes of the numbers at payload paths in the rows asked about.
 
-    A path that was measured `before` is looked at in the other files alone.
+    Where the types of columns do not tell them, rows are scanned: for paths measured `before`, only the other rows.
     """
     shapes: dict[PayloadPath, Shape] = {}
     unknown: list[PayloadPath] = []
@@ -160,7 +159,7 @@ def measure(
     if unknown:
         shapes.update(_measured(connection, view, unknown, where))
     if loose := [path for path in shapes if path not in unknown and view.may_be_loose(path)]:
-        # Beside the columns there are rows as JSON text, mostly few.
+        # Some rows, mostly few, have their payload as JSON text and not in columns.
         rest = _measured(connection, view.with_loose(loose), loose, [*where, "data IS NOT NULL"])
         shapes |= {path: shapes[path].join(shape) for path, shape in rest.items()}
     if before is not None and again:
@@ -172,7 +171,7 @@ def measure(
 def nested_types(
     connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[Test] = ()
 ) -> dict[PayloadPath, str]:
-    """Find the one JSON type that nested paths have in the rows asked about, as `IndexView.static_type` names it."""
+    """Return the JSON type of each nested path that has just one in these rows, as `IndexView.static_type` names it."""
     nested = [path for path in dict.fromkeys(paths) if len(path) > 1]
     if not nested:
         return {}
@@ -185,7 +184,7 @@ def nested_types(
 
 
 def measured_shapes(reads: Reads) -> dict[PayloadPath, Shape]:
-    """Return the shapes that were found by looking at rows, not told by the types of columns."""
+    """Return the shapes that were measured in rows and not taken from the types of columns."""
     return {path: shape for path, shape in reads.shapes.items() if _shape_of_columns(reads.view, path) is None}
 
 
@@ -221,7 +220,7 @@ _DIGITS = r"^-?0*([0-9]+)(?:[.]([0-9]*?)0*)?(?:[eE][+]?(-?[0-9]+))?$"
 
 
 def digits_sql(text: str) -> str:
-    """Write how many digits numbers in a column of texts have before and after the point at most."""
+    """Write two aggregates: the most digits before and after the point of the numbers in a column of texts."""
     found = f"regexp_extract({text}, '{_DIGITS}', ['w', 'f', 'e'])"
 
     def most(digits: str, sign: str) -> str:

@@ -17,7 +17,7 @@ from esctl.model import TOMBSTONE
 from esctl.projection.expressions import Expression
 
 MOST_NAMES = 500
-"""Names that the events of a log may give to fields by one expression."""
+"""Field names that one expression may give over all events of a log."""
 ADDITIVE = ("add", "subtract", "count")
 LISTS = ("append", "remove")
 FIELD_OPERATIONS = ("set", *ADDITIVE, "min", "max", *LISTS)
@@ -28,10 +28,10 @@ PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
 
 
 class Operation(Struct, frozen=True):
-    """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete.
+    """One operation of a rule. `field` is empty if it is on the whole state, `value` is None for unset and delete.
 
-    `lenient`: what is not an object, where one is taken, is skipped. So it is with whole payloads, whose kind is known
-    and told under every answer.
+    `lenient`: a value that should be an object and is not is skipped. That is so for whole payloads, because those that
+    are not objects are counted, and every answer says how many there are.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Operation(Struct, frozen=True):
     value: Expression | None = None
     lenient: bool = False
     without: frozenset[str] = frozenset()  # members of a merged object that are left out
-    named: Expression | None = None  # gives the field's name, which the event tells; `field` is as it was written
+    named: Expression | None = None  # gives the field's name for each event; `field` is as it was written
 
 
 class Rule(Struct, frozen=True):
-    """What events of one type do; `role` None matches every role, a tuple several, "" is none."""
+    """What events of one type do. `role`: None for any role, a tuple for one of several, "" for no role."""
 
     pattern: str
     role: str | tuple[str, ...] | None
@@ -51,7 +51,7 @@ class Rule(Struct, frozen=True):
     operations: tuple[Operation, ...]
     where: str
     named: tuple[Expression, str] | None = None  # only events for which this expression gives this text
-    stanzas: frozenset[int] | None = None  # only events that are read by these; None: all
+    stanzas: frozenset[int] | None = None  # numbers of the stanzas whose events it is for; None: all
 
     @property
     def is_glob(self) -> bool:
@@ -60,11 +60,11 @@ class Rule(Struct, frozen=True):
 
 
 Names = Callable[[Rule, Expression], Sequence[str]]
-"""Lists the names that an expression gives for the events of a rule, one more than MOST_NAMES at most."""
+"""Lists the names that an expression gives for the events of a rule, at most MOST_NAMES + 1."""
 
 
 class Projection(Struct, frozen=True):
-    """Named fold rules. The default projection (`rules` empty, no sql, no python) merges `data`."""
+    """Named fold rules. Without rules, sql or python, a projection has the rules of DEFAULT, which merge `data`."""
 
     name: str
     entities: str = ""  # glob, "" = all
@@ -82,7 +82,7 @@ class Projection(Struct, frozen=True):
 
 
 def family(operation: str) -> str:
-    """Name the accumulation that operations of this name share; empty for those that do not accumulate."""
+    """Return how an operation accumulates: sum, list, min or max; empty if it does not."""
     if operation in ADDITIVE:
         return "sum"
     return "list" if operation in LISTS else operation if operation in ("min", "max") else ""
@@ -101,20 +101,20 @@ DEFAULT = Projection(
     ),
     digest="merge",
 )
-"""Merge the payload of every event, last write wins per key; one that is not an object is a finding, and skipped."""
+"""Merges the payloads of all events, last write wins per key; one that is not an object is a finding, and skipped."""
 TOMBSTONES = Rule(TOMBSTONE, None, None, (Operation("delete"),), "the default projection")
-"""What the default projection does beside that in logs that have tombstones."""
+"""One more rule of the default projection, for logs that have tombstones."""
 
 
 def with_tombstones(projection: Projection) -> Projection:
-    """Return a projection whose rules, where they are the default ones, delete what a tombstone is of."""
+    """Return a projection in which a tombstone deletes its entity, if the rules are the default ones."""
     return replace(projection, rules=(*DEFAULT.rules, TOMBSTONES)) if projection.rules is DEFAULT.rules else projection
 
 
 def with_names(projection: Projection, names: Names) -> Projection:
-    """Return a projection with a rule for each name that events give to a field, in its place among the others.
+    """Return a projection in which a rule for each name replaces each operation whose field is named by events.
 
-    Raises UsageError for too many names, and for one whose field is accumulated in two ways.
+    Raises UsageError for too many names, and for a field that is accumulated in two ways.
     """
     rules = tuple(part for rule in projection.rules for part in _parts(rule, names))
     check_families(rules, f"projections.{projection.name}")
@@ -179,7 +179,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
 
 
 def _rules(value: Any, where: str) -> tuple[Rule, ...]:
-    """Read rules in the order of the file: a table of a rule or several by pattern, or a list that names patterns."""
+    """Read rules in the order of the file: a table of one or more rules per pattern, or a list of rules with `type`."""
     if isinstance(value, list):
         return tuple(_listed_rule(item, f"{where}[{i}]") for i, item in enumerate(value))
     if not isinstance(value, Mapping):
@@ -263,7 +263,7 @@ def _expression(value: Any, where: str) -> str:
 
 
 def check_families(rules: tuple[Rule, ...], where: str) -> None:
-    """Raise UsageError where a field is accumulated in two ways."""
+    """Raise UsageError if a field is accumulated in two ways."""
     families: dict[str, str] = {}
     for rule in rules:
         for operation in rule.operations:

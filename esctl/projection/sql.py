@@ -20,30 +20,30 @@ class EventRows(Struct, frozen=True):
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
     by_place: bool = False  # `key` is a number that ends in position and role
-    by_time: bool = False  # and begins with the time
-    few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
+    by_time: bool = False  # and that begins with the time
+    few: bool = False  # so few that keeping their cells is cheaper than reading them again
 
     @property
     def event(self) -> str:
-        """Name the column that orders events; the rows of one event share it."""
+        """Return the name of the column that orders events; all rows of an event have the same value in it."""
         return "event_key" if self.roles else "key"
 
 
 POSITION_OF_KEY = f"CAST({{}} & {2**63 - 1}::HUGEINT AS BIGINT) >> 8"
 TIME_OF_KEY = "make_timestamp(CAST({} >> 63 AS BIGINT))"
-"""What a fold key tells that is made of position and role, of time, position and role."""
+"""SQL for the position in a fold key that ends in position and role, and for the time in one that begins with it."""
 
 
 def field_column(number: int) -> str:
-    """Name the column of a field's JSON text in the SQL of states and trails."""
+    """Return the name of the column with a field's JSON text in the SQL of states and trails."""
     return f"field{number}"
 
 
 def only(value: str, condition: str) -> str:
-    """Write a value for an aggregate that takes no NULLs, so that it takes just the rows for which a condition holds.
+    """Write a value that is NULL unless a condition holds, for an aggregate that ignores NULLs.
 
-    A FILTER does the same at a price: DuckDB hands it all columns that any aggregate of the SELECT takes, so that many
-    fields cost by their square.
+    FILTER does the same at a price: DuckDB hands each one all columns that any aggregate of the SELECT takes, so the
+    cost grows with the square of the number of fields.
     """
     return f"CASE WHEN {condition} THEN {value} END"
 
@@ -51,7 +51,7 @@ def only(value: str, condition: str) -> str:
 def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text or NULL).
 
-    `traced`: with which rows did it, as the columns of `_traces`.
+    `traced` adds the rows that made each field (the columns of `_traces`) and `dead_key`.
     """
     dies = plan.dead != NEVER
     outer = ["kind", "entity", "version", "position", "time"]
@@ -70,9 +70,9 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
 
 
 def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, traced: bool = False) -> str:
-    """Write the cells that each entity's events come to: kind, entity, version, position, time, start0, acc0, ...
+    """Write the folded cells of each entity: kind, entity, version, position, time, start0, acc0, ...
 
-    With `last_event` and `dead_at` where entities are deleted; `extra` are more aggregates over what `cells_sql` gives.
+    If events may delete entities, also `last_event` and `dead_at`. `extra` are aggregates over the rows of `cells_sql`.
     """
     dies = plan.dead != NEVER
     limited = any(field.family and (field.resets or dies) for field in plan.fields)
@@ -107,7 +107,7 @@ def _last(rows: EventRows, *, dies: bool) -> list[str]:
 
 
 def _placed(rows: EventRows, *, dies: bool) -> list[str]:
-    """Write what the fold key of the last event tells of it."""
+    """Write the columns that follow from the fold key of the last event."""
     if not rows.by_place:
         return []
     event = "last_key - (last_key & 255)" if rows.roles else "last_key"
@@ -119,7 +119,7 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
 
 
 def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) -> str:
-    # With limits, or where a deletion is a reset, base is only of resets since the last deletion.
+    # With limits, or where a deletion is a reset, base only comes from resets since the last deletion.
     return (
         f"base{i} AS start{i}"
         if field.resets and (limited or (dies and not roles))
@@ -128,7 +128,7 @@ def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) 
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
-    """Write what every row of an event does: kind, entity, key, dead, and reset0, base0, acc0, ... for the fields."""
+    """Write the cells of each event's rows: kind, entity, key, `columns`, dead, and per field reset0, base0, acc0."""
     items = ["kind", "entity", "key", *columns, f"{plan.dead.sql} AS dead"]
     for i, field in enumerate(plan.fields):
         items.append(f"{field.reset.sql} AS reset{i}")
@@ -147,21 +147,21 @@ def _over(plan: Plan, rows: EventRows, items: Sequence[str]) -> str:
 def limited_sql(
     plan: Plan, rows: EventRows, cells: str, alive: Sequence[str], within: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """Write cells beside the limits of their entities: what stands before the query, and what it selects from.
+    """Write cells joined with the limits of their entities: a WITH clause (or nothing), and what to select from.
 
-    `alive` are more columns. `within`: names of sides, with the column that tells which rows are in one; each then has
-    its own limits.
+    `alive` are more columns. `within` has, by the suffix of each side, the column that says which rows are in it; each
+    side then has its own limits.
     """
     first, cell, limiting = f"WITH cell AS MATERIALIZED ({cells}) ", "cell", "cell"
     if not rows.few:
-        # Pass 1 reads a few columns, of a few rows mostly: that is cheaper than to keep all cells for pass 2.
+        # Pass 1 reads few columns and mostly few rows, which is cheaper than keeping all cells for pass 2.
         first, cell, limiting = "", f"({cells})", f"({_limiting_sql(plan, rows, within or {})})"
     limits = limits_sql(plan, rows, limiting, within)
     return first, f"(SELECT {', '.join(['*', *alive])} FROM {cell} LEFT JOIN ({limits}) USING (kind, entity))"
 
 
 def _folded(plan: Plan) -> list[int]:
-    """Number the fields that accumulate and can start anew."""
+    """Return the numbers of the fields that accumulate and can start anew."""
     return [i for i, field in enumerate(plan.fields) if field.family and field.resets]
 
 
@@ -184,20 +184,20 @@ def limits_sql(plan: Plan, rows: EventRows, cell: str, within: Mapping[str, str]
     resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
     guards = [plan.dead, *(plan.fields[i].reset for i in folded)]
     failing = any(guard.may_fail for guard in guards) or any(map(may_fail, plan.layers.names))
-    # A condition that may raise an error stands in no filter: DuckDB might put it to rows that others leave out.
+    # No filter has a condition that may raise an error: DuckDB might test it on rows that another one excludes.
     where = "" if failing else f" WHERE {' OR '.join(resetting)}"
     return f"SELECT {', '.join(items)} FROM {cell}{where} GROUP BY kind, entity"
 
 
 def filled_sql(i: int, field: FieldPlan, *, dies: bool, side: str = "") -> str:
-    """Write whether a row accumulates to what a field is in the end."""
+    """Write whether a row adds to the final value of a field."""
     alive = [f"alive{side}"] if dies else []
     alive += [f"(from{i}{side} IS NULL OR key >= from{i}{side})"] if field.resets else []
     return " AND ".join([has_acc(i, field), *alive]) if field.family else NEVER.sql
 
 
 def has_acc(i: int, field: FieldPlan) -> str:
-    """Write whether a row accumulates to a field."""
+    """Write whether a row adds to a field, whatever comes later."""
     return f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
 
 
@@ -206,7 +206,7 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
     if field.resets:
         alive = " AND alive" if dies and limited else ""
         if dies and not limited and not rows.roles:
-            # An event is one row, so that a deletion sets the field to nothing, after whatever else the event did.
+            # An event is one row, so a deletion resets the field to nothing, whatever else the event did.
             reset = only("key", f"reset{i} OR dead")
             return [
                 f"arg_max_null({only(f'base{i}', 'dead IS NOT true')}, {reset}) AS base{i}",
@@ -219,7 +219,7 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
 
 
 def accumulated(i: int, field: FieldPlan, filled: str, side: str = "") -> list[str]:
-    """Write what the rows for which `filled` holds come to: acc0, count0 (how many they are), first0 (their first)."""
+    """Write aggregates of the rows where `filled` holds: acc0, count0 (of rows), first0 (their first position)."""
     if not field.family:
         return []
     if field.family == "list":
@@ -241,7 +241,7 @@ def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
 
 
 def _traces(i: int, field: FieldPlan) -> list[str]:
-    """Write by0 (key of the row that last concerned field 0), anew0 (it set it), made0 (rows it is made of)."""
+    """Write by0 (key of the row that last concerned field 0), anew0 (that row set it), made0 (rows it is made of)."""
     if not field.family:
         return [f"reset_key{i} AS by{i}", f"true AS anew{i}", f"1::BIGINT AS made{i}"]
     if not field.resets:
@@ -266,7 +266,7 @@ def start_sql(i: int, field: FieldPlan, *, dies: bool) -> str:
 def touched_sql(plan: Plan, rows: EventRows) -> str:
     """Write which fields each event's operations concern: kind, entity, position, field, resets.
 
-    A deletion concerns all. `resets`: the field is set or removed, whatever it was.
+    A deletion concerns all fields. `resets`: the field is set or removed, whatever its value was.
     """
     touches = [
         f"""CASE WHEN dead OR reset{i} OR touch{i} THEN {{'field': {literal(field.name)},

@@ -1,4 +1,4 @@
-"""Fold event by event in Python: for `python =` projections and for rules that no set-wise fold can follow."""
+"""Fold event by event in Python: for `python =` projections and for rules that cannot be folded set-wise."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ State = dict[str, Any]
 class StepOperation(Struct, frozen=True):
     """One operation: its name and field, and the columns of a row with its guard and its value's JSON text.
 
-    `label` is how the value is called in errors; `members` are the columns with JSON text of members of an object, as
-    their declared types have them; `lenient`: what is not an object, where one is taken, is skipped; `without`: members
-    of an object that are left out.
+    `label` names the value in errors. `members` are members of an object that have a declared type, each with the
+    column of its converted JSON text. `lenient`: a value that should be an object and is not is skipped. `without`:
+    members of an object that are left out.
     """
 
     name: str
@@ -40,7 +40,7 @@ class StepOperation(Struct, frozen=True):
 
 
 def settled(state: State) -> State:
-    """Hold the totals of a state against their types. Raises UsageError, naming the first event of a total."""
+    """Return a state after checking its totals against their types. Raises UsageError, naming a total's first event."""
     for name, value in state.items():
         if isinstance(value, Total):
             try:
@@ -52,10 +52,10 @@ def settled(state: State) -> State:
 
 
 class Applied(Struct, frozen=True):
-    """What one row of an event did: the fields its operations concerned, those of them there are after it, and more.
+    """What one row of an event did: the fields that its operations concerned, and the values of those after it.
 
-    `resets`: the fields that were set (True) or removed (False) whatever they were before, last. `deletes`: whether it
-    deletes the entity.
+    `resets`: the fields that were set (True) or removed (False), whatever their value was, by the last such operation.
+    `deletes`: whether the row deletes the entity.
     """
 
     touched: frozenset[str]
@@ -65,7 +65,7 @@ class Applied(Struct, frozen=True):
 
 
 class Changing:
-    """A state that an event changes in place, and what it was before in the fields that were written."""
+    """A state that an event changes in place, with the former values of the fields that were written."""
 
     __slots__ = ("_before", "state")
 
@@ -85,7 +85,7 @@ class Changing:
                 state[name] = value
 
     def become(self, after: State) -> list[str]:
-        """Replace the whole state, and name the fields that differ."""
+        """Replace the whole state, and return the names of the fields that differ."""
         changed = differences(self.state, after)
         for change in changed:
             self._before.setdefault(change["field"], change.get("before", ABSENT))
@@ -93,11 +93,11 @@ class Changing:
         return [change["field"] for change in changed]
 
     def before(self) -> State:
-        """Return the fields that were written as they were before."""
+        """Return the former values of the fields that were written."""
         return {name: value for name, value in self._before.items() if value is not ABSENT}
 
     def after(self) -> State:
-        """Return the fields that were written as they are."""
+        """Return the present values of the fields that were written."""
         return {name: self.state[name] for name in self._before if name in self.state}
 
     def whole_before(self) -> State:
@@ -106,7 +106,7 @@ class Changing:
 
 
 ABSENT: Any = object()
-"""Stands for a field that is not there."""
+"""The value of a field that does not exist."""
 
 Step = Callable[[Changing, Row], Applied]
 
@@ -174,7 +174,7 @@ class Typed(Struct, frozen=True):
 
 
 def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, position: int) -> list[tuple[str, Any]]:
-    """Return what an operation makes of fields, in their order: the value, or ABSENT."""
+    """Return the fields that an operation writes, in their order, each with its new value or ABSENT."""
     name, field = operation.name, operation.field
     if name in ("merge", "merge_patch", "replace"):
         return _object_writes(operation, state, value, typed)
@@ -197,7 +197,7 @@ def _scaled(writes: list[tuple[str, Any]], scales: Mapping[str, int]) -> list[tu
 
 
 def _total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
-    """Note of an accumulated number where it began: what its type cannot hold is an error only where it is told."""
+    """Return an accumulated number with its first event; if its type cannot hold it, `settled` raises the error."""
     old = state.get(field)
     if not kind.strip().lower().startswith(_SUMMED_TYPES) or not isinstance(value, int | Decimal) or value is old:
         return value
@@ -263,7 +263,7 @@ _BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
 
 
 def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
-    """Join a number, or for min and max a text, to what a field is."""
+    """Return the value of a field after a number, or for min and max a text, is accumulated."""
     better = min if name == "min" else max
     if isinstance(value, str):
         old = state.get(field)
@@ -305,10 +305,9 @@ def _number(value: Any) -> int | Decimal | None:
 class Stepped(Struct, frozen=True):
     """One event of an entity: what it changed, and the state that it left.
 
-    `before` and `after` have the fields that it wrote, as they were (nothing at the start of an incarnation) and as
-    they are (nothing when it deletes). `state` is the whole state, None when deleted; it goes on to change as soon as
-    the next event is asked for. `row` is the event's first row: the one of its first role; `parts` are all of them and
-    what each did.
+    `before` and `after` have the fields that it wrote, as they were (empty at the start of an incarnation) and as they
+    are (empty if it deletes the entity). `state` is the whole state, None if deleted; it changes when the next event is
+    taken. `row` is the event's first row, that of its first role; `parts` are all its rows, with what each did.
     """
 
     row: Row

@@ -1,4 +1,4 @@
-"""Read the text of an SQL scalar expression as a tree, and a node of a tree as the dotted path that it may be."""
+"""Parse SQL scalar expressions into trees, and read nodes of a tree as dotted paths."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Path = tuple[str | int, ...]
 
 _DEEPEST = 100
 SMALL = re.compile(r"[0-9]{1,9}")
-"""Matches a whole number that stands for a place: of an element, of a digit."""
+"""Matches the index of an element, or a number of digits."""
 
 
 def plain_path(text: str) -> Path | None:
     """Read a dotted path of plain words without the SQL parser, whose import costs a tenth of a second.
 
-    None if it is none.
+    Returns None for any other text.
     """
     words = text.strip()
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", words) or words.lower() in ("true", "false", "null"):
@@ -31,7 +31,7 @@ def plain_path(text: str) -> Path | None:
 
 
 def parse(text: str, where: str) -> exp.Expr:
-    """Parse one scalar expression. Raises UsageError if it is none."""
+    """Parse one scalar expression. Raises UsageError for any other text."""
     import logging
 
     import sqlglot
@@ -39,13 +39,13 @@ def parse(text: str, where: str) -> exp.Expr:
     if not is_text(text):
         raise UsageError(f"{where}: {text!r} is not UTF-8")
 
-    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would warn on stderr, in its own words
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # else it warns on stderr, in its own words
     try:
         trees = sqlglot.parse(_quote_members(text))
     except RecursionError:
         raise _nested_too_deeply(where) from None
     except (sqlglot.errors.SqlglotError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # The parser stumbles over some of what is not SQL, and does not say so.
+        # For some texts that are not SQL, the parser fails with an error that is not its own.
         raise UsageError(f"{where}: {text!r} is not an SQL expression", _told(error, text)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
@@ -59,7 +59,7 @@ def _nested_too_deeply(where: str) -> UsageError:
 
 
 def _too_deep(tree: exp.Expr) -> bool:
-    """Return whether what walks the tree by recursion might not come back. A chain of ANDs or ORs is one level."""
+    """Return whether a tree is too deep for recursion. A chain of ANDs or ORs is one level."""
     from sqlglot import exp
 
     waiting: list[tuple[exp.Expr, int]] = [(tree, 0)]
@@ -74,7 +74,7 @@ def _too_deep(tree: exp.Expr) -> bool:
 
 
 def _told(error: Exception, text: str) -> str:
-    """Say what is wrong with an expression, in words of ours."""
+    """Return what is wrong with an expression, in esctl's own words."""
     found = next(iter(getattr(error, "errors", ())), None)
     if found is None:
         return "a quote is not closed" if text.count("'") % 2 else "write one condition or value, as: status = 'open'"
@@ -126,9 +126,9 @@ def object_items(tree: exp.Expr) -> list[tuple[str, exp.Expr]] | None:
 
 
 def members_of(tree: exp.Expr) -> Iterator[tuple[str, exp.Expr]]:
-    """Yield the values that an object or list is written with, at any depth, with the outermost member's name.
+    """Yield the values in an object or list that is written out, at any depth, each with its outermost member's name.
 
-    Anything else is the one value, with an empty name.
+    Any other tree is itself the only value, with an empty name.
     """
     from sqlglot import exp
 
@@ -144,7 +144,7 @@ def members_of(tree: exp.Expr) -> Iterator[tuple[str, exp.Expr]]:
 
 
 def words_of(tree: exp.Expr) -> frozenset[str]:
-    """List every word of a tree that may be a part of a path."""
+    """Return every word of a tree that may be a part of a path."""
     from sqlglot import exp
 
     words = {node.name for node in tree.find_all(exp.Identifier)}

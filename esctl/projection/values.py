@@ -1,8 +1,8 @@
-"""Typed SQL values: what an expression gives, and how one type is read as another, exactly.
+"""Typed SQL values: the results of expressions, and how one type is read as another, exactly.
 
-A dynamic value is JSON whose type is only known row by row (a path). Numbers carry their shape: digits before and
-after the point, so that a DECIMAL wide enough is known before anything runs. Where none holds them all, or their digits
-are not known, they are WIDE: see `wide.py`.
+A dynamic value (a path) is JSON whose type is only known row by row. Numbers carry their shape: the digits before and
+after the point, so that a DECIMAL wide enough is known before anything runs. If no DECIMAL holds them all, or their
+digits are not known, they are WIDE: see `wide.py`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ FLOAT = -1  # `whole` of a number that is a DOUBLE
 KEY = -2  # `whole` of a number that is a sort key of `wide.py`
 NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 EXACT_DIGITS = 15
-"""Numbers of more digits stand marked inside JSON text (see docs/architecture.md, "Exact text")."""
+"""Numbers with more digits are marked inside JSON text (see docs/architecture.md, "Exact text")."""
 QUOTIENT_SCALE = 12
-"""Digits after the point kept of an inexact number (a quotient) when it is accumulated."""
+"""Digits after the point that an inexact number (a quotient) keeps when it is accumulated."""
 
 _place = ContextVar("place", default="")
 
 
 @contextmanager
 def placed(where: str) -> Iterator[None]:
-    """Name, in the errors compiled in the block, where in a configuration their expression stands."""
+    """Have errors that are compiled in the block name the place of their expression in the configuration."""
     token = _place.set(where)
     try:
         yield
@@ -45,7 +45,7 @@ def placed(where: str) -> Iterator[None]:
 
 
 class Shape(Struct, frozen=True):
-    """Digits before and after the decimal point, or what a number is where these are not told."""
+    """Digits before and after the decimal point; with FLOAT or KEY as `whole`, a number that is no DECIMAL."""
 
     whole: int
     scale: int
@@ -62,18 +62,21 @@ class Shape(Struct, frozen=True):
 
     @property
     def held(self) -> Shape:
-        """Return the shape itself, or WIDE where no DECIMAL has so many digits."""
+        """Return the shape itself, or WIDE if no DECIMAL has that many digits."""
         return self if self.is_float or (not self.is_wide and self.whole + self.scale <= MOST_DIGITS) else WIDE
 
     @property
     def sql_type(self) -> str:
-        """Return the DuckDB type of a shape that is held."""
+        """Return the DuckDB type of numbers of this shape, which is `held`."""
         if self.is_float or self.is_wide:
             return "DOUBLE" if self.is_float else "VARCHAR"
         return f"DECIMAL({max(self.whole + self.scale, 1)},{self.scale})"
 
     def join(self, other: Shape) -> Shape:
-        """Return a shape that holds the numbers of both: of a DECIMAL, else WIDE, but for what is a DOUBLE anyway."""
+        """Return a shape that holds the numbers of both.
+
+        It is WIDE if one of them is or no DECIMAL holds both, and FLOATING if one is a DOUBLE and none is WIDE.
+        """
         if self.is_wide or other.is_wide:
             return WIDE
         if self.is_float or other.is_float:
@@ -92,7 +95,7 @@ class Value(Struct, frozen=True):
     """An SQL expression with its type.
 
     dynamic: `sql` is JSON text (NULL: missing), `text`, `json_type` and `number` read it in other ways, `static` is its
-    JSON type where every row has that one, `label` is how the user wrote it. json: JSON text that is only carried.
+    JSON type if that is the same in every row, `label` is how the user wrote it. json: JSON text that is only copied.
     """
 
     sql: str
@@ -109,7 +112,7 @@ NULL = Value("NULL", "null")
 
 
 def as_shape(number: Value, shape: Shape) -> str:
-    """Write a number in a shape that holds it."""
+    """Write a number in another shape, which must hold it."""
     own = number.shape or INTEGER
     if not shape.is_wide:
         return f"CAST({number.sql} AS {shape.sql_type})"
@@ -117,9 +120,9 @@ def as_shape(number: Value, shape: Shape) -> str:
 
 
 def event_error(message: str, *parts: str, position: str = "position") -> str:
-    """Write an `error()` call that names the event of the row, and as its hint where the expression stands (`placed`).
+    """Write an `error()` call that names the row's event, with the place of the expression as its hint (`placed`).
 
-    `parts` are SQL texts put into `{}` of the message.
+    `parts` are SQL texts that replace each `{}` of the message.
     """
     pieces = message.split("{}")
     sql = f"{literal(f'{EVENT_ERROR}event @')} || CAST({position} AS VARCHAR) || ': '"
@@ -133,7 +136,7 @@ def event_error(message: str, *parts: str, position: str = "position") -> str:
 
 
 def to_number(value: Value, *, lenient: bool = False) -> Value:
-    """Read a value as an exact number; a row whose value is none is an error naming its event (NULL if `lenient`)."""
+    """Read a value as an exact number; a row with another value raises an error naming its event (`lenient`: NULL)."""
     if value.type == "number":
         return value
     if value.type == "null":
@@ -178,7 +181,7 @@ def to_text(value: Value) -> Value:
 
 
 def to_boolean(value: Value) -> Value:
-    """Read a value as true or false; anything else in a row is an error naming its event."""
+    """Read a value as true or false; a row with another value raises an error naming its event."""
     if value.type == "boolean":
         return value
     if value.type == "null":
@@ -209,7 +212,7 @@ def json_text(value: Value) -> str:
 
 
 def element_json(value: Value, missing: str = "'null'") -> str:
-    """Write a value as JSON text inside a list or object, where numbers that DuckDB would read as DOUBLE are marked."""
+    """Write a value as JSON text for a list or object; numbers that DuckDB would round to a DOUBLE are marked."""
     text = json_text(value)
     shape = value.shape or INTEGER
     if value.type == "number" and shape.whole + shape.scale > EXACT_DIGITS:
@@ -223,7 +226,7 @@ def _marked_beyond(text: str) -> str:
 
 
 def number_text(sql: str, shape: Shape) -> str:
-    """Write a number as JSON text without trailing zeros; one that DuckDB's JSON functions might round is marked."""
+    """Write a number as JSON text without trailing zeros; a sort key that DuckDB's JSON might round is marked."""
     if not shape.is_wide:
         return number_digits(sql, shape)
 
@@ -236,9 +239,9 @@ def number_text(sql: str, shape: Shape) -> str:
 
 
 def scaled_text(sql: str, shape: Shape) -> str:
-    """Write a number as JSON text with all digits of its shape's scale; where zeros end it, it is marked, to keep them.
+    """Write a number as JSON text with all digits of the scale; if it ends in zeros it is marked, to keep them.
 
-    The shape is that of a DECIMAL.
+    The shape must be that of a DECIMAL.
     """
     text, mark = f"CAST(CAST({sql} AS {shape.sql_type}) AS VARCHAR)", literal(chr(34) + MARK)
     return once(text, lambda text: f"CASE WHEN ends_with({text}, '0') THEN {mark} || {text} || '\"' ELSE {text} END")
@@ -256,7 +259,7 @@ def number_digits(sql: str, shape: Shape) -> str:
 
 
 def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:
-    """Make a dynamic value of any SQL that gives (possibly marked) JSON text."""
+    """Return SQL that gives (possibly marked) JSON text as a dynamic value."""
     from esctl.index.scan import read_json
 
     text = read_json(sql, (), "text", marked=True)
@@ -267,7 +270,7 @@ def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:
 
 
 def number_from_json(sql: str, label: str, shape: Shape) -> Value:
-    """Make a dynamic value of SQL that gives JSON text of a (possibly marked) number or null, read without a parser."""
+    """Return SQL that gives a (possibly marked) JSON number or null as a dynamic value, which needs no JSON parser."""
     text = f"nullif(trim({sql}, {literal(chr(34) + MARK)}), 'null')"
     kind = f"CASE WHEN {sql} = 'null' THEN 'NULL' WHEN {sql} IS NOT NULL THEN 'NUMBER' END"
     return Value(sql, "dynamic", shape, text, kind, f"CAST({text} AS {shape.sql_type})", "NUMBER", label)

@@ -1,18 +1,19 @@
-"""Numbers that no DECIMAL holds, in SQL: exact whatever digits and exponent they have.
+"""Numbers in SQL that no DECIMAL holds: exact, whatever digits and exponent they have.
 
-Such a number is its sort key, a text: equal numbers have one key, and keys compare (in bytes) as the numbers do. So
-comparing, choosing, `min`, `max` and DISTINCT need nothing else. A key is a sign, the place of the first digit, and the
-digits without zeros at either end: the number is 0.DIGITS * 10^place. To reckon, keys are taken apart to BIGNUMs.
+Such a number is kept as its sort key, a text: equal numbers have the same key, and keys compare (in bytes) as the
+numbers do. So comparing, choosing, `min`, `max` and DISTINCT need nothing else. A key is a sign, the place of the first
+digit, and the digits without zeros at either end: the number is 0.DIGITS * 10^place. For arithmetic, keys are taken
+apart into BIGNUMs.
 """
 
 from __future__ import annotations
 
 MOST_EXACT_DIGITS = 10_000
-"""Digits that a sum, a product or a quotient may take; to compare numbers, any will do."""
+"""Digits that a sum, a product or a quotient may have; numbers of any length can be compared."""
 _MIDDLE = 2 * 10**18
-"""Added to places, which have 18 digits and a little: all have 19 digits then."""
+"""Added to places, which are little more than ±10^18 at most, so that all have 19 digits."""
 _NUMBER = r"^(-?)([0-9]+)(?:[.]([0-9]+))?(?:[eE][+]?(-?[0-9]{1,18}))?$"
-_PLAIN_DIGITS = 100  # as `index.strict.canonical_number` writes them
+_PLAIN_DIGITS = 100  # as `strict_json.canonical_number` writes them
 _ZERO = "'1'"
 
 
@@ -31,11 +32,11 @@ _MADE = (
         WHEN w.n THEN '0' || CAST({_MIDDLE} - w.e AS VARCHAR) || translate(w.d, '0123456789', '9876543210') || '~'
         ELSE '2' || CAST({_MIDDLE} + w.e AS VARCHAR) || w.d END""",
 )
-"""From the sign `n`, digits `d` (zeros at their ends too) and place `e` to the key."""
+"""Stages from the sign `n`, digits `d` (with zeros at either end) and place `e` to the key."""
 
 
 def number_key(text: str) -> str:
-    """Write the key of a number's text; NULL where it is none, or has an exponent of over 18 digits."""
+    """Write the key of a text; NULL if it is not a number, or has an exponent of over 18 digits."""
     return _bound(
         text,
         f"regexp_extract(w, '{_NUMBER}', ['n', 'w', 'f', 'e'])",
@@ -46,7 +47,7 @@ def number_key(text: str) -> str:
 
 
 def _apart(key: str) -> str:
-    """Write the sign, digits and place of a key, which is named and not computed."""
+    """Write the sign, digits and place of a key; `key` must be a name, as it is repeated."""
     place = f"CAST(substr({key}, 2, 19) AS BIGINT)"
     return f"""CASE {key}[1] WHEN '1' THEN {{'n': false, 'd': '', 'e': 0::BIGINT}}
         WHEN '2' THEN {{'n': false, 'd': substr({key}, 21), 'e': {place} - {_MIDDLE}}}
@@ -55,7 +56,7 @@ def _apart(key: str) -> str:
 
 
 def key_text(key: str) -> str:
-    """Write a number's text, as `index.strict.canonical_number` does."""
+    """Write the text of a number, as `strict_json.canonical_number` does."""
     return _bound(
         key,
         _apart("w"),
@@ -81,7 +82,7 @@ def absolute(key: str) -> str:
 
 
 def _pair(left: str, right: str, *stages: str) -> str:
-    """Write something of two numbers taken apart, `w.a` and `w.b`; NULL where one of them is."""
+    """Chain stages on two keys taken apart, `w.a` and `w.b`; NULL where one of them is."""
     both = f"CASE WHEN w.a IS NOT NULL AND w.b IS NOT NULL THEN {{'a': {_apart('w.a')}, 'b': {_apart('w.b')}}} END"
     return _bound(f"{{'a': {left}, 'b': {right}}}", both, *(_known(stage) for stage in stages))
 
@@ -95,7 +96,7 @@ def _scale(part: str) -> str:
 
 
 def _units(part: str, scale: str) -> str:
-    """Write a number as a BIGNUM, in units of 10^-scale, which is not below its own."""
+    """Write a number as a BIGNUM in units of 10^-scale, where `scale` is at least its own."""
     digits = f"'0' || {part}.d || repeat('0', {scale} - {_scale(part)})"
     return f"CAST(CASE WHEN {part}.n THEN '-' ELSE '' END || {digits} AS BIGNUM)"
 
@@ -105,40 +106,40 @@ _OF_UNITS = (
     _known("{'n': w.n, 'd': w.d, 'e': length(w.d) - w.s}"),
     *_MADE,
 )
-"""From the text `t` of units of 10^-`s` to the key."""
+"""Stages from the text `t` of a number in units of 10^-`s` to the key."""
 
 
 def units_key(units: str, scale: str) -> str:
-    """Write the key of a BIGNUM of units of 10^-scale."""
+    """Write the key of a BIGNUM in units of 10^-scale."""
     return _bound(f"{{'t': CAST({units} AS VARCHAR), 's': CAST({scale} AS BIGINT)}}", *_OF_UNITS)
 
 
 def key_scale(key: str) -> str:
-    """Write how many digits a number has after the point; below zero where it ends in zeros before it."""
+    """Write how many digits a number has after the point; below zero if it ends in zeros before the point."""
     return _bound(key, _apart("w"), _scale("w"))
 
 
 def key_units(key: str, scale: str) -> str:
-    """Write a number as a BIGNUM of units of 10^-scale, which is not below its own."""
+    """Write the number of a key as a BIGNUM in units of 10^-scale, where `scale` is at least its own."""
     apart = f"{{'a': {_apart('w.a')}, 's': w.s}}"
     units = f"CASE WHEN w.a IS NOT NULL THEN {_units('w.a', 'w.s')} END"
     return _bound(f"{{'a': {key}, 's': CAST({scale} AS BIGINT)}}", apart, units)
 
 
 def fits(key: str, whole: int, scale: int) -> str:
-    """Write whether a DECIMAL of so many digits before and after the point holds a number."""
+    """Write whether a DECIMAL with `whole` digits before the point and `scale` after it holds a number."""
     return _bound(key, _apart("w"), f"w.e <= {whole} AND {_scale('w')} <= {scale}")
 
 
 def within_digits(key: str, beyond: str) -> str:
-    """Write a number's key; `beyond` (an `error()`) where it has too many digits to be added up with any other."""
+    """Write a number's key, or `beyond` (an `error()`) if it has too many digits to be part of a sum."""
     half = MOST_EXACT_DIGITS // 2
     far = f"CASE WHEN w.p.e > {half} OR {_scale('w.p')} > {half} THEN {beyond} ELSE w.k END"
     return _bound(key, f"{{'k': w, 'p': {_apart('w')}}}", far)
 
 
 def added(left: str, right: str, beyond: str) -> str:
-    """Write the key of a sum; `beyond` is what stands for one of too many digits: an `error()`."""
+    """Write the key of a sum, or `beyond` (an `error()`) if it has too many digits."""
     return _aligned(left, right, f"{_units('w.a', 'w.s')} + {_units('w.b', 'w.s')}", beyond)
 
 
@@ -154,7 +155,7 @@ def _aligned(left: str, right: str, sum_of: str, beyond: str) -> str:
 
 
 def multiplied(left: str, right: str, beyond: str) -> str:
-    """Write the key of a product; `beyond` as in `added`. DuckDB multiplies no BIGNUMs: multiples are added up."""
+    """Write the key of a product; `beyond` as in `added`. DuckDB cannot multiply BIGNUMs: multiples are added up."""
     shifted = """CAST(CAST(w.m[CAST(w.b.d[w_i] AS INTEGER) + 1] AS VARCHAR)
         || repeat('0', length(w.b.d) - w_i) AS BIGNUM)"""
     sums = f"list_aggregate(list_transform(range(1, length(w.b.d) + 1), lambda w_i: {shifted}), 'sum')"
@@ -170,7 +171,7 @@ def multiplied(left: str, right: str, beyond: str) -> str:
 
 
 def _multiples(digits: str) -> str:
-    """List a number times 0, 1, ... 9."""
+    """Write the list of a number times 0, 1, ... 9."""
     one = f"CAST('0' || {digits} AS BIGNUM)"
     times = "w_m + w_m"
     doubles = f"list_transform([{one}], lambda w_m: [w_m, {times}, {times} + w_m, {times} + {times}])"
@@ -188,11 +189,11 @@ _LONG_DIVISION = (
                 {'q': w_z.q || CAST(w_k AS VARCHAR), 'r': w_r - w.m[w_k + 1]})[1])[1],
         {'q': '0', 'r': '0'::BIGNUM})}""",
 )
-"""Divide digits `x` by `y`, which are not zero: `z.q` is the quotient's digits, `z.r` what remains."""
+"""Stages that divide digits `x` by `y`, not zero: `z.q` are the digits of the quotient, `z.r` is the remainder."""
 
 
 def divided(left: str, right: str, places: int, beyond: str) -> str:
-    """Write the key of a quotient, rounded half away from zero to so many places; NULL where the divisor is zero."""
+    """Write the key of a quotient, rounded half away from zero to `places` digits; NULL where the divisor is zero."""
     shift = f"({_scale('w.b')} - {_scale('w.a')} + {places})"
     return _pair(
         left,
@@ -211,7 +212,7 @@ def divided(left: str, right: str, places: int, beyond: str) -> str:
 
 
 def remainder(left: str, right: str, beyond: str) -> str:
-    """Write the key of what remains of a division, with the sign of the dividend; NULL where the divisor is zero."""
+    """Write the key of a remainder, with the sign of the dividend; NULL where the divisor is zero."""
     wide = f"greatest(w.a.e, w.b.e, 0) + greatest(w.s, 0) > {MOST_EXACT_DIGITS}"
     return _pair(
         left,
@@ -226,19 +227,19 @@ def remainder(left: str, right: str, beyond: str) -> str:
 
 
 def rounded(key: str, places: int) -> str:
-    """Write the key of a number rounded half away from zero to so many places."""
+    """Write the key of a number rounded half away from zero to `places` digits after the point."""
     kept = f"(w.e + {places})"
     up = f"{kept} >= 0 AND substr(w.d, {kept} + 1, 1) >= '5'"
     return _cut(key, places, up)
 
 
 def whole(key: str, *, up: bool) -> str:
-    """Write the key of the next whole number: the one above or the one below."""
+    """Write the key of a number rounded up or down to a whole one."""
     return _cut(key, 0, "NOT w.n" if up else "w.n")
 
 
 def _cut(key: str, places: int, away: str) -> str:
-    """Write the key of a number without the digits beyond some place; one unit further from zero where `away` says."""
+    """Write the key of a number cut after `places` digits; one unit further from zero where `away` holds."""
     head = f"CAST('0' || left(w.d, greatest(w.e + {places}, 0)) AS BIGNUM)"
     unit = f"CASE WHEN {away} THEN '1'::BIGNUM ELSE '0'::BIGNUM END"
     return _bound(

@@ -18,5 +18,5 @@ COLUMNS = (
 
 
 def compacted(session: Session, parts: Iterable[Compacted]) -> Answer:
-    """Return a row for each part of the store."""
+    """Return an answer with a row for each part of the store."""
     return listed(session, COLUMNS, [astuple(part) for part in parts], "compacted")

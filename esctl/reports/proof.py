@@ -17,7 +17,7 @@ RULES = (("proof", "the record is in the log that was signed, with just these by
 
 
 def proven(session: Session, judged: Proven) -> Answer:
-    """Return one row: the result, and what the proof is of."""
+    """Return an answer of one row: the result, and what the proof is about."""
     leaf, head = judged.content.leaf, judged.checkpoint.head
     recorded = _instant(leaf.recorded_at) if leaf is not None else None
     place = (judged.content.source, leaf.offset) if leaf is not None else (None, None)

@@ -16,6 +16,6 @@ COLUMNS = (
 
 
 def repaired(session: Session, steps: Sequence[RepairStep]) -> Answer:
-    """Return a row for each thing that was wrong."""
+    """Return an answer with a row for each thing that was wrong."""
     rows = [(step.what, step.result, step.file, step.first, step.last, step.message) for step in steps]
     return listed(session, COLUMNS, rows, "repair")

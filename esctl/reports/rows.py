@@ -1,4 +1,4 @@
-"""Rows that come from no query of a store, as an answer."""
+"""Answers made of given rows instead of a query of a store."""
 
 from __future__ import annotations
 

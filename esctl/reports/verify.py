@@ -18,12 +18,12 @@ COLUMNS = (
 
 
 def verification(session: Session, verified: Verified) -> Answer:
-    """Return a row for each check of a store, and for one that failed a row for each finding."""
+    """Return an answer with a row for each check of a store, or for each finding of one that failed."""
     return checked(session, verified.checks, RULES, "verification")
 
 
 def checked(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
-    """Return a row for each check, and for one that failed a row for each finding. `known`: what they check."""
+    """Return an answer with a row for each check, or for each finding of one that failed. `known` are the rules."""
     rows = [row for check in checks for row in _rows(check)]
     broken = "CASE WHEN result = 'failed' THEN \"check\" END"
     place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"

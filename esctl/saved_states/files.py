@@ -1,7 +1,7 @@
-"""Where snapshots of states are kept: `.esctl/snapshots/<what they are of>/`, derived, so that all can be deleted.
+"""The files of snapshots of states, in `.esctl/snapshots/<what they are of>/`. They are derived and can be deleted.
 
 A snapshot is a manifest and two files that it names: the partial states as Parquet, sorted by kind and entity, and the
-states as JSON Lines, in zstd. What no manifest names does not exist; what is damaged counts as not there.
+states as JSON Lines, in zstd. A file that no manifest names does not exist; a damaged snapshot counts as missing.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 FOLDER = "snapshots"
 FORMAT = 3
-"""Raise it with what a fold makes of the same operations, too: kept states are told by these, not by generated SQL."""
+"""Raise it also if a fold changes what the same operations do: saved states are known by these, not by the SQL."""
 LINGER_SECONDS = 600
-"""How long files that no manifest names stay, for readers that opened it before and writers that are not done."""
+"""How long files that no manifest names stay, for readers that opened one before and writers that are not done."""
 _BLOCK = 1 << 20
 _ROWS = 65_536
 
@@ -57,7 +57,7 @@ class SnapshotFile(Struct, frozen=True):
 
 
 class Extent(Struct, frozen=True):
-    """Which events a snapshot is of: those up to a position and, where `until` is given, up to a time.
+    """Which events a snapshot is of: those up to a position and, if `until` is given, up to a time.
 
     Times are in microseconds since the epoch. `last`, `latest` and `known` are the greatest position, time and
     recorded_at among them.
@@ -79,10 +79,10 @@ class StateSnapshot(Struct, frozen=True):
     origin: str  # ingest | user
     extent: Extent
     entities: int
-    alive: int  # of these, not deleted: the lines
-    seq: int  # the commit it was made of, and the digest of its file
+    alive: int  # of these, those not deleted, each of which has a line
+    seq: int  # the commit it was made from, and the digest of its file
     commit_sha256: str
-    redactions: int  # in the log until then
+    redactions: int  # in the log then
     text_keys: bool  # fold keys are a text and a number
     meaning: dict[str, Any]
     cells: SnapshotFile
@@ -90,7 +90,7 @@ class StateSnapshot(Struct, frozen=True):
 
 
 class Shelf(Struct, frozen=True):
-    """The snapshots of states under one mapping, as they can be used by a reader of one commit."""
+    """The snapshots of states under one mapping that a reader of one commit can use."""
 
     store: Path
     mapping: str
@@ -108,21 +108,21 @@ class Shelf(Struct, frozen=True):
         return self.store / FOLDER / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def found(self, folder: Path) -> list[StateSnapshot]:
-        """List a folder's snapshots of this log, whole as far as their manifests go; those that are not are `unfit`."""
+        """List a folder's snapshots of this log, whole as far as their manifests go; add others to `unfit`."""
         kept = {path: read_snapshot(path) for path in _manifests(folder)}
         fit = [found for found in kept.values() if found is not None and self._is_of_log(found)]
         self.unfit.extend(str(path) for path, found in kept.items() if found not in fit)
         return [found for found in fit if found.extent.position <= self.log.head]
 
     def is_whole(self, folder: Path, snapshot: StateSnapshot, *, lines: bool) -> bool:
-        """Check a snapshot's files, those that will be read, against their digests; a damaged one is `unfit`."""
+        """Return whether the files of a snapshot that will be read match their digests; add damaged ones to `unfit`."""
         parts = (snapshot.cells, snapshot.lines) if lines else (snapshot.cells,)
         damaged = [part.file for part in parts if not _is_whole(folder, part)]
         self.unfit.extend(str(folder / name) for name in damaged)
         return not damaged
 
     def _is_of_log(self, snapshot: StateSnapshot) -> bool:
-        """Return whether the commit it was made of is in the log, and nothing has been erased since."""
+        """Return whether the log has the commit that a snapshot was made from, and nothing has been erased since."""
         if snapshot.redactions != len(self.log.redactions):
             return False
         path = self.store / "commits" / commit_name(snapshot.seq)
@@ -137,7 +137,7 @@ def _manifests(folder: Path) -> list[Path]:
 
 
 def read_snapshot(path: Path) -> StateSnapshot | None:
-    """Read a snapshot's manifest; None for what is not a whole one."""
+    """Read a snapshot's manifest; None if it is not a whole one."""
     try:
         text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
@@ -168,11 +168,11 @@ def _is_whole(folder: Path, part: SnapshotFile) -> bool:
 
 
 def lines_of(folder: Path, part: SnapshotFile) -> Callable[[], Iterator[bytes]]:
-    """Return what reads a snapshot's lines, in blocks."""
+    """Return a function that reads a snapshot's lines in blocks."""
 
     def read() -> Iterator[bytes]:
         if not part.bytes:
-            return  # no entity is left, and nothing is not a frame of zstd
+            return  # no entity is left, and an empty file is not a frame of zstd
         with open(open_plain(folder / part.file), "rb") as packed, _zstd().open(packed, "rb") as file:
             while block := file.read(_BLOCK):
                 yield block
@@ -191,7 +191,7 @@ def _zstd() -> Any:
 
 
 class Draft:
-    """The files of a snapshot while they are written. What is not `kept` leaves nothing behind.
+    """The files of a snapshot while they are written. Without `keep`, nothing of them is left.
 
     Raises InputError where the store cannot be written.
     """
@@ -217,7 +217,7 @@ class Draft:
     def keep(
         self, batches: Iterable[pa.RecordBatch], about: Callable[[str, SnapshotFile, SnapshotFile], StateSnapshot]
     ) -> StateSnapshot:
-        """Make the snapshot: its states in order, beside the lines that were written to `raw`."""
+        """Make the snapshot from its partial states, in order, and the lines that were written to `raw`."""
         try:
             cells, lines = (self.folder / f"{self.name}{suffix}" for suffix in (".parquet", ".jsonl.zst"))
             with staged(lines, durable=True) as path:
@@ -239,14 +239,14 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
 
 
 def _part(path: Path) -> SnapshotFile:
-    """Describe a file that is there."""
+    """Return the name, size and digest of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return SnapshotFile(path.name, file.tell(), digest)
 
 
 def _packed(raw: Path, packed: Path) -> Any:
-    """Compress lines; gives where each ends."""
+    """Compress lines; return the offset at which each ends, after a first 0."""
     import numpy as np
 
     ends, done = [np.zeros(1, np.int64)], 0
@@ -259,7 +259,7 @@ def _packed(raw: Path, packed: Path) -> Any:
 
 
 def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> None:
-    """Write partial states, each with the bytes of its line; that of a deleted entity is empty."""
+    """Write partial states, each with the byte range of its line, which is empty for a deleted entity."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -291,7 +291,7 @@ def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> No
 
 
 def drop(paths: Sequence[Path]) -> None:
-    """Remove snapshots, given by their manifests: these first, so that nothing names what is gone."""
+    """Remove snapshots, given the paths of their manifests: these first, so that nothing names a missing file."""
     for path in paths:
         remove(path)
         for suffix in (".parquet", ".jsonl.zst"):
@@ -304,7 +304,7 @@ def drop_all(store: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove files that no manifest names and nobody can still need."""
+    """Remove files that no manifest names and that are older than LINGER_SECONDS."""
     named = {path.name.removesuffix(".json") for path in _manifests(folder)}
     since = ages(folder)
     for file, age in since.items():

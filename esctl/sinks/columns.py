@@ -1,4 +1,4 @@
-"""The columns that fields of states have in a table: their names and types, and how these grow."""
+"""The columns that fields of states have in a table: their names, kinds and sizes, and how they grow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from esctl.projection.values import MOST_DIGITS
 BEFORE = ("entity", "kind")
 AFTER = ("version", "position", "time")
 WHOLE = "*"
-"""Name of the one field that stands for whole states, where their fields are too many to be columns."""
+"""Name of the one field that holds whole states, if their fields are too many to be columns."""
 
 Kind = Literal["none", "boolean", "number", "text", "json"]
 
@@ -43,28 +43,28 @@ class Field(Struct, frozen=True):
 
 
 def joined(first: Field, second: Field) -> Field:
-    """Return a field that has the values of both; its column is that of the first."""
+    """Return a field that covers the values of both; its column is that of the first."""
     kinds = {first.kind, second.kind} - {"none"}
     kind: Kind = "none" if not kinds else kinds.pop() if len(kinds) == 1 else "json"
     return replace(first, kind=kind, whole=max(first.whole, second.whole), scale=max(first.scale, second.scale))
 
 
 def grown(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
-    """Return the fields that were kept, each with what was found of it, then the new ones with columns of their own."""
+    """Return the kept fields, each widened by what was found of it, then the new ones with columns of their own."""
     by_name = {field.name: field for field in found}
     known = [joined(field, by_name.pop(field.name, field)) for field in kept]
     return (*known, *named(by_name.values(), known, longest))
 
 
 def anew(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
-    """Return the fields that were found, for a table made anew; a column that was there keeps its name."""
+    """Return the fields that were found, for a table that is made anew; columns that it had keep their names."""
     columns = {field.name: field.column for field in kept}
     old = [replace(field, column=columns[field.name]) for field in found if field.name in columns]
     return (*old, *named([field for field in found if field.name not in columns], old, longest))
 
 
 def fits(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], str]) -> bool:
-    """Return whether values that stand in columns of before can stay there; further columns do no harm."""
+    """Return whether the values in the old columns can stay there; more columns do not matter."""
     return all(
         type_of(before) == type_of(after) and before.kind in ("none", after.kind)
         for before, after in zip(old, new, strict=False)
@@ -72,7 +72,7 @@ def fits(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], 
 
 
 def named(found: Iterable[Field], known: Sequence[Field] = (), longest: int | None = None) -> list[Field]:
-    """Give new fields columns whose names differ in more than case from all others, in at most `longest` bytes."""
+    """Return new fields with columns, whose names are unique in any case and have at most `longest` bytes."""
     taken = {name.casefold() for name in (*BEFORE, *AFTER, *(field.column for field in known))}
     new = []
     for field in found:

@@ -30,7 +30,7 @@ def column_type(field: Field) -> str:
 
 
 class DuckdbFile:
-    """A table of a DuckDB file, and in `esctl_progress` beside it what it is at; a transaction changes both."""
+    """A view in a table of a DuckDB file, its progress in the table `esctl_progress`; one transaction changes both."""
 
     def __init__(self, session: Session, path: Path, table: str, *, writing: bool) -> None:
         self._session = session
@@ -60,7 +60,7 @@ class DuckdbFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Detach the file; one that was made for nothing goes again."""
+        """Detach the file; one that was made and never filled is removed."""
         if self._attached:
             detach(self._session)
             self._attached = False
@@ -69,7 +69,7 @@ class DuckdbFile:
                 self._path.unlink()
 
     def progress(self) -> Progress | None:
-        """Return what the table is of."""
+        """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
     def copied(self) -> Copied:
@@ -84,7 +84,7 @@ class DuckdbFile:
         return Copied(sql, self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Change the rows, and what they are at, in one transaction."""
+        """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
         old = self._kept
         fresh = changes.whole or old is None
@@ -105,7 +105,7 @@ class DuckdbFile:
         staged.discard()
 
     def drop(self) -> None:
-        """Drop the table and what is known of it."""
+        """Drop the table and its progress."""
         if self._kept is None:
             return
         with transaction(self._session, self._path):

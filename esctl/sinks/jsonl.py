@@ -16,10 +16,10 @@ from esctl.sinks.protocol import Message
 
 
 class JsonLines:
-    """One object a line: key, headers and value.
+    """A channel that writes one object a line: key, headers and value.
 
-    A value that is JSON stands as it is (a line end behind it in `end`), `null` for none. Another one is a string
-    named `text`, or `base64` where it is no UTF-8.
+    A value that is JSON is written as it is (a line end after it goes into `end`), a missing one as `null`. Any other
+    is a string named `text`, or `base64` if it is not UTF-8.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -43,7 +43,7 @@ def line(message: Message) -> str:
 
 
 def _value(value: bytes | None) -> str:
-    """Write the member, or the two, that a value is."""
+    """Write a value as one member, or as two."""
     if value is None:
         return '"value":null'
     try:

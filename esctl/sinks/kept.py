@@ -1,4 +1,4 @@
-"""What a target keeps of its progress: columns that anybody may read, the basis as `--basis-from` reads it."""
+"""Progress as a target keeps it: columns that anybody may read, with the basis as `--basis-from` reads it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COLUMNS = ("name", "store", "projection", "position", "root", "basis", "fields")
 
 
 class Kept(Struct, frozen=True):
-    """The progress of a copy, and the columns that it has."""
+    """The progress of a view, and its columns."""
 
     progress: Progress
     fields: tuple[Field, ...]
 
 
 def to_row(name: str, kept: Kept) -> tuple[Any, ...]:
-    """Return the cells of `COLUMNS`."""
+    """Return the cells for `COLUMNS`."""
     progress = kept.progress
     basis = progress.basis
     fields = msgspec.json.encode(kept.fields).decode()

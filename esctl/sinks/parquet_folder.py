@@ -31,7 +31,7 @@ from esctl.storage.local import TEMPORARY, Filesystem, create_new, entries, read
 
 MANIFEST = "manifest.json"
 FILE_ROWS = 100_000
-"""Rows of a file, about: a change writes the files anew that it falls into."""
+"""About how many rows a file has: a change rewrites the files that it falls into."""
 _LARGEST = 64 << 20
 _OWN = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
 _HINT = "drop the view, and make it anew"
@@ -39,11 +39,11 @@ _ROOM = "it must be a folder that you may write, with room left"
 _CHANGED = "esctl_changed"
 """The table of the new rows."""
 _SORTED = "esctl_sorted"
-"""The table of the rows that are being written: it keeps their order, so that files are runs of its row numbers."""
+"""The table of the rows that are being written: it keeps their order, so that a file is a range of row numbers."""
 
 
 class Part(Struct, frozen=True):
-    """A file: its rows are those of the keys from its first on, up to the first of the file after it."""
+    """A file: it has the keys (kind, entity) from its first one up to the first one of the next file."""
 
     file: str
     kind: str
@@ -52,7 +52,7 @@ class Part(Struct, frozen=True):
 
 
 class ParquetFolder:
-    """Parquet files sorted by kind and entity; one file more, the manifest, is replaced as the change is made."""
+    """A view in Parquet files sorted by kind and entity; a change takes effect when the manifest is replaced."""
 
     def __init__(self, session: Session, folder: Path, *, writing: bool) -> None:
         self._session = session
@@ -74,7 +74,7 @@ class ParquetFolder:
                 self._take(exists)
             self._read()
             if self._writing:
-                self._sweep()  # what a process left that was killed
+                self._sweep()  # what a killed process left
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -83,7 +83,7 @@ class ParquetFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give back the lock; a folder that was made for nothing goes again."""
+        """Release the lock; a folder that was made and never filled is removed."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -92,7 +92,7 @@ class ParquetFolder:
                 self._folder.rmdir()
 
     def progress(self) -> Progress | None:
-        """Return what the files are of."""
+        """Return the progress of the files; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
     def copied(self) -> Copied:
@@ -107,7 +107,7 @@ class ParquetFolder:
         return Copied(sql, self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Write the files anew that the changes fall into, then the manifest, then remove the files it names no more.
+        """Rewrite the files that the changes fall into, then the manifest; remove the files that it no longer names.
 
         A file is synced before the manifest is replaced.
         """
@@ -170,7 +170,7 @@ class ParquetFolder:
         return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
 
     def _written(self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Write what is new; return the files that count from now on."""
+        """Write the new files; return the files that count from now on."""
         types = {field.column: column_type(field) for field in fields}
         cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
         if not parts:
@@ -191,7 +191,7 @@ class ParquetFolder:
         return tuple(listed)
 
     def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], int]]:
-        """Group neighbouring files that stay, or are written anew together; with how many changes fall into them."""
+        """Yield runs of files that stay, or are rewritten together, with the number of changes that fall into each."""
         firsts = ", ".join(f"({literal(part.kind)}, {literal(part.entity)})" for part in parts[1:])
         place = f"(SELECT count(*) FROM (VALUES {firsts}) f(k, e) WHERE (f.k, f.e) <= (t.kind, t.entity))"
         sql = f"SELECT {place if firsts else '0'} AS p, count(*) FROM ({staged.touched}) t GROUP BY p"
@@ -199,7 +199,7 @@ class ParquetFolder:
             hits: dict[int, int] = dict(self._session.connection.execute(sql).fetchall())
 
         def together(number: int) -> tuple[bool, int]:
-            # One that stays large enough is written by itself, which takes no more than its own rows at once.
+            # A file that stays large enough is rewritten by itself, so that no more than its rows are sorted at once.
             alone = number in hits and parts[number].rows - hits[number] >= FILE_ROWS // 2
             return number in hits, number if alone else -1
 
@@ -208,7 +208,7 @@ class ParquetFolder:
             yield tuple(parts[number] for number in run), sum(hits.get(number, 0) for number in run)
 
     def _files_of(self, rows: str, most: int) -> list[Part]:
-        """Write rows, sorted, to files of about equal size. `most`: there are no more of them."""
+        """Write sorted rows to files of about equal size. `most`: an upper bound of their number."""
         connection = self._session.connection
         with told(self._folder, _ROOM):
             if most < 2 * FILE_ROWS:
@@ -239,7 +239,7 @@ class ParquetFolder:
         return [Part(path.name, kind, entity, written[0])]
 
     def _undo(self) -> None:
-        """Remove what was written, unless the manifest names it already: what failed then came after that."""
+        """Remove what was written, unless the manifest names it already, because a later step failed."""
         with suppress(InputError, OSError):
             self._read()
             self._made = self._made and self._kept is None
@@ -292,7 +292,7 @@ def from_text(data: bytes, where: str) -> tuple[Kept, tuple[Part, ...]]:
 
 
 def _bounds(parts: Sequence[Part], run: Sequence[Part]) -> str:
-    """Write the condition that a key falls into some neighbouring files of all."""
+    """Write the condition that a key falls into a run of neighbouring files."""
     start, end = parts.index(run[0]), parts.index(run[-1]) + 1
     tests = [f"(kind, entity) >= ({literal(run[0].kind)}, {literal(run[0].entity)})"] if start else []
     if end < len(parts):

@@ -10,7 +10,7 @@ from esctl.errors import UsageError
 
 
 def check_file(path: Path) -> bool:
-    """Return whether a file is there. Raises UsageError where it is not a plain one, or could not be made."""
+    """Return whether a file exists. Raises UsageError if it is not a plain file, or could not be made."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def check_file(path: Path) -> bool:
 
 
 def check_folder(path: Path) -> bool:
-    """Return whether a folder is there. Raises UsageError where it is none itself, or could not be made."""
+    """Return whether a folder exists. Raises UsageError if it is not itself a folder, or could not be made."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _LONGEST = 63
-"""Bytes of a name; PostgreSQL cuts off what is longer."""
+"""The most bytes of a name; PostgreSQL cuts off what is longer."""
 _KEY = "kind, entity"
 
 
@@ -31,7 +31,7 @@ def column_type(field: Field) -> str:
 
 
 class PostgresTable:
-    """A table of a database, and in `esctl_progress` of its schema what it is at; a transaction changes both."""
+    """A view in a table of a database, its progress in `esctl_progress` of the schema; one transaction changes both."""
 
     def __init__(self, session: Session, address: str, table: str, *, writing: bool) -> None:
         self._session = session
@@ -65,21 +65,21 @@ class PostgresTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Disconnect; what was not committed is not there."""
+        """Disconnect; what was not committed is rolled back."""
         if self._connection is not None:
             import psycopg
 
-            with suppress(psycopg.Error):  # it may be gone
-                self._connection.rollback()  # else the lock ends some time after the connection
+            with suppress(psycopg.Error):  # the connection may be lost
+                self._connection.rollback()  # else the lock outlives the connection for a while
             self._connection.close()
             self._connection = None
 
     def progress(self) -> Progress | None:
-        """Return what the table is of."""
+        """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
     def copied(self) -> Copied:
-        """Return the rows of the table, which are read to their end first."""
+        """Return the rows of the table, after reading all of them."""
         if self._kept is None:
             return NOTHING
         names = ["entity", "kind", *(field.column for field in self._kept.fields), "version", "position", "time"]
@@ -91,7 +91,7 @@ class PostgresTable:
             return Copied(spooled(self._session, names, pieces(cursor)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Change the rows, and what they are at, in one transaction."""
+        """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
         known = self._kept.fields if self._kept is not None else ()
         fresh = changes.whole or self._kept is None
@@ -120,7 +120,7 @@ class PostgresTable:
         staged.discard()
 
     def drop(self) -> None:
-        """Drop the table and what is known of it."""
+        """Drop the table and its progress."""
         if self._kept is None:
             return
         assert self._connection is not None
@@ -132,9 +132,9 @@ class PostgresTable:
             self._begin()
 
     def _begin(self) -> None:
-        """Take the lock, which ends with the transaction, and read what is there.
+        """Take the lock, which ends with the transaction, and read the progress.
 
-        Raises InputError where another has the lock, or wrote the table since it was read.
+        Raises InputError if another process has the lock, or wrote the table since it was read.
         """
         if self._writing:
             lock = f"esctl:{self._schema}.{self._name}"
@@ -162,7 +162,7 @@ class PostgresTable:
         return there >= {"entity", "kind", *(field.column for field in known), *_AFTER}
 
     def _alter(self, known: Sequence[Field], fields: Sequence[Field]) -> None:
-        """Change the columns from those that are known; one whose values may be others is made anew."""
+        """Change the table's columns from `known` to `fields`; one whose type changes is dropped and added again."""
         old = {field.column: field for field in known}
         stay = {f.column for f in fields if f.column in old and column_type(old[f.column]) == column_type(f)}
         parts = [f"DROP COLUMN {identifier(column)}" for column in old if column not in stay]
@@ -171,7 +171,7 @@ class PostgresTable:
             self._run(f"ALTER TABLE {self._table} {', '.join(parts)}")
 
     def _put(self, staged: Staged, fields: Sequence[Field], *, whole: bool) -> None:
-        """Put the rows in place of those there; `whole`: all others go."""
+        """Replace rows by the staged ones; `whole`: delete all others."""
         columns = [identifier(name) for name in ("entity", "kind", *(f.column for f in fields), *_AFTER)]
         listed = ", ".join(columns)
         self._run(f"CREATE TEMP TABLE esctl_new ON COMMIT DROP AS SELECT {listed} FROM {self._table} LIMIT 0")
@@ -180,7 +180,7 @@ class PostgresTable:
         self._copy("esctl_gone", ["kind", "entity"], staged.gone)
         self._run("ANALYZE esctl_new")
         if whole:
-            # NOT IN would be looked through for each row, where it is more than work_mem holds.
+            # NOT IN searches its whole list for each row, if that is larger than work_mem.
             same = "n.kind = t.kind AND n.entity = t.entity"
             self._run(f"DELETE FROM {self._table} t WHERE NOT EXISTS (SELECT FROM esctl_new n WHERE {same})")
         self._run(f"DELETE FROM {self._table} WHERE ({_KEY}) IN (SELECT {_KEY} FROM esctl_gone)")
@@ -239,7 +239,7 @@ class PostgresTable:
         return InputError(f"{self._where}: {lines[0] if lines else 'it cannot be reached'}", hint)
 
     def _with_nul(self) -> str:
-        """Name the first entity that has a text with NUL, as far as it was computed."""
+        """Name the first staged entity whose state or name has a NUL."""
         tests = " OR ".join(f"contains({text}, chr(0))" for text in ("entity", "kind"))
         found = f"SELECT to_json(entity)::VARCHAR FROM {STAGED} WHERE {tests} OR contains(state, '\\u0000')"
         row = single_row(self._session.connection, f"{found} ORDER BY 1 LIMIT 1")

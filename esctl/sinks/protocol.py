@@ -1,4 +1,4 @@
-"""What a target of states must do, whatever it is."""
+"""The protocols of sinks, which keep states in targets, and of channels, which send messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from esctl.sinks.columns import Field
 
 
 class Progress(Struct, frozen=True):
-    """What a copy of states is a copy of, and how far it has come. It is kept in the target, beside the rows."""
+    """What a view is a copy of, and the basis that it is at. It is kept in the target, with the rows."""
 
     store: str  # its id
     projection: str  # empty: each entity by the projection that claims it
@@ -23,8 +23,8 @@ class Progress(Struct, frozen=True):
 class Changes(Struct, frozen=True):
     """States to put into a target.
 
-    `rows` has the columns of `replay`, and no entity of a kind twice. A null state is to be taken out. `whole`: these
-    are all there are; whatever else is in the target goes.
+    `rows` has the columns of `replay`, and no entity of a kind twice. An entity with a null state is removed. `whole`:
+    these are all states; any others in the target are removed.
     """
 
     rows: Answer
@@ -32,7 +32,7 @@ class Changes(Struct, frozen=True):
 
 
 class Copied(Struct, frozen=True):
-    """What is in a target: SQL of rows with entity, kind, a column per field, version, position and time.
+    """The content of a target: SQL of rows with entity, kind, a column per field, version, position and time.
 
     A field's cell is text, as `tabular.Staged.cells` gives it, and NULL for null and for what is missing; version and
     position are BIGINT, time is TIMESTAMP in UTC.
@@ -46,19 +46,19 @@ NOTHING = Copied(
     "SELECT CAST(NULL AS VARCHAR) AS entity, CAST(NULL AS VARCHAR) AS kind, CAST(NULL AS BIGINT) AS version, "
     "CAST(NULL AS BIGINT) AS position, CAST(NULL AS TIMESTAMP) AS time LIMIT 0"
 )
-"""Of a target where nothing is."""
+"""The content of an empty target."""
 
 
 class NeedsWholeError(Exception):
-    """Tell that a target cannot take some changes as it is made: it has to be made anew, of all states."""
+    """Report that a target in its present form cannot take some changes: it has to be made anew from all states."""
 
 
 class Sink(Protocol):
-    """A copy of the states of a projection, which is at one basis as a whole.
+    """A view in a target; all of its rows are at one basis.
 
-    It is a context: entered, it is open (for writing, as its maker was told: then no other writer is let in), and has
-    to be left again. Entering raises UsageError for a target that is none, InputError for one that cannot be read or
-    is being written by another.
+    It is a context manager. Within it the target is open (for writing, if it was made for that: then no other writer is
+    let in). Entering raises UsageError if there can be no such target, InputError if it cannot be read or is being
+    written by another process.
     """
 
     def __enter__(self) -> Self:
@@ -67,27 +67,27 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it; what was not applied wholly is not there."""
+        """Close it; a change that was not applied completely has no effect."""
 
     def progress(self) -> Progress | None:
-        """Return what the copy is of and which basis it is at; None where nothing is there yet."""
+        """Return what the view is a copy of and which basis it is at; None if nothing is there yet."""
 
     def copied(self) -> Copied:
-        """Return what is there. Raises InputError where others changed the target so that it cannot be read."""
+        """Return the content. Raises InputError if others changed the target so that it cannot be read."""
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Put changed states in place of those there, and go to the basis of `progress`.
+        """Replace states by changed ones, and move to the basis of `progress`.
 
-        All of it or nothing: an error or the end of the process leaves the copy at the basis it was at. Raises
-        NeedsWholeError, having done nothing, where the changes do not fit what is there.
+        All of it or nothing: an error or the end of the process leaves the view at its former basis. Raises
+        NeedsWholeError, having done nothing, if the changes do not fit the target.
         """
 
     def drop(self) -> None:
-        """Remove the copy and what is known of it; nothing where there is none."""
+        """Remove the view and its progress; do nothing if there is none."""
 
 
 class Message(Struct, frozen=True):
-    """What is sent to others: bytes, none of them where there is nothing (a tombstone has a key and no value)."""
+    """A message: bytes, or None for a key or value that is missing (a tombstone has a key and no value)."""
 
     key: bytes | None
     value: bytes | None
@@ -98,4 +98,4 @@ class Channel(Protocol):
     """A target of messages."""
 
     def send(self, messages: Iterable[Message]) -> int:
-        """Send all messages, or none where it raises or the process ends; return their number."""
+        """Send all messages, or none if it raises or the process ends; return their number."""

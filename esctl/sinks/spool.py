@@ -1,4 +1,4 @@
-"""Rows that were read from a target, at hand for the session that asked."""
+"""Rows that were read from a target, in a temporary file of the session that asked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pieces(rows: Cursor) -> Iterator[list[Any]]:
 
 
 def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Sequence[Any]]]) -> str:
-    """Write rows of texts to a temporary file of the session; return SQL of them, as `Copied` has it.
+    """Write rows of texts to a temporary file of the session; return SQL that reads them, as in `Copied`.
 
     The columns are named `names`; `version` and `position` are whole numbers, `time` is RFC 3339 in UTC.
     """

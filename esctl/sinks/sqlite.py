@@ -33,7 +33,7 @@ def column_type(field: Field) -> str:
 
 
 class SqliteFile:
-    """A table of an SQLite file, and in `esctl_progress` beside it what it is at; a transaction changes both."""
+    """A view in a table of an SQLite file, its progress in the table `esctl_progress`; one transaction changes both."""
 
     def __init__(self, session: Session, path: Path, table: str, *, writing: bool) -> None:
         self._session = session
@@ -54,7 +54,7 @@ class SqliteFile:
             raise UsageError(f"no table of SQLite can be named {self._name!r}", "name another with --to")
         if not exists and not self._writing:
             return self
-        # What a process that was killed left half done is undone by the next one, which has to write for that.
+        # What a killed process left half done is rolled back by the next one, which has to write for that.
         reading = "rw" if os.access(self._path, os.W_OK) else "ro"
         address = f"{self._path.absolute().as_uri()}?mode={'rwc' if self._writing else reading}"
         self._made = not exists
@@ -71,7 +71,7 @@ class SqliteFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file; one that was made for nothing goes again."""
+        """Close the file; one that was made and never filled is removed."""
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.rollback()
@@ -82,11 +82,11 @@ class SqliteFile:
                 self._path.unlink()
 
     def progress(self) -> Progress | None:
-        """Return what the table is of."""
+        """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
     def copied(self) -> Copied:
-        """Return the rows of the table, which are read to their end first."""
+        """Return the rows of the table, after reading all of them."""
         if self._kept is None:
             return NOTHING
         names = ["entity", "kind", *(field.column for field in self._kept.fields), "version", "position", "time"]
@@ -97,7 +97,7 @@ class SqliteFile:
             return Copied(spooled(self._session, names, pieces(rows)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Change the rows, and what they are at, in one transaction."""
+        """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
         old = self._kept
         fresh = changes.whole or old is None
@@ -115,11 +115,11 @@ class SqliteFile:
                 raise
         self._kept, self._made = new, False
         staged.discard()
-        with suppress(sqlite3.Error):  # another may be quicker; the next change finds that
+        with suppress(sqlite3.Error):  # another writer may be quicker; the next change finds that
             self._run("BEGIN IMMEDIATE")
 
     def drop(self) -> None:
-        """Drop the table and what is known of it."""
+        """Drop the table and its progress."""
         if self._kept is None:
             return
         with self._told():
@@ -161,10 +161,10 @@ class SqliteFile:
                 yield rows
 
     def _begin(self) -> None:
-        """Take the lock, if it is to be written and not locked by us, and read what is there."""
+        """Take the lock for writing, unless this process has it, and read the progress."""
         assert self._connection is not None
         if self._connection.in_transaction:
-            return  # since when nobody else could write
+            return  # nobody else could write since it began
         self._run("BEGIN IMMEDIATE" if self._writing else "BEGIN")
         before = self._kept
         self._kept = None

@@ -24,20 +24,20 @@ from esctl.sinks.columns import WHOLE, Field, Kind, anew, fits, grown
 from esctl.sinks.protocol import NeedsWholeError
 
 STAGED = "esctl_staged"
-"""The table of changed states that were computed last: columns as those of `replay`."""
+"""The table of the changed states that were computed last, with the columns of `replay`."""
 
 
 class Staged(Struct, frozen=True):
-    """Changed states, computed and at hand, and the fields that they have (their columns have no names yet)."""
+    """Changed states in the table `STAGED`, and their fields (whose columns have no names yet)."""
 
     session: Session
     fields: tuple[Field, ...]
 
     def cells(self, fields: Sequence[Field], types: Mapping[str, str]) -> str:
-        """Return SQL of the states that stay: entity, kind, a column per field, version, position, time.
+        """Return SQL of the states that are not removed: entity, kind, a column per field, version, position, time.
 
-        A cell is text: what a string holds, a number with all its digits, JSON text. `types` (by column) are what to
-        cast it to; without one it stays text.
+        A cell is text: what a string holds, a number with all its digits, JSON text. `types` (by column) are the
+        types to cast it to; without one it stays text.
         """
         places = {field.name: number for number, field in enumerate(self.fields, 1)}
         items = [
@@ -52,9 +52,9 @@ class Staged(Struct, frozen=True):
     def columns(
         self, known: Sequence[Field], type_of: Callable[[Field], str], *, fresh: bool, longest: int | None = None
     ) -> tuple[Field, ...]:
-        """Return the columns of a table that has `known` and takes these states, or of a `fresh` one.
+        """Return the columns that a table with the columns `known` needs for these states, or a `fresh` table.
 
-        Raises NeedsWholeError where the values that are in the table would not be right in its columns.
+        Raises NeedsWholeError if there would be too many, or the values in the table would not fit them.
         """
         if fresh:
             return anew(known, self.fields, longest)
@@ -68,28 +68,28 @@ class Staged(Struct, frozen=True):
 
     @property
     def gone(self) -> str:
-        """Return SQL of the kind and entity of those to be taken out."""
+        """Return SQL of the kind and entity of the states to remove."""
         return f"SELECT kind, entity FROM {STAGED} WHERE state IS NULL"
 
     @property
     def touched(self) -> str:
-        """Return SQL of the kind and entity of all that changed, those that are gone too."""
+        """Return SQL of the kind and entity of all changed states, removed ones included."""
         return f"SELECT kind, entity FROM {STAGED}"
 
     @property
     def count(self) -> int:
-        """Count the states that changed, those that are gone too."""
+        """Return the number of changed states, removed ones included."""
         row = single_row(self.session.connection, f"SELECT count(*) FROM {STAGED}")
         assert row is not None
         return int(row[0])
 
     def discard(self) -> None:
-        """Give back what it holds."""
+        """Drop the table `STAGED`."""
         self.session.connection.execute(f"DROP TABLE IF EXISTS {STAGED}")
 
 
 def stage(session: Session, rows: Answer) -> Staged:
-    """Compute changed states, and find which fields they have, of which values."""
+    """Compute changed states, and find their fields and what kinds of values these have."""
     with explained():
         session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
         keys = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM {STAGED}"
@@ -108,7 +108,7 @@ def stage_whole(session: Session, rows: Answer) -> Staged:
 
 
 def column_text(field: Field) -> str:
-    """Write a field's column of DuckDB, whose type holds all of its values, as the text that `Copied` has."""
+    """Write SQL for a field's column, of a DuckDB type that holds all of its values, as the text in `Copied`."""
     column = identifier(field.column)
     if field.kind == "number" and (field.is_integer or field.is_decimal):
         return number_sql(column)
@@ -135,7 +135,7 @@ def _measured(session: Session, names: Sequence[str]) -> list[Field]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Select the states that stay, with a list `l` of the JSON text of each field: one parse of a state for all."""
+    """Write SQL for the states that stay, with a list `l` of each field's JSON text: a state is parsed only once."""
     if not names or names == [WHOLE]:
         return f"SELECT * FROM {STAGED} WHERE state IS NOT NULL"
     pointers = ", ".join(literal(json_pointer((name,))) for name in names)
@@ -149,13 +149,13 @@ def _is_number(json: str) -> str:
 
 
 def _kind(json: str) -> str:
-    """Write which kind of value a JSON text is; NULL for null."""
+    """Write SQL for the kind of value that a JSON text is; NULL for null."""
     return f"""CASE WHEN {_is_number(json)} THEN 'number' ELSE CASE {json}[1:1] WHEN '"' THEN 'text'
         WHEN 't' THEN 'boolean' WHEN 'f' THEN 'boolean' WHEN '{{' THEN 'json' WHEN '[' THEN 'json' END END"""
 
 
 def _digits(text: str) -> str:
-    """Write how many digits numbers in a column of texts have before and after the point at most."""
+    """Write SQL for the most digits that numbers in a column of texts have before and after the point."""
     exponent = f"coalesce(try_cast(nullif(regexp_extract({text}, '[eE][+]?(-?[0-9]+)$', 1), '') AS HUGEINT), 0)"
     whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
     scale = f"length(rtrim(regexp_extract({text}, '^-?[0-9]+[.]([0-9]+)', 1), '0')) - {exponent}"
@@ -163,9 +163,9 @@ def _digits(text: str) -> str:
 
 
 def _cell(field: Field, place: int | None) -> str:
-    """Write the value of a field, which is the member `place` of the list `l`, as the text of a column of its kind.
+    """Write SQL for the value of a field, item `place` of the list `l`, as the text of a column of its kind.
 
-    A value of another kind is JSON text that begins with MARK: no cell is so.
+    A value of another kind becomes MARK and JSON text, which no cell of the field's kind can be.
     """
     if field.name == WHOLE:
         members = f"list_transform({members_sql('state')}, lambda m: {member_sql('m')})"
@@ -180,6 +180,6 @@ def _cell(field: Field, place: int | None) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Write a number's text without the zeros at its end, which a declared type may give it."""
+    """Write SQL for a number's text without the zeros at its end, which a declared type may add."""
     short = f"rtrim(rtrim({text}, '0'), '.')"
     return f"CASE WHEN contains({text}, '.') AND NOT contains({text}, 'e') THEN {short} ELSE {text} END"

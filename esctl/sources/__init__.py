@@ -1,1 +1,1 @@
-"""Bytes in, Arrow batches of records out."""
+"""Sources: bytes in, Arrow batches of records out."""

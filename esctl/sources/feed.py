@@ -37,21 +37,21 @@ class Feed:
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing more will come: the stream has ended, or is damaged behind the window."""
+        """Return whether nothing more will come: the stream has ended, or is damaged after the window."""
         return self.ended or self._failure is not None
 
     def fill(self, size: int) -> bool:
-        """Add about `size` bytes (more when the window is already larger); False when the stream has no more.
+        """Add about `size` bytes (more if the window is already larger); return False if the stream has no more.
 
-        Raises InputError for damage, after one call that adds nothing where something is held before it.
+        Raises InputError for damage; if the window holds bytes before it, one call adds nothing first.
         """
         if self._failure is not None:
             raise self._failure
         if self.ended:
             return False
         held = len(self.window)
-        # As much again as is held: a record of n bytes then costs O(n) however small the chunks are. Past the limit
-        # there is nothing to come but an error.
+        # Doubling the window makes a record of n bytes cost O(n), however small the chunks are. Past the limit only an
+        # error can come.
         grown = np.empty(held + max(size, min(held, self.limit - held + 1), 1), np.uint8)
         grown[:held] = self.window
         try:
@@ -59,25 +59,25 @@ class Feed:
         except InputError as error:
             if not held:
                 raise
-            self._failure = error  # what is held may have whole records: it is cut first
+            self._failure = error  # the window may hold whole records, which are cut first
             return True
         self.window = grown[: held + got]
         self.ended = self.stream.ended
         return got > 0
 
     def append(self, data: bytes) -> None:
-        """Add bytes that were read apart from the stream."""
+        """Add bytes that were not read from the stream."""
         self.window = np.concatenate([self.window, np.frombuffer(data, np.uint8)])
 
     def fitting(self, starts: Offsets, ends: Offsets) -> tuple[int, InputError | None]:
-        """Count the records [start, end) of the window before the first over the limit, and give the error of that."""
+        """Return how many records [start, end) come before the first over the limit, and the error for that one."""
         over = np.flatnonzero(ends - starts > self.limit)
         if not len(over):
             return len(starts), None
         return int(over[0]), self._too_long(self.base + int(starts[over[0]]))
 
     def check_open(self) -> None:
-        """Raise InputError when the record that begins the window and does not end in it is over the limit."""
+        """Raise InputError if the unfinished record that fills the window is over the limit."""
         if len(self.window) > self.limit:
             raise self._too_long(self.base)
 
@@ -99,7 +99,7 @@ class Feed:
         return self._hash.copy().hexdigest()
 
     def skip_to(self, offset: int, size: int) -> bool:
-        """Read and hash up to `offset`, keeping at most `size` bytes at a time; False when the stream ends before."""
+        """Read and hash up to `offset`, holding at most `size` bytes; return False if the stream ends before it."""
         while self.end < offset:
             self.release(self.end)
             got = np.empty(min(size, offset - self.base), np.uint8)
@@ -112,7 +112,7 @@ class Feed:
         return True
 
     def rewind(self, held: bytes) -> None:
-        """Prepend `held`, the bytes just before the window, to it again (they stay hashed)."""
+        """Put `held`, the bytes just before the window, back in front of it (they stay hashed)."""
         self.window = np.concatenate([np.frombuffer(held, np.uint8), self.window])
         self.base -= len(held)
 

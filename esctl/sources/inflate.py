@@ -1,4 +1,4 @@
-"""Deflated bytes unpacked as far as they are whole: what comes before damage is given before the damage is."""
+"""Inflating of deflated bytes that gives everything before damage before it reports the damage."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import IO, Any, cast
 
 _BLOCK = 1 << 16
 GZIP, BARE = 31, -15
-"""What zlib is to expect: members of gzip, one after another, or one deflated stream without a frame."""
+"""The `wbits` of zlib: gzip members, one after another, or one deflated stream without a frame."""
 
 
 class Inflated:
-    """A stream that gives what another holds deflated.
+    """A stream that inflates another.
 
-    Raises EOFError where it is cut off and zlib.error where it is spoiled, each only once all before was given.
+    Raises EOFError if the other is cut off and zlib.error if it is corrupt, in each case after all bytes before that.
     """
 
     def __init__(self, raw: IO[bytes], frame: int = GZIP) -> None:
@@ -25,7 +25,7 @@ class Inflated:
         self._failure: zlib.error | None = None
 
     def readinto1(self, view: memoryview) -> int:
-        """Fill a view with what comes next, as far as that is at hand; 0 at the end."""
+        """Fill `view` with the next bytes at hand, and return how many; 0 at the end."""
         if self._failure is not None:
             raise self._failure
         if not len(view):

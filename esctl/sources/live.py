@@ -1,4 +1,4 @@
-"""Sources that are systems and not files, found by the scheme of their URL; the module of a kind is loaded by need."""
+"""Sources that are systems, not files, by the scheme of their URL; the module of a kind is loaded when needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 class Kind(Struct, frozen=True):
     """A kind of live source: the module whose `connect` opens one, its schemes, and the options that it takes.
 
-    `is_key`: [sources.NAME] may name it by its own key and leave the scheme out.
+    `is_key`: in [sources.NAME] the name of the kind may be a key, whose value leaves the scheme out.
     """
 
     module: str
@@ -43,7 +43,7 @@ KINDS: Mapping[str, Kind] = {
 }
 """The kinds of live sources by their names."""
 KEYS = ("url", *(name for name, kind in KINDS.items() if kind.is_key))
-"""What names the place of a source in [sources.NAME] of esctl.toml."""
+"""The keys of [sources.NAME] in esctl.toml that say where a source is."""
 OPTIONS = tuple(sorted({option for kind in KINDS.values() for option in kind.options}))
 
 
@@ -51,7 +51,7 @@ class Live(Struct, frozen=True):
     """A live source as it was asked for.
 
     `where` names it in errors; `options` are texts by the name of the option; `properties` are those of the client.
-    Either may hold secrets: neither is told, recorded or logged.
+    `options` and `properties` may hold secrets: neither is shown, recorded or logged.
     """
 
     kind: str
@@ -62,21 +62,21 @@ class Live(Struct, frozen=True):
 
 
 class Connection(Protocol):
-    """A live source that is there. `holds_files`: what it has is read as files are, as `how` says."""
+    """A connected live source. If it `holds_files`, these are read like local ones, as `how` says."""
 
     @property
     def holds_files(self) -> bool:
-        """Return whether the options of files are for it too."""
+        """Return whether the options for files apply to it too."""
 
     def readers(self, how: SourceOptions | None = None) -> Iterable[SourceReader]:
-        """Return what is read to its end, which is pinned now; each is done with before the next is asked for."""
+        """Return readers up to the end that is there now; each is finished before the next is asked for."""
 
     def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
-        """Return what is read on as it grows."""
+        """Return the sources to follow as they grow."""
 
 
 def kind_of(argument: str) -> str:
-    """Return the kind of live source that a URL is of, "" for one of none and for what is no URL."""
+    """Return the kind of live source that a URL names, or "" if it names none or is not a URL."""
     scheme = _SCHEME.match(argument)
     return next((name for name, kind in KINDS.items() if scheme and scheme[1].lower() in kind.schemes), "")
 
@@ -87,15 +87,15 @@ def from_url(url: str, options: Mapping[str, str], properties: Mapping[str, str]
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL as it may be told: without user, password and parameters."""
+    """Return a URL without what may be secret: user, password and parameters."""
     scheme, _, rest = url.partition("://")
-    place = rest if kind_of(url) == "objects" else rest.partition("?")[0]  # there ? is a part of patterns
+    place = rest if kind_of(url) == "objects" else rest.partition("?")[0]  # in an object URL, ? belongs to a pattern
     authority, slash, path = place.partition("/")
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def connect(live: Live, note: Note) -> Connection:
-    """Connect to a live source. Raises UsageError for options that it does not take, InputError if it is not there."""
+    """Connect to a live source. Raises UsageError for options that it does not take, InputError if it is missing."""
     kind = KINDS[live.kind]
     for option in (*live.options, *(["property"] if live.properties else [])):
         if option not in kind.options:
@@ -106,7 +106,7 @@ def connect(live: Live, note: Note) -> Connection:
 
 
 def parse_source(name: str, table: object, where: str) -> Live:
-    """Read [sources.NAME] of an esctl.toml, which `where` names. Raises UsageError where it is wrong."""
+    """Parse [sources.NAME] of the esctl.toml that `where` names. Raises UsageError if it is wrong."""
     place = f"{where}: [sources.{name}]"
     if not isinstance(table, Mapping):
         raise UsageError(f"{place} is not a table", f'write [sources.{name}] and kafka = "host:9092/topic" below it')

@@ -1,4 +1,4 @@
-"""Names of sources that were read under one name, one after the other: `name`, `name#2`, `name#3`."""
+"""Names of the generations of a source, which were read one after another: `name`, `name#2`, `name#3`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def generations(name: str, known: Container[str]) -> list[str]:
 
 
 def next_name(name: str, known: Container[str]) -> str:
-    """Return the name for what continues no known source."""
+    """Return the name for a stream called `name` that continues no known source."""
     before = generations(name, known)
     if not before:
         return name

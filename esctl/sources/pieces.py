@@ -1,4 +1,4 @@
-"""What a reader hands on: rows of raw bytes, and where in the stream each lies."""
+"""What readers yield: the raw bytes of records, and where in the stream each record lies."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SCHEMA = pa.schema(
     ]
 )
 WRAPPER = "wrapper"
-"""The header of a record that tells what stood around it: a JSON array of objects, from the outermost in."""
+"""The header of a record that holds what surrounded it: a JSON array of objects, the outermost first."""
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
 NOISE = BLANKS + b"\x1e\0"
-"""What may stand around JSON text beside blanks: the mark of RFC 7464, and what a file cut under its writer has."""
+"""What may surround JSON text: blanks, the separator of RFC 7464, and the zeros of a file truncated while written."""
 NOWHERE = np.empty(0, np.int64)
 
 
 class Piece(Struct, frozen=True):
     """Some consecutive records of a stream.
 
-    `starts` and `ends` are absolute offsets (row numbers for parquet and arrow): row i lies at `starts[i]`, and all
-    before `ends[i]` is accounted for by it and the rows before. `upto` is where the piece as a whole ends (at least
-    `ends[-1]`), `tail` the blank bytes between. `inside[i]` tells whether a JSON array is still open after row i,
-    `inside_end` whether one is at `upto`. `around[i]` is what stands around row i in its document, null for nothing.
+    `starts` and `ends` are absolute offsets (row numbers for parquet and arrow): record i begins at `starts[i]`, and
+    all before `ends[i]` belongs to it and the records before. The whole piece ends at `upto` (at least `ends[-1]`);
+    `tail` holds the blank bytes in between. `inside[i]` says whether a JSON array is still open after record i,
+    `inside_end` whether one is open at `upto`. `around[i]` is what surrounds record i in its document, or null.
     """
 
     raws: pa.Array
@@ -57,10 +57,10 @@ def slices_of(window: npt.NDArray[np.uint8], bounds: Offsets) -> pa.Array:
 def batch_of(
     offsets: Offsets, raws: pa.Array, times: pa.Array | None = None, around: pa.Array | None = None
 ) -> pa.RecordBatch:
-    """Make a batch of the sources' schema.
+    """Make a batch with SCHEMA.
 
-    The key is null, and so are source_time where no `times` are given, and headers where nothing is `around` records:
-    else that is the header WRAPPER.
+    The keys are null. `times` become source_time, and `around` becomes the header WRAPPER; without them the columns
+    are null.
     """
     key, headers, time = (pa.nulls(len(raws), SCHEMA.field(name).type) for name in ("key", "headers", "source_time"))
     headers = headers if around is None else _headers(around)

@@ -1,4 +1,4 @@
-"""What intake asks of a source, whatever it is: records in order, and with each batch the cursor to go on from."""
+"""What intake needs of any source: records in order, and with each batch the cursor to continue from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Delivery(Struct, frozen=True):
     """A batch of records of one source, and the cursor that holds once they are kept.
 
-    `source` is the name to record. A batch may be empty: then only the cursor moved. `read` are the bytes taken from
-    the source since the delivery before, for progress. `kept` is called once they are durable.
+    `source` is the name to record. If the batch is empty, only the cursor moved. `read` is the number of bytes taken
+    from the source since the delivery before, for progress. `kept` is called once the records are durable.
     """
 
     source: str
@@ -30,50 +30,50 @@ class Delivery(Struct, frozen=True):
 class SourceReader(Protocol):
     """A source that is read to its end.
 
-    A delivery's cursor, kept among the known ones, makes the next `open` go on right after that delivery: nothing
-    twice, nothing left out.
+    If the cursor of a delivery is among the known ones, the next `open` continues right after that delivery: no record
+    comes twice, none is left out.
     """
 
     @property
     def name(self) -> str:
-        """Return the name that records are kept under; where a known source is continued, its name, once open."""
+        """Return the name that records are kept under: once open, that of the known source that it continues."""
 
     @property
     def pending(self) -> int:
-        """Return the bytes at the end that are in no record yet; known once all was read."""
+        """Return how many bytes at the end are in no record yet; known once everything was read."""
 
     @property
     def may_wait(self) -> bool:
-        """Return whether reading may have to wait for whoever writes, as at a pipe."""
+        """Return whether reading may have to wait for a writer, as with a pipe."""
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
         """Open the source for what is new in it.
 
-        `known` has the cursors of all sources of the store: which of them this one continues is for it to tell (a file
-        may have been renamed). Raises InputError where it cannot be read.
+        `known` has the cursors of all sources of the store; the reader finds the one that it continues (a file may
+        have been renamed). Raises InputError if the source cannot be read.
         """
 
 
 class FollowedSource(Protocol):
-    """A source that is read on as it grows."""
+    """A source that is followed as it grows."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """List the names of known sources that are continued, or would be, if anything was added."""
+        """List the names of the sources that it continues, or would continue if anything was added."""
 
     @property
     def ended(self) -> bool:
-        """Return whether nothing can follow."""
+        """Return whether nothing more can come."""
 
     @property
     def pending(self) -> list[tuple[str, int]]:
-        """List what is in no record yet: names of sources, and bytes at their ends."""
+        """List the sources that end in bytes that are in no record yet, with the number of these bytes."""
 
     def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Yield what was added since the last time, of about `limit` bytes.
+        """Yield about `limit` bytes of what was added since the last poll.
 
-        `known`: the cursors of all sources of the store, with what was given here so far. Raises InputError for what
-        cannot be read, UsageError for what cannot be followed.
+        `known`: the cursors of all sources of the store, including those of earlier deliveries. Raises InputError if
+        the source cannot be read, UsageError if it cannot be followed.
         """
 
     def close(self) -> None:

@@ -24,15 +24,15 @@ else:
     from backports import zstd
 
 _LONGEST_ZSTD_WINDOW = 31
-_STEP = 8 << 20  # how far a stream is unpacked before it is held against its limits
+_STEP = 8 << 20  # how far a stream is unpacked between two checks of its limits
 _MOST_LAYERS = 3
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
 class Limits(Struct, frozen=True):
-    """What a compressed source may unpack to: so many times its own size, and so many bytes.
+    """How far a compressed source may unpack: to `expansion` times its size, and to `unpacked` bytes in all.
 
-    Up to `harmless` bytes are taken from however small a source.
+    Up to `harmless` bytes are accepted from a source of any size.
     """
 
     expansion: int = 1000
@@ -40,7 +40,7 @@ class Limits(Struct, frozen=True):
     harmless: int = 1 << 30
 
     def check(self, name: str, given: int, size: int) -> None:
-        """Raise InputError where `given` bytes are too many to have come out of `size`."""
+        """Raise InputError if `given` unpacked bytes are too many for `size` packed ones."""
         if given > self.unpacked:
             raise InputError(
                 f"{name} unpacks to more than {self.unpacked:,} bytes", "raise the limit with --max-unpacked"
@@ -64,7 +64,7 @@ class ByteStream:
         self.name = name
         self.limits = limits
         self.size = size
-        """Bytes of the file as it lies on disk, None where that is unknown."""
+        """Bytes of the file on disk, or None if unknown."""
         self._raw = _Counting(raw)
         buffered = io.BufferedReader(self._raw, 1 << 20)
         self._packing, self._stream = ("", cast(IO[bytes], buffered)) if plain else _unpacked(buffered)
@@ -83,10 +83,10 @@ class ByteStream:
         return bool(self._packing)
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view` as far as the stream goes.
+        """Fill `view` as far as the stream goes, and return how many bytes that is.
 
-        Where that is less than was asked for, it has `ended`, or the next call raises InputError: what comes before
-        damage is not lost.
+        If they are fewer than asked for, the stream has `ended`, or the next call raises InputError: the bytes before
+        damage are not lost.
         """
         if self._failure is not None:
             raise self._failure
@@ -101,7 +101,7 @@ class ByteStream:
         return filled
 
     def _step(self, view: memoryview) -> int:
-        # Not `readinto`, which reads on until it has all, and loses it where that fails.
+        # Not `readinto`, which reads until the view is full, and loses what it has read if that fails.
         readinto = cast(Callable[[memoryview], int | None], cast(Any, self._stream).readinto1)
         try:
             got = readinto(view) or 0
@@ -118,7 +118,7 @@ class ByteStream:
     def read(self, size: int) -> bytes:
         """Read up to `size` bytes, as `readinto` does."""
         if self.size and not self._packing:
-            size = min(size, self.size + 1)  # one more, which tells whether that was all
+            size = min(size, self.size + 1)  # one more, which notices the end
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
@@ -162,7 +162,7 @@ class _Counting(io.RawIOBase):
 
 
 class _Layer(io.RawIOBase):
-    """What was unpacked, for another look; it is given as it comes, so that nothing before damage is lost."""
+    """An unpacked stream that may be packed once more. It gives bytes as they come, so none before damage is lost."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -172,7 +172,7 @@ class _Layer(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        # What failed once is not asked again: from Python 3.14 on, bz2 then says no more what is wrong.
+        # A stream that failed is not read again: from Python 3.14 on, bz2 would no longer say what is wrong.
         if self._damage is not None:
             raise self._damage
         try:
@@ -183,13 +183,13 @@ class _Layer(io.RawIOBase):
 
 
 def _unpacked(packed: Any) -> tuple[str, IO[bytes]]:
-    """Return how a stream is packed, "" where it is not, and what is in it; what was packed several times as well."""
+    """Return how a stream is packed ("" if it is not), and its content; it may be packed several times over."""
     names: list[str] = []
     stream = packed
     while len(names) < _MOST_LAYERS:
         try:
             magic = stream.peek(16)[:16]
-        except _DAMAGE:  # said where it is read
+        except _DAMAGE:  # reported when it is read
             break
         name, opener = _decoder(magic)
         if not name:

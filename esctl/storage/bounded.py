@@ -1,4 +1,4 @@
-"""The bound of the cache: what was not used for longest goes from the mirrors once they have more than they may."""
+"""The bound of the cache: mirrors that are too large together lose their least recently used files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ VARIABLE = "ESCTL_CACHE_SIZE"
 MOST = 10 << 30
 """Bytes that all mirrors of a user may take, unless the variable says otherwise."""
 _ABANDONED = 86_400.0
-"""Seconds after which what somebody began to write in a mirror is taken for left behind."""
+"""Seconds after which a temporary file in a mirror counts as left behind."""
 UNUSED = 3600.0
-"""Seconds for which a file stays though there is too much: somebody may be reading it."""
+"""Seconds after its last use for which a file stays even beyond the bound: somebody may be reading it."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def most() -> int:
-    """Return how many bytes the mirrors may take. Raises UsageError where the variable is no size."""
+    """Return how many bytes the mirrors may take. Raises UsageError if the variable is not a size."""
     given = os.environ.get(VARIABLE, "")
     if not given:
         return MOST
@@ -32,9 +32,9 @@ def most() -> int:
 
 
 def shrink(mirrors: Path, bound: int) -> None:
-    """Remove files from mirrors, those first that were not used for longest, until they take no more than `bound`.
+    """Remove the least recently used files from mirrors, until these take at most `bound` bytes.
 
-    When a file was last used is the time of the list of what is there of it.
+    The time of a file's list of ranges (`kept.py`) is that of its last use.
     """
     _remove_abandoned(mirrors)
     found: list[tuple[float, int, Path, Path]] = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def store_url(given: str) -> str:
-    """Return the URL of a store that is kept in objects; empty for a path. Raises UsageError for one that is wrong."""
+    """Return the URL of a store that is kept in objects; empty for a path. Raises UsageError for a wrong URL."""
     scheme, found, place = given.partition(":/")
     if not found:
         return ""
@@ -29,15 +29,15 @@ def store_url(given: str) -> str:
         raise UsageError("--store is a URL with more than a bucket and a path", "keys are read from the environment")
     try:
         return str(parse_address(f"{scheme}://{place}")).rstrip("/")
-    except UsageError:  # its hint is of objects, not of stores
+    except UsageError:  # its hint is about objects, not stores
         raise UsageError(f"--store {scheme}://... names no place", f"write it like {scheme}://bucket/path") from None
 
 
 def located(given: Path | str, mirrors: str = "") -> Path:
-    """Return the folder of a store: its mirror for the URL of one that is kept in objects.
+    """Return the folder of a store: the path given, or the mirror of the store at a URL.
 
-    `mirrors` names a set of mirrors apart from those that this machine has of old.
-    Raises UsageError where the extra that reaches it is not installed, or the URL is wrong.
+    `mirrors` names a set of mirrors apart from the usual ones of this machine. Raises UsageError if the URL is wrong or
+    the extra for it is not installed, UnavailableError if there are no credentials.
     """
     url = store_url(str(given))
     if not url:
@@ -51,7 +51,7 @@ def located(given: Path | str, mirrors: str = "") -> Path:
 
 
 def attach(root: Path, url: str, depot: Depot) -> None:
-    """Have a folder mirror the store in a depot."""
+    """Make a folder the mirror of the store in a depot."""
     from esctl.storage.mirror import Mirror
 
     register(Mirror(root, url, depot))
@@ -65,23 +65,23 @@ def mirrors_folder() -> Path:
 
 
 def _told_apart(url: str) -> str:
-    """Return what tells stores of one URL at different services apart."""
+    """Return a text that differs between stores of the same URL at different services."""
     from esctl.cloud.credentials import place_of
 
     return f"{place_of(url.partition(':')[0])} {url}"
 
 
 def patience() -> Patience:
-    """Return how long a store in objects is waited for."""
+    """Return how long to wait for a store in objects."""
     from esctl.cloud.client import Patience
 
     return Patience(connect=20, silence=20, whole=3600, retries=4, retrying=30)
 
 
 def connect(url: str) -> Depot:
-    """Return the depot of a URL, of which nothing is asked yet but credentials.
+    """Return the depot of a URL; it looks up credentials, and asks the service nothing yet.
 
-    Raises UsageError where the extra is not installed, UnavailableError where there are no credentials.
+    Raises UsageError if the extra is not installed, UnavailableError if there are no credentials.
     """
     from esctl.cloud.address import parse_address
     from esctl.cloud.client import open_bucket

@@ -1,4 +1,4 @@
-"""Depots: the files of a store by name, wherever it is kept."""
+"""The depot over a folder of this machine: the files of a store by name."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class LocalDepot:
         self._files = filesystem or Filesystem()
 
     def get(self, name: str, limit: int, unless: str = "") -> tuple[bytes, str] | None:
-        """Return a whole file of at most `limit` bytes, and its SHA-256; None where that is `unless`."""
+        """Return a whole file of at most `limit` bytes, and its SHA-256; None if that is `unless`."""
         data = read_regular(self._path(name), limit)
         tag = hashlib.sha256(data).hexdigest()
         return None if tag == unless else (data, tag)
 
     def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return parts of a file, each shorter where the file ends before."""
+        """Return parts of a file, each shorter if the file ends within it."""
         if any(bound < 0 for part in ranges for bound in part):
             raise ValueError(f"{name} has no bytes {ranges}")
         with told(path := self._path(name)), open(open_plain(path), "rb") as file:
@@ -57,13 +57,13 @@ class LocalDepot:
                 shutil.copyfileobj(file, copy)
 
     def head(self, name: str) -> Found | None:
-        """Return what is known of a file; None if there is none."""
+        """Return a file's size, time and version, or None if there is none."""
         folder, _, last = name.rpartition("/")
         self._path(name)
         return next((found for found in self.list(folder or ".") if found.name == last), None)
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
-        """List the names of a folder's whole files; `.` is the store's own."""
+        """List a folder's complete files; `.` is the store's own."""
         path, found = self._folder(folder), []
         following = sorted(name for name in entries(path) if name.encode() > after.encode())
         for name in following[:most] if most else following:
@@ -78,13 +78,13 @@ class LocalDepot:
         return [path.name for path in subfolders(self._folder(folder))]
 
     def create(self, name: str, data: bytes) -> str:
-        """Make a whole file, durable before its name appears; never over another."""
+        """Create a whole file, durable before its name appears; never over another."""
         path = self._path(name, make=True)
         write_exclusive(self._files, path, data, path.name)
         return hashlib.sha256(data).hexdigest()
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
-        """Make a whole file in place of any other. With `tag` for those who hold the store's lock."""
+        """Write a whole file in place of any other. Giving `tag` needs the store's lock."""
         path = self._path(name, make=True)
         if tag is not None:
             try:
@@ -97,7 +97,7 @@ class LocalDepot:
         return hashlib.sha256(data).hexdigest()
 
     def put_file(self, name: str, path: Path) -> None:
-        """Copy a file to a name of its own."""
+        """Copy a file to a name that nobody else uses."""
         target = self._path(name, make=True)
         temporary = temporary_name(target.parent, target.name)
         try:
@@ -118,7 +118,7 @@ class LocalDepot:
         return self._root if folder == "." else self._path(folder)
 
     def _path(self, name: str, *, make: bool = False) -> Path:
-        """Find a file below the root, no link on the way; `make` the folders that are missing."""
+        """Return a file's path below the root; `make` its missing folders. Raises InputError if a folder is a link."""
         *folders, last = name.split("/")
         path = self._root
         if not {"", ".", ".."}.isdisjoint([*folders, last]) or "\0" in name:

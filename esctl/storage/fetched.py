@@ -1,4 +1,4 @@
-"""Files of this machine that have what was fetched of those that lie elsewhere: whole ones, and parts of large ones."""
+"""Copies, on this machine, of files kept elsewhere: whole files, and parts of large ones."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".tmp-"
 _LOOKED_AFTER = 256 << 20
-"""Bytes that are fetched until the bound of the cache is looked after."""
+"""Bytes that may be fetched before the bound of the cache is enforced again."""
 _GROUP, _GROUPS_AT_ONCE = 16 << 20, 4
 """Bytes of a file that are fetched together, and how many such groups at once."""
 
 
 class Fetched:
-    """What is here of the files of a depot, in the folder `root`; the lists of it are beside."""
+    """What is here of a depot's files, in the folder `root`; a folder next to it lists which parts."""
 
     def __init__(self, root: Path, depot: Depot) -> None:
         self.root, self.depot = root, depot
         self._kept = Kept(root.parent / "kept")
-        self._left = 0  # bytes that may be fetched before the bound of the cache is looked after
+        self._left = 0  # bytes that may be fetched before the bound of the cache is enforced
         for folder in (root.parent, root):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         about = root.lstat()
@@ -42,13 +42,13 @@ class Fetched:
             raise InputError(f"{root} is not a folder of yours alone", "remove it, or name another by XDG_CACHE_HOME")
 
     def name_of(self, path: Path) -> str:
-        """Return the name in the depot of a path, which may be a link to one in here."""
+        """Return the name in the depot of a path in `root`, or of a link to such a path."""
         if not path.is_relative_to(self.root):
             path = Path(os.readlink(path))
         return path.relative_to(self.root).as_posix()
 
     def fetch(self, path: Path) -> None:
-        """Have a whole file here that never changes. Raises FileNotFoundError if there is none."""
+        """Fetch a whole file that never changes, unless it is here. Raises FileNotFoundError if there is none."""
         name = self.name_of(path)
         if self._kept.has(name, *WHOLE) and (self.root / name).exists():
             self._kept.touch(name)
@@ -65,16 +65,17 @@ class Fetched:
         self._bound((self.root / name).stat().st_size)
 
     def prepare(self, path: Path, size: int) -> None:
-        """Have a file of `size` bytes here of which nothing may be there yet."""
+        """Make a sparse file of `size` bytes for parts to be fetched into, unless it is here."""
         here = self.root / self.name_of(path)
         if not here.exists():
             self._kept.drop(self.name_of(path))
             self._fill(here, size, [])
 
     def require(self, path: Path, size: int, ranges: Iterable[ByteRange], *, again: bool) -> ByteRange | None:
-        """Have parts of a file of `size` bytes here; return the first that is not what was written, which is not.
+        """Fetch parts of a file of `size` bytes; return the first that does not match its digest, else None.
 
-        `again`: fetch also what is here. Raises FileNotFoundError if there is no such file.
+        A part that does not match is not kept. `again`: also fetch parts that are here. Raises FileNotFoundError if
+        there is no such file.
         """
         name = self.name_of(path)
         missing = [part for part in ranges if again or not self._kept.has(name, part.offset, part.offset + part.bytes)]
@@ -89,7 +90,7 @@ class Fetched:
             return next(filter(None, pool.map(lambda group: self._take(name, size, group), groups)), None)
 
     def _take(self, name: str, size: int, parts: Sequence[ByteRange]) -> ByteRange | None:
-        """Fetch parts of a file; return the first that is not what was written."""
+        """Fetch parts of a file; return the first that does not match its digest, else None."""
         odd, good = None, []
         found = self.depot.get_ranges(name, [(part.offset, part.bytes) for part in parts])
         for part, data in zip(parts, found, strict=True):
@@ -113,14 +114,14 @@ class Fetched:
             os.close(descriptor)
 
     def made(self, path: Path) -> int:
-        """Return a number that is another once a file was dropped and made again; 0 where it is not here."""
+        """Return a number that changes when a file is dropped and made again; 0 if it is not here."""
         try:
             return (self.root / self.name_of(path)).stat().st_ino
         except FileNotFoundError:
             return 0
 
     def _bound(self, size: int) -> None:
-        """Note that so many bytes were fetched; now and then, have the mirrors of this user keep within their bound."""
+        """Count `size` bytes as fetched; now and then, shrink the mirrors of this user to their bound."""
         self._left -= size
         if self._left < 0:
             self._left = _LOOKED_AFTER
@@ -137,7 +138,7 @@ class Fetched:
 
 
 def _put(temporary: Path, here: Path) -> None:
-    """Have a whole file under its name; who has it open with holes in it, as another thread may, sees them filled."""
+    """Give a whole file its name; a file with holes is filled in place, because another thread may have it open."""
     try:
         os.link(temporary, here)
     except FileExistsError:
@@ -147,7 +148,7 @@ def _put(temporary: Path, here: Path) -> None:
 
 
 def _groups(parts: Sequence[ByteRange]) -> list[list[ByteRange]]:
-    """Divide parts of a file into those that are fetched, and in memory, together."""
+    """Divide parts of a file into groups that are fetched, and held in memory, together."""
     groups: list[list[ByteRange]] = [[]]
     size = 0
     for part in parts:

@@ -36,13 +36,13 @@ class Odd(Struct, frozen=True):
 
     @property
     def is_derived(self) -> bool:
-        """Return whether it stands where nothing is evidence, so that it can simply be removed."""
+        """Return whether it is where nothing is evidence, so that it can simply be removed."""
         first = self.file.partition("/")[0]
         return first in (*DERIVED, *_LOCKS) or first.startswith(TEMPORARY)
 
 
 def require_plain(store: Path) -> None:
-    """Raise InputError, naming the first, where a store has anything in it but folders and plain files."""
+    """Raise InputError, naming the first, if a store has anything in it but folders and plain files."""
     for odd in odd_entries(store):
         path = store / odd.file
         hint = f"remove it with: rm {shlex.quote(str(path))}" if odd.is_derived else "restore the store from a copy"
@@ -50,7 +50,7 @@ def require_plain(store: Path) -> None:
 
 
 def odd_entries(store: Path) -> Iterator[Odd]:
-    """List what in a store is neither a folder nor a plain file, or has the place of the other; locks have one name."""
+    """Yield what is no folder or plain file, or is one in place of the other, or is a lock with a second name."""
     try:
         with os.scandir(store) as found:
             top = sorted(found, key=lambda entry: entry.name)
@@ -92,7 +92,7 @@ def _odd_file(entry: os.DirEntry[str], place: str) -> Iterator[Odd]:
         if what := _what(entry):
             yield Odd(place, what)
     elif entry.name in _LOCKS and entry.stat(follow_symlinks=False).st_nlink > 1:
-        yield Odd(place, "a file of two names")  # it is truncated, and so would the other be
+        yield Odd(place, "a file of two names")  # locking truncates it, under both names
 
 
 def _what(entry: os.DirEntry[str]) -> str:

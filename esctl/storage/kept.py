@@ -1,4 +1,4 @@
-"""Which parts of which files a mirror has: a list of ranges beside it, for files that are fetched in parts."""
+"""Which parts of which files a mirror has: lists of ranges, in a folder next to the mirror."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from threading import Lock
 
 WHOLE = (0, 1 << 63)
-"""The range of a file that is there as a whole."""
+"""The range that is noted for a file that is here whole."""
 Span = tuple[int, int]
 
 
 class Kept:
-    """The ranges of a mirror's files, in a folder of lists. Several processes may add to one list."""
+    """The ranges of a mirror's files that are here, a list per file. Several processes may add to one list."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -21,7 +21,7 @@ class Kept:
         self._known: dict[str, list[Span]] = {}
 
     def has(self, name: str, start: int, end: int) -> bool:
-        """Return whether the bytes [start, end) of a file are there."""
+        """Return whether the bytes [start, end) of a file are here."""
         with self._lock:
             if _covered(self._known.get(name, ()), start, end):
                 return True
@@ -29,7 +29,7 @@ class Kept:
             return _covered(spans, start, end)
 
     def add(self, name: str, start: int, end: int) -> None:
-        """Note that bytes [start, end) of a file are there."""
+        """Note that the bytes [start, end) of a file are here."""
         with self._lock:
             path = self._path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ class Kept:
             self._known.setdefault(name, []).append((start, end))
 
     def drop(self, name: str) -> None:
-        """Note that nothing of a file is there any more."""
+        """Note that nothing of a file is here any more."""
         with self._lock:
             self._known.pop(name, None)
             for path in (self._path(name), self._path(f"{name}.tag")):
@@ -46,7 +46,7 @@ class Kept:
                     path.unlink()
 
     def clear(self) -> None:
-        """Note that nothing is there any more, nor known."""
+        """Note that nothing is here any more, and forget all tags."""
         with self._lock:
             self._known.clear()
             for folder, _, names in os.walk(self._folder):
@@ -55,14 +55,14 @@ class Kept:
                         (Path(folder) / name).unlink()
 
     def tag(self, name: str) -> str:
-        """Return what was noted of a file as it is here, by `set_tag`; empty where nothing was."""
+        """Return what `set_tag` noted about a file as it is here; empty if nothing was noted."""
         try:
             return self._path(f"{name}.tag").read_text()
         except FileNotFoundError:
             return ""
 
     def set_tag(self, name: str, tag: str) -> None:
-        """Note something of a file as it is here: its version, its digest."""
+        """Note something about a file as it is here, such as its version or digest."""
         path = self._path(f"{name}.tag")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(tag)
@@ -84,7 +84,7 @@ class Kept:
 
 
 def _covered(spans: list[Span] | tuple[()], start: int, end: int) -> bool:
-    """Return whether some spans have all of [start, end)."""
+    """Return whether the spans together cover [start, end)."""
     for first, last in sorted(spans):
         if first <= start < last:
             start = last

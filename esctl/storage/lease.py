@@ -1,7 +1,8 @@
 """The lease of a store that is kept elsewhere: an object that says who is writing, so that others wait.
 
-It is advice: the guard is that a commit can be made only once. A lease that is not renewed for a minute, by the clock
-of the store's own place, is taken over; so is one that this machine left, whose lock the taker holds.
+The lease is advisory: what protects the log is that a commit can be made only once. A lease that is not renewed for a
+minute, by the clock of the store's own place, is taken over; so is one that this machine left behind, because the taker
+holds the machine's lock.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from esctl.storage.protocol import ConflictError, Depot, clock
 
 NAME = "lock"
 SECONDS = 60.0
-"""How long a lease stands that is not renewed."""
+"""How long a lease holds without being renewed."""
 RENEWED = 15.0
 _LARGEST = 1 << 16
 _WAIT = 0.25
@@ -38,7 +39,7 @@ class Lease:
         self._renewer: threading.Thread | None = None
 
     def acquire(self, timeout: float) -> str:
-        """Take the lease; return who holds it where that does not succeed for `timeout` seconds, else nothing."""
+        """Take the lease and return an empty text, or return who still holds it after `timeout` seconds."""
         until = time.monotonic() + timeout
         while holder := self._taken():
             if time.monotonic() >= until:
@@ -66,7 +67,7 @@ class Lease:
         return ""
 
     def _take_over(self) -> str:
-        """Take the lease of one who is gone; return who holds it where that cannot be."""
+        """Take over an abandoned lease and return an empty text, or return who holds the lease."""
         found = self._depot.head(NAME)
         with suppress(FileNotFoundError):
             held = self._depot.get(NAME, _LARGEST)
@@ -74,7 +75,7 @@ class Lease:
                 return "another process"
             about = _read(held[0])
             is_own = (about.get("host"), about.get("mirror")) == self._host
-            is_copied = not held[0]  # the lock of a store on a disk, from where all was put here
+            is_copied = not held[0]  # the lock file of a local store that was copied here
             if is_own or is_copied or clock(self._depot) - found.modified > SECONDS:
                 with suppress(ConflictError):
                     self._tag = self._depot.replace(NAME, self._text, held[1])
@@ -88,7 +89,7 @@ class Lease:
                 try:
                     self._tag = self._depot.replace(NAME, self._text, self._tag or None)
                 except ConflictError:
-                    return  # it was taken over, and commits tell who is first
+                    return  # it was taken over; commits decide who is first
 
 
 def _read(data: bytes) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""Reading, listing and changing the files of a store, in one place, so that tests can fail or end each call.
+"""Read, list and change the files of a store, in one place, so that tests can make each call fail or end the process.
 
-A path leads to a file of this machine, or into a mirror of a store that is kept elsewhere (`mirrors.py`): then what is
-read is fetched first, and what is written gets its name there.
+A path leads to a file of this machine, or into the mirror of a store that is kept elsewhere (`mirrors.py`): then what
+is read is fetched first, and what is written is published there.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def temporary_name(folder: Path, label: str) -> Path:
 def publish(files: Filesystem, temporary: Path, path: Path, *, over: bool) -> None:
     """Publish a temporary file under its final name; `over`: in place of any other.
 
-    Raises ConflictError if the name is taken, or if the temporary file is gone: then another writer has swept it up,
-    which it does only with files for places that are taken.
+    Raises ConflictError if the name is taken, or if the temporary file is gone: another writer sweeps it up only if its
+    place is taken.
     """
     if mirror := mirror_of(path):
         mirror.publish(temporary, path, over=over)
@@ -105,7 +105,7 @@ def write_exclusive(files: Filesystem, path: Path, data: bytes, label: str) -> N
 
 
 def write_replacing(files: Filesystem, path: Path, data: bytes, label: str) -> None:
-    """Write a whole file in place of an older one. For what can be derived again."""
+    """Write a whole file in place of an older one. Only for files that can be derived again."""
     _write(files, path, data, label, over=True)
 
 
@@ -124,9 +124,9 @@ def _write(files: Filesystem, path: Path, data: bytes, label: str, *, over: bool
 
 @contextmanager
 def staged(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield an empty file to fill, which takes the name `path` at the end, in place of any other; else it is removed.
+    """Yield an empty file to fill, which replaces `path` at the end, or is removed after an error.
 
-    `durable`: its bytes and its name are on the disk by then. Raises OSError where the folder cannot be written.
+    `durable`: sync its bytes and its name to the disk. Raises OSError if the folder cannot be written.
     """
     temporary, files = temporary_name(path.parent, path.name), Filesystem()
     try:
@@ -172,7 +172,7 @@ def entries(folder: Path) -> list[str]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the folders in a folder, by name, no link among them; none if it does not exist."""
+    """List the folders in a folder, by name, without links; none if it does not exist."""
     if mirror := mirror_of(folder):
         return mirror.folders(folder)
     try:
@@ -184,7 +184,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    """Open a folder that is not a link. Raises OSError, NotADirectoryError for one that is none."""
+    """Open a folder that is not a link. Raises OSError, NotADirectoryError if it is not a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield descriptor
@@ -202,7 +202,7 @@ def remove(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of derived files with all in it, as far as that is possible; no link is followed."""
+    """Remove a folder of derived files with its content, as far as possible; no link is followed."""
     if mirror_of(path):
         for each in subfolders(path):
             remove_folder(each)
@@ -213,9 +213,9 @@ def remove_folder(path: Path) -> None:
 
 
 def rights(folder: Path) -> int:
-    """Return the widest rights of a new file in a folder of a store: who cannot enter the one reads no other.
+    """Return the widest mode of a new file in a folder of a store: no wider than the folder's own.
 
-    The umask takes away more.
+    The umask narrows it further.
     """
     return 0o600 | (stat.S_IMODE(folder.stat().st_mode) & 0o666)
 
@@ -229,7 +229,7 @@ def create_new(path: Path) -> BinaryIO:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder in a store with the rights of the one that it is in, if it is not there."""
+    """Make a folder in a store with the rights of its parent, unless it exists."""
     if mirror_of(path):
         path.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -237,7 +237,7 @@ def make_folder(path: Path) -> None:
 
 
 def checked_lock(path: Path) -> Path:
-    """Return a lock's path. Raises InputError for one that is not a plain file of one name: taking it truncates it."""
+    """Return a lock's path. Raises InputError if it is not a plain file of one name, because locking truncates it."""
     try:
         about = path.lstat()
     except OSError:
@@ -248,9 +248,9 @@ def checked_lock(path: Path) -> Path:
 
 
 def open_plain(path: Path, *, links: bool = False) -> int:
-    """Open a plain file for reading; gives its descriptor. Raises OSError for a link or whatever else is none.
+    """Open a plain file for reading; return its descriptor. Raises OSError for a link or anything else.
 
-    `links`: where the folder may be one of our own, outside any store, which links to files of an index.
+    `links`: allow links, for a folder of our own, outside any store, that links to files of an index.
     """
     if mirror := mirror_of(path, links=links):
         mirror.fetch(path)
@@ -258,7 +258,7 @@ def open_plain(path: Path, *, links: bool = False) -> int:
 
 
 def open_here(path: Path, *, links: bool = False) -> int:
-    """Open a plain file as `open_plain` does; one of a mirror as far as it is there."""
+    """Open a plain file as `open_plain` does, but fetch nothing into a mirror."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if links else os.O_NOFOLLOW)
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -269,7 +269,7 @@ def open_here(path: Path, *, links: bool = False) -> int:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Turn an OSError of reading, but that there is no such file, into an InputError."""
+    """Turn an OSError of reading, other than that the file is missing, into an InputError."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -282,13 +282,13 @@ def told(path: Path) -> Iterator[None]:
 def read_regular(path: Path, limit: int) -> bytes:
     """Read a whole regular file of at most `limit` bytes.
 
-    Raises FileNotFoundError if it does not exist and InputError for what is no such file.
+    Raises FileNotFoundError if it does not exist, InputError if it is larger or not a regular file.
     """
     if mirror := mirror_of(path):
         return mirror.read(path, limit)
     with told(path), open(open_plain(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > limit else file.read(size + 1)  # what is asked for is set aside first
+        data = b"" if size > limit else file.read(size + 1)  # read() allocates what it is asked for
     if max(size, len(data)) > limit:
         raise InputError(f"{path} is not a file of at most {limit:,} bytes", MISPLACED)
     return data

@@ -1,7 +1,7 @@
-"""A mirror: a folder of this machine that has, of a store kept elsewhere, what was read of it or written to it.
+"""A mirror: a folder of this machine with what was read from, or written to, a store kept elsewhere.
 
-DuckDB and Arrow read its files by path. Files that never change are fetched once; of an index or a segment only the
-ranges that are asked for, each held against its digest before it is there. The rest of such a file is a hole.
+DuckDB and Arrow read its files by path. Files that never change are fetched once. Of index files and segments only the
+ranges asked for are fetched, each checked against its digest first; the rest of such a file is a hole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from esctl.storage.lease import Lease
 
 RETIRED = "retired-"
-"""Begins the names of marks: since when a file is out of use is the age of its mark."""
+"""Prefix of the names of marks: a file has been out of use for as long as its mark has existed."""
 _REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
 _NUMBERED = re.compile(r"\d{20}\.json", re.ASCII)
 _SUMMED = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
@@ -34,16 +34,16 @@ _PAGE = 1000
 IDENTITY = "format.json"
 _ERASURES = "erasures"
 _SMALL, _AT_ONCE = 1 << 30, 16
-"""Bytes of a small file at most, and how many of them are fetched at once."""
+"""Most bytes of a small file, and how many such files are fetched at once."""
 
 
 class Mirror(Fetched):
-    """What a folder `root` has of the store in a depot, which `url` names."""
+    """The mirror, in the folder `root`, of the store in a depot; people know the store by `url`."""
 
     def __init__(self, root: Path, url: str, depot: Depot) -> None:
         super().__init__(root, depot)
         self.url = url
-        self._tags: dict[str, str] = {}  # of files that are replaced, as they were last read; empty: there was none
+        self._tags: dict[str, str] = {}  # versions of replaceable files as last read; empty: there was none
         self._lease: Lease | None = None
 
     def names(self, folder: Path) -> list[str]:
@@ -51,9 +51,9 @@ class Mirror(Fetched):
         return [found.name for found in self._listed(folder) if not found.name.startswith(RETIRED)]
 
     def numbered(self, folder: Path) -> list[str]:
-        """List the files of a folder in which numbered ones only ever come to be, and those that were seen stay.
+        """List the files of a folder in which numbered files are only ever added.
 
-        Only what follows the last one that was seen is asked for, and that one: is it gone, all are listed.
+        Only names from the last number seen on are asked for; if that file is gone, all are listed.
         """
         place, seen = self.name_of(folder), self._kept.tag(f"{self.name_of(folder)}/seen")
         known = int(seen) if seen.isdecimal() else 0
@@ -67,7 +67,7 @@ class Mirror(Fetched):
         return names
 
     def _first_seen(self, place: str) -> list[str]:
-        """List numbered files that were not seen yet: of many, those from the newest that others sum up."""
+        """List numbered files for the first time; of many, ask only for those from the newest summary on."""
         names = [found.name for found in self.depot.list(place, "0", _PAGE)]
         if len(names) < _PAGE:
             return names
@@ -75,7 +75,7 @@ class Mirror(Fetched):
         return self._from(place, max((int(found[1]) for found in others if found), default=1))
 
     def _from(self, place: str, number: int) -> list[str]:
-        """List numbered files, of which those before a number are known to be there."""
+        """List numbered files, taking those before `number` as known to exist."""
         names = [found.name for found in self.depot.list(place, f"{number - 1:020d}.json")]
         return [f"{each:020d}.json" for each in range(1, number)] + names
 
@@ -85,11 +85,11 @@ class Mirror(Fetched):
         return [folder / name for name in sorted(names) if name not in ("", ".", "..") and "\0" not in name]
 
     def exists(self, path: Path) -> bool:
-        """Return whether there is a file."""
+        """Return whether a file exists."""
         return self.depot.head(self.name_of(path)) is not None
 
     def ages(self, folder: Path) -> dict[str, float]:
-        """Return for how many seconds files have been as they are, or out of use; marks without a file go."""
+        """Return how many seconds ago files were changed or, if marked, retired; remove marks without a file."""
         found = {each.name: each.modified for each in self._listed(folder)}
         now = clock(self.depot)
         for name in [name for name in found if name.startswith(RETIRED)]:
@@ -103,13 +103,13 @@ class Mirror(Fetched):
     def retire(self, path: Path) -> None:
         """Note that a file is out of use from now on."""
         mark = path.with_name(RETIRED + path.name)
-        with suppress(OSError, UnavailableError):  # it then counts from when it was written
+        with suppress(OSError, UnavailableError):  # its age then counts from when it was written
             self.depot.replace(self.name_of(mark), b"")
 
     def is_writable(self, folder: Path) -> bool:
         """Return whether files may be made in a folder."""
         if self._lease:
-            return True  # which was written
+            return True  # taking the lease wrote a file
         name = self.name_of(folder / f"{RETIRED}{secrets.token_hex(8)}")
         try:
             self.depot.create(name, b"")
@@ -139,18 +139,18 @@ class Mirror(Fetched):
         return answer[0]
 
     def prefetch(self, paths: Sequence[Path]) -> None:
-        """Have several small files here that never change, as far as there are such."""
+        """Fetch those of several small, unchanging files that are not here yet; a missing file is no error."""
         missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
 
         def read(path: Path) -> None:
-            with suppress(OSError, InputError):  # which is told when it is read
+            with suppress(OSError, InputError):  # reported when the file is read
                 self.read(path, _SMALL)
 
         with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
             list(pool.map(read, missing))
 
     def _identity(self, path: Path, limit: int) -> bytes:
-        """Read which store this is; of another that was here before nothing is kept."""
+        """Read the file that says which store this is; if another store was mirrored here, remove all of that."""
         before = _bytes(path)
         data = self._replaced(IDENTITY, path, limit)
         if before not in (b"", data):
@@ -158,7 +158,7 @@ class Mirror(Fetched):
         return data
 
     def _replaced(self, name: str, path: Path, limit: int) -> bytes:
-        """Read a file that is replaced now and then: again only where it is another than that which is here."""
+        """Read a file that may be replaced; fetch it only if its version is not the one here."""
         known, _, digest = self._kept.tag(name).partition(" ")
         here = _bytes(path) if known else b""
         if hashlib.sha256(here).hexdigest() != digest or len(here) > limit:
@@ -175,7 +175,7 @@ class Mirror(Fetched):
         return data
 
     def _keep(self, name: str, path: Path, data: bytes) -> None:
-        """Have a whole file here."""
+        """Put a whole file into the mirror."""
         temporary = self._temporary(path)
         temporary.write_bytes(data)
         os.replace(temporary, path)
@@ -183,9 +183,9 @@ class Mirror(Fetched):
         self._kept.add(name, *WHOLE)
 
     def publish(self, temporary: Path, path: Path, *, over: bool) -> None:
-        """Give a file that was written here its name there, and then here.
+        """Give a file that was written here its name, in the depot first and then here.
 
-        Raises ConflictError if it is taken, or if what is to be replaced is not what was read any more.
+        Raises ConflictError if the name is taken or, with `over`, if the file to replace is not as it was last read.
         """
         name, note = self.name_of(path), ""
         if over and not _is_replaced(name):
@@ -202,7 +202,7 @@ class Mirror(Fetched):
             self._kept.set_tag(name, note)
 
     def _replace(self, name: str, data: bytes) -> str:
-        """Replace what was read under a name; return the version that it has now."""
+        """Replace the version of a file that was last read; return the new version."""
         if name not in self._tags:
             found = self.depot.head(name)
             self._tags[name] = found.tag if found is not None else ""
@@ -211,20 +211,20 @@ class Mirror(Fetched):
         return tag
 
     def remove(self, path: Path) -> None:
-        """Remove a file, there first; one that is gone already is fine."""
+        """Remove a file, from the depot first; one that is gone already is fine."""
         name = self.name_of(path)
         if not path.name.startswith(TEMPORARY):
             try:
                 self.depot.delete(name)
-            except UnavailableError as error:  # removing is often done in passing, where an OSError may be let go
+            except UnavailableError as error:  # callers that tidy up in passing ignore an OSError
                 raise OSError(5, error.message, str(path)) from error
             self._tags.pop(name, None)
         self._drop(name)
 
     def lease(self, timeout: float) -> str:
-        """Take the store's lease, once its place was found to decide who is first; return who holds it, else nothing.
+        """Take the store's lease and return an empty text, or return who still holds it after `timeout` seconds.
 
-        Raises InputError, naming what failed, for a place that does not.
+        Raises InputError, naming what failed, if two writers can both be first in the store's place.
         """
         from esctl.storage.lease import Lease
 
@@ -242,7 +242,7 @@ class Mirror(Fetched):
             self._lease = None
 
     def require_order(self) -> None:
-        """Raise InputError for a place in which two writers can both be first; it is tried once from here."""
+        """Raise InputError if two writers can both be first in the store's place; a mirror tries this once."""
         from esctl.storage.probe import probe
 
         mark = self.root.parent / "probed"
@@ -251,7 +251,7 @@ class Mirror(Fetched):
             mark.touch()
 
     def note_erasures(self, count: int) -> None:
-        """Remove what is here of records and what was derived from them, where more erasures than before are known."""
+        """Remove records, and what was derived from them, from a mirror that knew of fewer than `count` erasures."""
         if count > self.erasures:
             self.purge(("log", "index", "snapshots"))
             (self.root.parent / _ERASURES).write_text(str(count))
@@ -263,12 +263,12 @@ class Mirror(Fetched):
         return int(known) if known.isdigit() else 0
 
     def purge(self, folders: Sequence[str] = ()) -> None:
-        """Remove what is here of some folders, or of all the store."""
+        """Remove some folders, or everything, from the mirror."""
         for each in [self.root / folder for folder in folders] or [self.root]:
             for folder, _, names in os.walk(each):
                 for name in names:
                     if name == "lock" or name.startswith(TEMPORARY):
-                        continue  # of those who write here now
+                        continue  # of processes that are writing here
                     self._drop((Path(folder) / name).relative_to(self.root).as_posix())
         if not folders:
             self._kept.clear()

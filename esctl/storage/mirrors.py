@@ -1,4 +1,4 @@
-"""Which folders of this machine mirror stores that are kept elsewhere: a path in one stands for a file there."""
+"""The folders of this machine that mirror stores kept elsewhere: a path in one names a file there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MIRRORS: dict[Path, Mirror] = {}
 
 
 def register(mirror: Mirror) -> None:
-    """Have paths in a mirror's folder stand for the files of its store."""
+    """Register a mirror: paths in its folder then name the files of its store."""
     _MIRRORS[mirror.root] = mirror
     called[str(mirror.root)] = mirror.url
 
@@ -31,15 +31,15 @@ def are_there() -> bool:
 
 
 def forget(root: Path) -> None:
-    """Let paths in a folder be plain files again."""
+    """Unregister a mirror: paths in its folder are plain files again."""
     _MIRRORS.pop(root, None)
     called.pop(str(root), None)
 
 
 def mirror_of(path: Path, *, links: bool = False) -> Mirror | None:
-    """Return the mirror that a path leads into; None for a plain file of this machine.
+    """Return the mirror that a path leads into, or None for a plain file of this machine.
 
-    `links`: also where it is a link of a folder of our own to a file of a mirror.
+    `links`: also for a path that is a link, made in a folder of our own, to a file of a mirror.
     """
     if not _MIRRORS:
         return None
@@ -52,12 +52,12 @@ def mirror_of(path: Path, *, links: bool = False) -> Mirror | None:
 
 
 def shown(path: Path) -> str:
-    """Return how a store is named to people: by its URL, where its folder is a mirror."""
+    """Return the name of a store for people: its URL if its folder is a mirror, else its path."""
     return shown_in(str(path))
 
 
 def shown_in(text: str) -> str:
-    """Write the URLs of stores in a text for the folders that mirror them."""
+    """Return a text with folders that mirror stores replaced by the stores' URLs."""
     for root, mirror in _MIRRORS.items():
         text = text.replace(str(root), mirror.url)
     return text

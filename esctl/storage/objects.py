@@ -1,8 +1,8 @@
 """The files of a store as objects of S3, Google Cloud Storage or Azure, by obstore.
 
-An object is whole or not there. Which writer was first is decided by the service: `create` is a PUT that must find
-nothing, `replace` one that must find what was read. The answer to a PUT may be lost and the PUT be sent again, and then
-meet its own success: so whoever loses reads what is there, and has won if that is what was sent.
+An object is whole or absent. The service decides which writer is first: `create` is a PUT that must find nothing,
+`replace` one that must find what was read. If the answer to a PUT is lost and the PUT is sent again, it collides with
+its own success: so a writer that loses reads what is there, and has won if that is what it sent.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ATTEMPTS = 5
-"""How often a PUT is sent that collided with another and left nothing behind."""
+"""How often a PUT is sent that collides with another although no object appears."""
 _APART = 1 << 18
-"""Bytes between two ranges up to which one request reads both."""
+"""Most bytes between two ranges that one request reads."""
 _MISPLACED = "something else was put in the store's place"
 
 
 class ObjectDepot:
-    """A prefix of a bucket. `url` is what errors name it by."""
+    """A prefix of a bucket. Errors name it by `url`."""
 
     def __init__(self, store: ObjectStore, url: str) -> None:
         import obstore
@@ -40,7 +40,7 @@ class ObjectDepot:
         self._url = url
 
     def get(self, name: str, limit: int, unless: str = "") -> tuple[bytes, str] | None:
-        """Return a whole object of at most `limit` bytes, and its ETag; None where that is still `unless`."""
+        """Return a whole object of at most `limit` bytes, and its ETag; None if that is still `unless`."""
 
         def read() -> tuple[bytes, str] | None:
             try:
@@ -54,7 +54,7 @@ class ObjectDepot:
         return self._asked("read", name, read)
 
     def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return parts of an object; neighbours come in one request."""
+        """Return parts of an object; neighbouring parts are read in one request."""
         if any(bound < 0 for part in ranges for bound in part):
             raise ValueError(f"{name} has no bytes {ranges}")
         if all(length for _, length in ranges):
@@ -71,7 +71,7 @@ class ObjectDepot:
         except self._api.exceptions.GenericError as error:
             if is_lost(error):
                 raise
-            raise _Short from error  # it ends before one of them begins
+            raise _Short from error  # the object ends before a range begins
         return [bytes(part) for part in found]
 
     def get_file(self, name: str, path: Path, limit: int) -> None:
@@ -87,7 +87,7 @@ class ObjectDepot:
         self._asked("read", name, read)
 
     def head(self, name: str) -> Found | None:
-        """Return what is known of an object; None if there is none."""
+        """Return an object's size, time and version, or None if there is none."""
         try:
             about = self._asked("read", name, lambda: self._api.head(self._store, self._name(name)))
         except FileNotFoundError:
@@ -95,13 +95,13 @@ class ObjectDepot:
         return _found(about)
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
-        """List the objects right below a prefix; `after`: only those whose names follow, `most`: so many of these."""
+        """List the objects directly below a prefix; `after`: only names after this one, `most`: at most this many."""
         if after:
             return self._asked("list", folder, lambda: self._following(self._name(folder), after, most))
         return [_found(about) for about in self._listed(folder)["objects"]]
 
     def folders(self, folder: str) -> Sequence[str]:
-        """List the prefixes right below a prefix."""
+        """List the names of the prefixes directly below a prefix."""
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
 
     def _following(self, folder: str, after: str, most: int) -> Sequence[Found]:
@@ -116,11 +116,11 @@ class ObjectDepot:
         return self._asked("list", folder, lambda: self._api.list_with_delimiter(self._store, prefix))
 
     def create(self, name: str, data: bytes) -> str:
-        """Make an object where there is none; one that is there with these very bytes was made by this call."""
+        """Create an object where there is none; one with exactly these bytes counts as made by this call."""
         return self._put(name, data, "create")
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
-        """Make an object in place of any other, or of one of this ETag."""
+        """Write an object in place of any other, or only of the version `tag`."""
         return self._put(name, data, "overwrite" if tag is None else _version(tag))
 
     def _put(self, name: str, data: bytes, mode: Any) -> str:
@@ -132,11 +132,11 @@ class ObjectDepot:
                 there = self._after(name, data, error, again=mode == "create")
                 if there is not None:
                     return there
-            time.sleep(0.05 * 2**attempt)  # another PUT was under way, and came to nothing
+            time.sleep(0.05 * 2**attempt)  # another PUT was under way, and failed
         raise ConflictError(f"{self._url}/{name}")
 
     def _after(self, name: str, data: bytes, error: Exception, *, again: bool) -> str | None:
-        """Judge a PUT that failed by what is there now: its ETag where it was made after all, None to send it again."""
+        """Judge a failed PUT by what is there now: return its ETag if it succeeded after all, None to send it again."""
         exceptions = self._api.exceptions
         lost = isinstance(error, (exceptions.AlreadyExistsError, exceptions.PreconditionError))
         if not lost and not is_lost(error):
@@ -150,7 +150,7 @@ class ObjectDepot:
                 return None
             raise ConflictError(f"{self._url}/{name}") from None
         except InputError:
-            found = None  # it is larger, so another
+            found = None  # it is larger, so not what was sent
         if found is not None and found[0] == data:
             return found[1]
         if lost:
@@ -158,7 +158,7 @@ class ObjectDepot:
         raise told(error, "write", self._url, name) from None
 
     def put_file(self, name: str, path: Path) -> None:
-        """Make an object out of a file, in parts where it is large."""
+        """Upload a file as an object, in parts if it is large."""
         self._asked("write", name, lambda: self._api.put(self._store, self._name(name), path))
 
     def delete(self, name: str) -> None:
@@ -194,10 +194,10 @@ def _found(about: Any) -> Found:
 
 
 def _tag(about: Any) -> str:
-    """Return what tells a version from others: its ETag, and its number where the service counts (Google's does)."""
+    """Return an object's version: its ETag, and its number if the service counts versions (Google's does)."""
     e_tag = about["e_tag"]
     if e_tag and e_tag.startswith("0x"):
-        e_tag = f'"{e_tag}"'  # as Azure tells it of one object; in lists it leaves the quotes out
+        e_tag = f'"{e_tag}"'  # Azure quotes it when asked about one object, but not in lists
     return "|".join(filter(None, (e_tag, about["version"])))
 
 

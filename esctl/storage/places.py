@@ -1,4 +1,4 @@
-"""What can be asked of files of a store wherever it is kept: on this machine, or elsewhere behind a mirror."""
+"""Operations on the files of a store, wherever it is kept: on this machine, or elsewhere behind a mirror."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def files_below(folder: Path) -> list[Path]:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Turn what fails in replacing a file into an InputError; so, too, that another machine has replaced it."""
+    """Turn a failure to replace a file, also because another machine replaced it first, into an InputError."""
     try:
         with describe_failure(f"write {path}"):
             yield
@@ -32,30 +32,30 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def numbered(folder: Path) -> list[str]:
-    """List the files of a folder in which numbered ones only ever come to be; none if it does not exist."""
+    """List the files of a folder in which numbered files are only ever added; none if it does not exist."""
     mirror = mirror_of(folder)
     return mirror.numbered(folder) if mirror else entries(folder)
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is a file of a store."""
+    """Return whether a file of a store exists."""
     mirror = mirror_of(path)
     return mirror.exists(path) if mirror else path.exists()
 
 
 def may_be_there(path: Path) -> bool:
-    """Return whether a file that could not be made is there: elsewhere, its making may still be under way."""
+    """Return whether a file that failed to be written may exist: elsewhere, the write may still be under way."""
     return bool(mirror_of(path)) or path.exists()
 
 
 def require_order(folder: Path) -> None:
-    """Raise InputError for a place of stores in which two writers can both be first."""
+    """Raise InputError if two writers can both be first in the place where a store is kept."""
     if mirror := mirror_of(folder):
         mirror.require_order()
 
 
 def fetched(path: Path) -> Path:
-    """Return the path of a file that is to be read by its name, once it is there as a whole."""
+    """Return the path of a file, fetched whole if it is kept elsewhere, so that it can be read by name."""
     if mirror := mirror_of(path, links=True):
         with suppress(FileNotFoundError):
             mirror.fetch(path)
@@ -63,25 +63,25 @@ def fetched(path: Path) -> Path:
 
 
 def prefetch(paths: Sequence[Path]) -> None:
-    """Have several small files that never change at hand, where they are kept elsewhere."""
+    """Fetch several small, unchanging files together, if they are kept elsewhere."""
     if len(paths) > 1 and (mirror := mirror_of(paths[0])):
         mirror.prefetch(paths)
 
 
 def note_erasures(store: Path, count: int) -> None:
-    """Let no mirror keep what was erased since: so many erasures are in the log."""
+    """Make a store's mirror drop what was erased: the log has `count` erasures."""
     if mirror := mirror_of(store):
         mirror.note_erasures(count)
 
 
 def forget_fetched(store: Path) -> None:
-    """Have everything of a store read anew from where it is kept."""
+    """Empty a store's mirror, so that everything is read anew from where it is kept."""
     if mirror := mirror_of(store):
         mirror.purge()
 
 
 def ages(folder: Path) -> dict[str, float]:
-    """Return how long a folder's files have been as they are, or out of use (`retire`), in seconds."""
+    """Return for how many seconds a folder's files have been unchanged or, after `retire`, out of use."""
     if mirror := mirror_of(folder):
         return mirror.ages(folder)
     found, now = {}, time.time()
@@ -92,7 +92,7 @@ def ages(folder: Path) -> dict[str, float]:
 
 
 def retire(path: Path) -> None:
-    """Count the age of a file from now on: it is out of use, and lingers for those who read it."""
+    """Start the age of a file anew: it is out of use, and stays for those who still read it."""
     if mirror := mirror_of(path):
         mirror.retire(path)
         return
@@ -101,7 +101,7 @@ def retire(path: Path) -> None:
 
 
 def is_seen(folder: Path) -> bool:
-    """Return whether a worker sees a folder of a store; of one that is kept elsewhere, it has it in its mirror now."""
+    """Return whether a worker sees a folder of a store; for a store kept elsewhere, make it in the mirror first."""
     if mirror_of(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder.is_dir()

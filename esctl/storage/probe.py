@@ -1,4 +1,4 @@
-"""Whether an object store decides who is first: tried with racing writers before anything is kept in it."""
+"""Test whether an object store decides which writer is first, by racing writers before anything is kept in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HINT = "keep the store where conditional writes hold: S3, Google Cloud Storage,
 
 
 def probe(depot: Depot, url: str) -> None:
-    """Raise InputError, naming what failed, for an object store in which two writers can both be first."""
+    """Raise InputError, naming what failed, if two writers can both be first in an object store."""
     with ThreadPoolExecutor(RACES) as pool:
         for problem in pool.map(lambda _: _race(depot), range(RACES)):
             if problem:
@@ -24,7 +24,7 @@ def probe(depot: Depot, url: str) -> None:
 
 
 def _race(depot: Depot) -> str:
-    """Let writers race for one name, then for one replacement; return what went wrong."""
+    """Let writers race for one name, then for one replacement; return what went wrong, or empty text."""
     name = f"probe-{secrets.token_hex(8)}"
     try:
         if (made := _winners(lambda text: depot.create(name, text))) != 1:

@@ -1,4 +1,4 @@
-"""What a store asks of the place that its files are in."""
+"""What a store needs from the place that keeps its files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from msgspec import Struct
 
 
 class ConflictError(Exception):
-    """Tell a writer that another one took the place it was writing for."""
+    """Report to a writer that another writer was first."""
 
 
 class Found(Struct, frozen=True):
-    """A file as it lies in its place: bytes, seconds since the epoch by that place's own clock, and its version."""
+    """A file in a depot: bytes, time of change (seconds since the epoch, by the depot's own clock), and version."""
 
     name: str
     size: int
@@ -26,48 +26,48 @@ class Found(Struct, frozen=True):
 class Depot(Protocol):
     """The files of one store. Names are relative to it, parts divided by `/`.
 
-    Every call raises InputError for a name that leads out of the store, and OSError or UnavailableError where the place
-    fails. What a call makes is durable once it returns.
+    Every call raises InputError for a name that leads out of the store, and OSError or UnavailableError if the depot
+    fails. What a call writes is durable once it returns.
     """
 
     def get(self, name: str, limit: int, unless: str = "") -> tuple[bytes, str] | None:
-        """Return a whole file of at most `limit` bytes, and its version; None where that is still `unless`.
+        """Return a whole file of at most `limit` bytes, and its version; None if that is still `unless`.
 
-        Raises FileNotFoundError if there is none, InputError if it is larger or no plain file.
+        Raises FileNotFoundError if there is none, InputError if it is larger or not a plain file.
         """
 
     def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return parts of a file (offset, length), each shorter where the file ends before.
+        """Return parts of a file (offset, length), each shorter if the file ends within it.
 
         Raises FileNotFoundError if there is none, InputError if not a plain file, ValueError for a negative bound.
         """
 
     def get_file(self, name: str, path: Path, limit: int) -> None:
-        """Write a whole file of at most `limit` bytes into one of this machine. Raises as `get` does."""
+        """Copy a whole file of at most `limit` bytes to a path of this machine. Raises as `get` does."""
 
     def head(self, name: str) -> Found | None:
-        """Return what is known of a file without reading it; None if there is none."""
+        """Return a file's size, time and version without reading it, or None if there is none."""
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
-        """List a folder's whole files, in no order; none if there is no such folder. `.` is the store's own.
+        """List a folder's complete files, in no order; none if there is no such folder. `.` is the store's own.
 
-        `after`: only those whose names follow this one, as bytes compare; `most`: of these so many, the first by name.
+        `after`: only names after this one, compared as bytes; `most`: at most this many of these, the first by name.
         """
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the names of the folders in a folder, sorted."""
 
     def create(self, name: str, data: bytes) -> str:
-        """Make a whole file and return its version. Raises ConflictError if it is there, and leaves that one."""
+        """Create a whole file and return its version. Raises ConflictError if one exists, and leaves that one alone."""
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
-        """Make a whole file in place of any other and return its version. Who reads sees the old or the new.
+        """Write a whole file in place of any other and return its version. Readers see the old file or the new one.
 
-        `tag`: only in place of the one of this version. Raises ConflictError if it is another, or gone.
+        `tag`: replace only this version. Raises ConflictError if there is another version, or none.
         """
 
     def put_file(self, name: str, path: Path) -> None:
-        """Make a file out of one of this machine, under a name that nobody else uses."""
+        """Copy a file of this machine to a name that nobody else uses."""
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is gone already is fine."""

@@ -1,4 +1,4 @@
-"""What an object store answers when it does not do as asked, as errors of places of stores."""
+"""Errors of an object store, turned into the errors that a depot raises."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _HINTS = {
     DENIED: "the credentials must allow to list, read, write and delete there",
 }
 _DENIALS = {"", "AccessDenied", "AllAccessDisabled", "AuthorizationPermissionMismatch", "AuthorizationFailure"}
-"""Codes of answers to whoever may only read; other refusals of a change are said."""
+"""Codes for callers that may only read; any other refusal of a change is reported with its reason."""
 
 
 def is_lost(error: Exception) -> bool:
-    """Return whether nobody knows if what was asked was done: there was no answer, or one that the server failed."""
+    """Return whether it is unknown if a request was carried out: no answer came, or the server failed."""
     return failure_of(error).is_lost
 
 
@@ -24,7 +24,7 @@ def told(error: Exception, doing: str, url: str, name: str) -> Exception:
         return error
     failure = failure_of(error)
     if failure.kind is GONE and doing == "write":
-        failure = Failure(NO_BUCKET)  # what is written need not be there, but the bucket
+        failure = Failure(NO_BUCKET)  # an object to write need not exist, but its bucket must
     if failure.kind is GONE or (failure.kind is UNNAMED and doing == "read"):
         return FileNotFoundError(2, "there is no such object", f"{url}/{name}")
     if failure.kind is DENIED and failure.code in _DENIALS and doing in ("write", "remove"):

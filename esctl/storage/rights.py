@@ -1,4 +1,4 @@
-"""Keep a store no wider than what is read into it: who may not read a source may not read its records either."""
+"""Keep a store as private as its sources: whoever may not read a source may not read its records either."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GROUP, _OTHERS = 0o070, 0o007
 
 
 def withheld(sources: Iterable[os.stat_result], group: int) -> int:
-    """Return the rights that a store of a group must not give, for what those of its sources are: bits of a mode."""
+    """Return the mode bits that a store of this group must not have, because its sources do not give these rights."""
     bits = 0
     for source in sources:
         by_others = bool(source.st_mode & stat.S_IROTH)
@@ -24,7 +24,7 @@ def withheld(sources: Iterable[os.stat_result], group: int) -> int:
 
 
 def seen(paths: Iterable[Path | None]) -> list[os.stat_result]:
-    """Look at sources (None: stdin) that are files and are there: a pipe has no rights of its own."""
+    """Return the status of those sources (None: stdin) that are existing files: a pipe has no rights of its own."""
     found = []
     for path in paths:
         try:
@@ -37,16 +37,16 @@ def seen(paths: Iterable[Path | None]) -> list[os.stat_result]:
 
 
 def narrow(store: Path, sources: Iterable[os.stat_result]) -> bool:
-    """Take from a store the rights that its new sources do not give; tells whether there were any.
+    """Take from a store the rights that its new sources do not give; return whether there were any.
 
-    Raises InputError where the store is another's and cannot be changed.
+    Raises InputError if the store cannot be changed, being somebody else's.
     """
     about = store.stat()
     bits = withheld(sources, about.st_gid)
     if not bits & about.st_mode:
         return False
     try:
-        for folder, _, names in os.walk(store):  # which follows no link, and begins with the folder that closes all
+        for folder, _, names in os.walk(store):  # follows no link, and begins with the folder that closes off the rest
             for path in (Path(folder), *(Path(folder) / name for name in names)):
                 mode = path.lstat().st_mode
                 if mode & bits and not stat.S_ISLNK(mode):

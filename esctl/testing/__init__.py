@@ -1,4 +1,4 @@
-"""Checks of event logs in tests: what must never have held, and what a state must have been."""
+"""Check event logs in tests: conditions that must never have held, and states as they must have been."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["EventLog"]
 
 
 def __getattr__(name: str) -> Any:
-    # pytest loads the plugin in every run of whoever has esctl installed: the rest is loaded by who uses it.
+    # pytest loads the plugin in every run wherever esctl is installed: the rest is loaded only if it is used.
     if name == "EventLog":
         from esctl.testing.event_log import EventLog
 

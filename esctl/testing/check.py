@@ -15,11 +15,11 @@ from esctl.output.text import visible
 
 _CHECKS = ("invalid", "conflicts", "homeless")
 _MOST = 100
-"""Lines for each check."""
+"""The most lines for each check."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check the files that are named, together, as one log."""
+    """Check the named files together, as one log; return the exit code."""
     given = _parser().parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="esctl-check-") as folder:

@@ -1,4 +1,4 @@
-"""An event log in a test, and what is asserted of it."""
+"""An event log in a test, with assertions about it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from esctl.model import AsOf
 
 MOST_TOLD = 10
-"""Failures that a message lists."""
+"""The most failures that a message lists."""
 
 
 class EventLog:
-    """Logs in a store of their own. `store` has every other question."""
+    """Logs in a store of their own. `store` answers every other question."""
 
     def __init__(self, store: Store, lines: Lines) -> None:
         self.store = store
@@ -40,7 +40,7 @@ class EventLog:
         """Read logs into a new store in a folder: files, globs, folders, or events as dicts.
 
         `options`: those of `Store.ingest` (`map`, `preset`, `time_format`, ...).
-        Raises UsageError where no event has an entity, or which it has is a guess: a test must not rest on one.
+        Raises UsageError if no event has an entity, or the entity or time is a guess, on which a test must not rest.
         """
         from esctl.sources.files.finding import expand
 
@@ -83,7 +83,7 @@ class EventLog:
     ) -> None:
         """Fail if a condition on the state ever held. The message names each entity, and the event that made it so.
 
-        Arguments as those of `esctl when`. Raises UsageError for a condition that is none.
+        Arguments are those of `esctl when`. Raises UsageError for an invalid condition.
         """
         __tracebackhide__ = True
         bounds: dict[str, Any] = {"from_": from_, "to": to, "projection": projection}
@@ -92,13 +92,14 @@ class EventLog:
             raise AssertionError(f"{predicate} held, and never should:\n{_listed(told, count)}")
 
     def moments(self, predicate: str, *entities: str, most: int = MOST_TOLD, **options: Any) -> tuple[int, list[str]]:
-        """Return for how many entities a condition held, and for `most` of them where and by which event it began.
+        """Return how many entities a condition held for, and for `most` of them where and by which event it began.
 
-        Where it turned true for none between the bounds, and held there all the same: for those before.
+        If it turned true for none between the bounds but held at their beginning, these are the entities for which it
+        began earlier.
         """
         found = self.store.when(predicate, *entities, **options)
         rows = found.rows()
-        if not rows and found.held():  # it turned true before they begin
+        if not rows and found.held():  # it turned true before the bounds begin
             earlier = {**options, "from_": "", "to": options["from_"]}
             rows = _lasting(self.store.when(predicate, *entities, which="last", **earlier).rows(), found.points[0])
         return len(rows), [
@@ -108,7 +109,7 @@ class EventLog:
         ]
 
     def findings(self, check: str, *, most: int = MOST_TOLD) -> list[str]:
-        """Return a line for each event that fails a check of `esctl doctor`, at most so many and one for the rest."""
+        """Return a line for each event that fails a check of `esctl doctor`: at most `most`, and one for the rest."""
         rows = self.store.occurrences(check).rows()
         told = [
             f"{self._lines.of(row['position'])}: {check}: {row['detail'] or row['id'] or ''}" for row in rows[:most]
@@ -126,10 +127,10 @@ class EventLog:
         projection: str = "",
         exact: bool = False,
     ) -> None:
-        """Fail if the state of an entity is another. The message names the event that made each field what it is.
+        """Fail if the state of an entity is not as expected. The message names the event that set each wrong field.
 
-        Fields that `expected` does not name may have any value, unless `exact`. None stands for a field that is
-        missing or null. Numbers are compared exactly: write Decimal("0.1"), or 0.1, which is read as it is written.
+        Fields that `expected` does not name may have any value, unless `exact`. None means that a field is missing or
+        null. Numbers are compared exactly: write Decimal("0.1"), or 0.1, which is read as it is written.
         """
         __tracebackhide__ = True
         bounds: dict[str, Any] = {"at": at, "before": before, "known_at": known_at, "projection": projection}
@@ -147,7 +148,7 @@ class EventLog:
             raise AssertionError(f"the state of {entity} at {moment} is another:\n{_listed(told, len(told))}")
 
     def _causes(self, entity: str, fields: Sequence[str], bounds: Mapping[str, Any]) -> dict[str, str]:
-        """Name the event that made each field what it is."""
+        """Return a phrase for each field that names the event that set it."""
         known = {row["field"]: row for row in self.store.blame(entity, **bounds)}
         return {
             field: f", since event {_named(row)}, {self._lines.of(row['position'])}"
@@ -157,9 +158,9 @@ class EventLog:
 
 
 def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
-    """Raise UsageError where the entity or the time of a log is none, a guess, or can be read in two ways.
+    """Raise UsageError if no event has an entity, or if the entity or time is a guess or can be read in two ways.
 
-    `said`: what is told of the mapping, which is no guess.
+    `said`: the options that set the mapping, whose fields are no guess.
     """
     from esctl.index.envelope.mapping import parted
 
@@ -178,7 +179,7 @@ def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
 
 
 def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
-    """Write events as JSON Lines; decimals keep their digits."""
+    """Write events to a file as JSON Lines, decimals with their digits; return its path."""
     from esctl.output.sink import write_bytes
     from esctl.testing.values import as_json
 
@@ -188,13 +189,13 @@ def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> 
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    """Name an event by its id, or its position where it has none."""
+    """Name an event by its id, or by its position if it has none."""
     by = f" by {row['actor']}" if row.get("actor") else ""
     return f"{row['id'] or '@' + str(row['position'])} ({row['type']}{by})"
 
 
 def _lasting(rows: Sequence[dict[str, Any]], point: AsOf | None) -> list[dict[str, Any]]:
-    """Return the intervals that had not ended at a point in time; all of them where it is another point."""
+    """Return the intervals that had not ended at a point in time; all of them if the point is not a time."""
     if point is None or point.instant is None:
         return [*rows]
     then = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=point.instant)
@@ -206,6 +207,6 @@ def _until(row: Mapping[str, Any]) -> str:
 
 
 def _listed(lines: Sequence[str], count: int) -> str:
-    """Write lines below one another, each on one line, and how many more there are."""
+    """Return the first lines one below another, and how many more of `count` there are."""
     told = [f"  {visible(line)}" for line in lines[:MOST_TOLD]]
     return "\n".join(told + [f"  and {count - len(told)} more"] * (count > len(told)))

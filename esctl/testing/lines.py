@@ -1,4 +1,4 @@
-"""In which line of which file an event is."""
+"""Find the file and line that an event came from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Lines:
         self._sources = {source.name: source for source in sources}
 
     def of(self, position: int) -> str:
-        """Return the file and line of a record, as FILE:LINE; of formats without lines its place there."""
+        """Return the file and line of a record, as FILE:LINE; its offset instead of the line for other formats."""
         from esctl.ask.events.log import events_at
         from esctl.output import to_rows
 
@@ -36,7 +36,7 @@ class Lines:
         return f"{name}:{line}" if line else f"{name} at {offset}"
 
     def _line(self, name: str, offset: int) -> int:
-        """Count the lines of a file up to a byte; 0 where it cannot be read any more."""
+        """Return the number of the line at an offset of a file; 0 if it cannot be read any more."""
         from esctl.sources.files.finding import open_stream
 
         source = self._sources.get(name)

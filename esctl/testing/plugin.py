@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare where the project says which logs `event_log` has."""
+    """Declare the settings that name the logs of `event_log` and their esctl.toml."""
     parser.addini("esctl_logs", "files, globs or folders of the event logs of the fixture event_log", "args", [])
     parser.addini("esctl_config", "the esctl.toml that these logs are read with", "string", "")
 

@@ -1,4 +1,4 @@
-"""Values of a state against those that a test expects."""
+"""Compare the values of a state with those that a test expects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Difference = tuple[str, Any, Any]
 
 
 def differences(state: Mapping[str, Any], expected: Mapping[str, Any], *, exact: bool) -> list[Difference]:
-    """List the fields that are otherwise than expected: name, what is, what should be."""
+    """List the fields that differ from what is expected: name, actual value, expected value."""
     names = dict.fromkeys([*expected, *(state if exact else ())])
     return [
         (name, state.get(name), expected.get(name)) for name in names if not same(state.get(name), expected.get(name))
@@ -30,12 +30,12 @@ def same(one: Any, other: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Write a value for a message: as JSON, and `missing` where there is none."""
+    """Return a value for a message: as JSON, or `missing` if it is None."""
     return "missing" if value is None else as_json(value)
 
 
 def as_json(value: Any) -> str:
-    """Write a value as JSON; decimals keep their digits. Raises TypeError for what JSON cannot hold."""
+    """Return a value as JSON; decimals keep their digits. Raises TypeError for values that JSON cannot hold."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Mapping):

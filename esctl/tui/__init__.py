@@ -1,1 +1,1 @@
-"""A terminal to walk through time, drawn by Textual (the extra `tui`), which nothing else imports."""
+"""`esctl browse`: a walk through time in a terminal, drawn by Textual (the extra `tui`), which nothing else imports."""

@@ -1,4 +1,4 @@
-"""What is known in a session, and what becomes of the answers. Knows no widgets."""
+"""What a session knows, and how it takes answers. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Screen(Protocol):
     """What shows a session."""
 
     def show_entities(self) -> None:
-        """Show the list of entities anew."""
+        """Redraw the list of entities."""
 
     def show_walk(self) -> None:
-        """Show entity, state, trail and time bar anew."""
+        """Redraw entity, state, trail and time bar."""
 
     def show_results(self, results: Results) -> None:
         """Show a list of results, or more of the one that is shown."""
@@ -35,11 +35,11 @@ class Screen(Protocol):
         """Show all of one event."""
 
     def say(self, text: str) -> None:
-        """Say something in one line."""
+        """Show a message in one line."""
 
 
 class Answers:
-    """What is known in a session. `asker` answers about one entity, `lister` what is asked of all of them meanwhile."""
+    """What a session knows. `asker` answers questions about one entity, `lister` those about all, at the same time."""
 
     def __init__(self, store: Store, ground: Ground, options: tuple[str, ...] = (), at: str = "") -> None:
         self.ground, self.lines = ground, Lines(options, ground)
@@ -88,7 +88,7 @@ class Answers:
 
     @property
     def busy(self) -> bool:
-        """Whether something is asked."""
+        """Whether a question has no answer yet."""
         return self.asker.busy or self.lister.busy
 
     def end(self) -> None:
@@ -121,10 +121,10 @@ class Answers:
         if self.screen is not None:
             self.screen.show_entities()
 
-    # What becomes of answers
+    # How answers are taken
 
     def take(self, answered: Answered) -> None:
-        """Take an answer. Raises what is no problem of the data."""
+        """Take an answer, or show its problem. Raises a problem that is neither an EsctlError nor an OSError."""
         problem = answered.problem
         if problem is not None:
             if not isinstance(problem, EsctlError | OSError):
@@ -175,11 +175,11 @@ class Answers:
         if loaded.steps.trail.entity != walk.entity or loaded.steps.clock != walk.clock:
             return
         self.head = loaded.head
-        if not self._listing:  # what takes long is asked once there is something to see
+        if not self._listing:  # slow questions are asked once there is something to see
             self._list()
         moved = loaded.kept is not None and walk.spot != loaded.kept
         walk.arrived(loaded.steps, walk.kept(loaded.steps) if moved else loaded.spot, loaded.view)
-        if moved:  # the log has grown while one went on
+        if moved:  # the cursor was moved while the trail was loaded again
             self._see(walk.spot)
         if loaded.note:
             self._say(loaded.note)
@@ -242,7 +242,7 @@ class Answers:
         self._list()
 
     def _take_refresh(self, _: None) -> None:
-        """Nothing is shown of that."""
+        """Show nothing."""
 
     def _say(self, text: str) -> None:
         if self.screen is not None:

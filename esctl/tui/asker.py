@@ -1,4 +1,4 @@
-"""Ask in threads, so that the screen never waits; of questions of one name the latest is answered."""
+"""Ask in threads, so that the screen never waits; of questions that wait under one name, only the latest is asked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ask = Callable[[Store], Any]
 
 
 class Job(Struct, frozen=True):
-    """A question under its name. `number` grows, so that an old answer is known for one."""
+    """A question under its name. `number` grows with each question that is asked."""
 
     name: str
     number: int
@@ -31,7 +31,7 @@ class Answered(Struct, frozen=True):
 
 
 class Asker:
-    """One thread over one store. `tell` is called in it with each answer that is still wanted."""
+    """One thread that asks one store. It calls `tell` with each answer that is still wanted."""
 
     def __init__(self, store: Store, tell: Callable[[Answered], None]) -> None:
         self.store = store
@@ -51,7 +51,7 @@ class Asker:
             return self._running is not None or bool(self._waiting)
 
     def ask(self, name: str, ask: Ask) -> None:
-        """Ask; a question of this name that has not begun is dropped, one that runs is answered before."""
+        """Ask a question; one of the same name that waits is dropped, one that runs is answered first."""
         with self._changed:
             self._count += 1
             self._waiting.pop(name, None)
@@ -60,7 +60,7 @@ class Asker:
             self._changed.notify_all()
 
     def drop(self, *names: str) -> None:
-        """Forget questions: what they still give is not told."""
+        """Forget questions: their answers are not delivered."""
         with self._changed:
             for name in names:
                 self._waiting.pop(name, None)
@@ -77,7 +77,7 @@ class Asker:
                 self.store.session.connection.interrupt()
 
     def end(self) -> None:
-        """Let the thread go."""
+        """End the thread."""
         self.cancel()
         with self._changed:
             self._ended = True

@@ -16,9 +16,9 @@ LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 class Axis(Struct, frozen=True):
-    """The place of each step, growing or not, and what stands at the ends: instants, or None where it is order alone.
+    """The place of each step, ascending or not, and the instants at both ends; None if no event has a time.
 
-    Places are microseconds, or numbers of steps where all events are of one instant.
+    Places are microseconds, or numbers of steps if all events are at one instant or have no time.
     """
 
     places: npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class Axis(Struct, frozen=True):
         return float(self.places.max()) if len(self.places) else 0.0
 
     def column(self, step: int, width: int) -> int | None:
-        """Return the column of a step on a line of so many; None: it is before the first."""
+        """Return the column of a step on a line of `width` columns; None if it is before the first event."""
         if not 0 <= step < len(self.places):
             return None
         span = self.high - self.low
@@ -49,7 +49,7 @@ class Axis(Struct, frozen=True):
         return int(abs(self.places - place).argmin()) if len(self.places) else -1
 
     def bars(self, width: int) -> str:
-        """Draw how many events lie in each column, the tallest full."""
+        """Draw the number of events in each column as bars; the highest fills its cell."""
         import numpy as np
 
         if not len(self.places) or width < 1:
@@ -76,6 +76,6 @@ def axis_of(steps: Steps) -> Axis:
     first, last = int(instants[dated].min()), int(instants[dated].max())
     if first == last:
         return Axis(np.arange(len(steps), dtype=float), first, last)
-    # What has no time of its own stands where the event before it does.
+    # An event without a time of its own has the place of the event before it.
     carried = np.maximum.accumulate(np.where(dated, np.arange(len(steps)), -1))
     return Axis(np.where(carried < 0, first, instants[np.maximum(carried, 0)]).astype(float), first, last)

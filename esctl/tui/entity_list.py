@@ -1,4 +1,4 @@
-"""The list of entities: asked once, kept as columns, of which only the rows that are seen become values."""
+"""The list of entities: asked for once and kept as columns; only the rows that are seen become values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Entities(Protocol):
         """Return the kinds, by name."""
 
     def index_of(self, entity: Entity | None) -> int | None:
-        """Return the row of an entity; None where it is not listed."""
+        """Return the row of an entity; None if it is not listed."""
 
     def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> Entities:
         """Return the entities whose name holds a text, or matches it if it has wildcards, in an order.
@@ -58,7 +58,7 @@ class Entities(Protocol):
 
 
 class FirstEntities:
-    """Some entities that come first, as they are; until all are known there is nothing to select from."""
+    """The first entities, shown until all are known; they are neither filtered nor sorted."""
 
     whole = False
 
@@ -70,7 +70,7 @@ class FirstEntities:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of entities."""
         return len(self._rows)
 
     def listed(self, index: int) -> Listed:
@@ -86,11 +86,11 @@ class FirstEntities:
         return []
 
     def index_of(self, entity: Entity | None) -> int | None:
-        """Return the row of an entity; None where it is not listed."""
+        """Return the row of an entity; None if it is not listed."""
         return next((at for at, row in enumerate(self._rows) if row.entity == entity), None)
 
     def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> FirstEntities:
-        """Return them as they are."""
+        """Return the list unchanged."""
         return self
 
 
@@ -132,7 +132,7 @@ class EntityList:
         return sorted(kind for kind in pc.unique(self.table["kind"]).to_pylist() if kind is not None)
 
     def index_of(self, entity: Entity | None) -> int | None:
-        """Return the row of an entity; None where it is not listed."""
+        """Return the row of an entity; None if it is not listed."""
         import numpy as np
         import pyarrow.compute as pc
 
@@ -144,7 +144,7 @@ class EntityList:
         return found[0] if found else None
 
     def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> EntityList:
-        """Return those that are selected, in an order."""
+        """Return the entities that match, in an order."""
         return EntityList(self.table, _sorted(self.table, _chosen(self.table, text, kind), sort))
 
 

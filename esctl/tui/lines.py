@@ -12,7 +12,7 @@ from esctl.tui.values import Entity, Ground, Sort, Spot
 
 
 def word(text: str) -> str:
-    """Write a word for a shell; one whose characters would act is quoted as bash and zsh read `$'...'`."""
+    """Quote a word for a shell; one with characters that act on a terminal as `$'...'`, which bash and zsh read."""
     if visible(text) == text:
         return shell_word(text)
     parts = []
@@ -25,13 +25,13 @@ def word(text: str) -> str:
 
 
 class Lines:
-    """Writes command lines for one session: `options` are those that each must have too (`--store`, `--tz`)."""
+    """Writes the command lines of a session; each has the same `options` (`--store`, `--tz`)."""
 
     def __init__(self, options: Sequence[str], ground: Ground) -> None:
         self._options, self._ground = tuple(options), ground
 
     def entities(self, text: str = "", kind: str = "", sort: Sort = "name") -> str:
-        """Write the command of the list of entities: of some, by the SQL that selects and orders them."""
+        """Write the command for the list of entities; if it is filtered or sorted, as SQL."""
         names, known = self._ground.entities, {"--known-at": self._ground.known_at}
         if not (text or kind or sort != "name"):
             return self._line("entities", [], {**known}, names, folded=False)
@@ -46,36 +46,36 @@ class Lines:
         )
 
     def replay(self, entity: Entity, spot: Spot) -> str:
-        """Write the command of a state."""
+        """Write the command for a state."""
         return self._line("replay", [], self._bounds(spot), [entity.name])
 
     def audit(self, entity: Entity, spot: Spot | None = None) -> str:
-        """Write the command of a trail; by what was known, as it was at a spot."""
+        """Write the command for a trail; by the clock of what was known, as it was known at the spot."""
         known = spot is not None and spot.clock == "known"
         bounds: dict[str, str | None] = {"--known-at": self._ground.known_at}
         bounds = self._bounds(spot) if spot is not None and known else bounds
         return self._line("audit", [], bounds, [entity.name])
 
     def diff(self, entity: Entity, one: Spot, other: Spot) -> str:
-        """Write the command of the difference between two spots of one clock."""
+        """Write the command for the difference between two spots of one clock."""
         if one.clock == "known":
             return self._line("diff", [other.spec], {"--known-at": one.spec}, [entity.name])
         return self._line("diff", [one.spec, other.spec], {"--known-at": self._ground.known_at}, [entity.name])
 
     def blame(self, entity: Entity, field: str, spot: Spot) -> str:
-        """Write the command of who made a field what it is."""
+        """Write the command for the event that set a field."""
         return self._line("blame", [], {"--field": field, **self._bounds(spot)}, [entity.name])
 
     def when(self, predicate: str, names: Sequence[str], known_at: str) -> str:
-        """Write the command of the moments at which a condition held."""
+        """Write the command for the intervals in which a condition held."""
         return self._line("when", [predicate, *names], {"--every": None, "--known-at": known_at})
 
     def trace(self, name: str) -> str:
-        """Write the command of the events that are tied to one."""
+        """Write the command for the events that are tied to one."""
         return self._line("trace", [name], {"--known-at": self._ground.known_at}, folded=False)
 
     def show(self, position: int) -> str:
-        """Write the command of one event."""
+        """Write the command for one event."""
         return self._line("show", [f"@{position}"], {}, folded=False)
 
     def _bounds(self, spot: Spot) -> dict[str, str | None]:

@@ -13,18 +13,18 @@ from esctl.tui.walk import Walk
 
 
 class Loaded(Struct, frozen=True):
-    """The trail of an entity, and where one is in it."""
+    """The trail of an entity, the spot of the cursor in it, and the state there."""
 
     steps: Steps
     spot: Spot
     view: View
     head: int
     note: str = ""
-    kept: Spot | None = None  # where the cursor was when it was asked to stay there
+    kept: Spot | None = None  # where the cursor was when the trail was loaded again
 
 
 def load(ground: Ground, entity: Entity, clock: Clock, pinned: str, position: int | None, store: Store) -> Loaded:
-    """Load a trail, and the state at a position of it, else at a point that was typed, else at its end."""
+    """Load a trail and the state at a point: one that was typed, else the event at a position, else the last event."""
     steps = Steps(questions.load_trail(store, ground, entity), clock)
     step = steps.of_position(position) if position is not None else len(steps) - 1
     spot, note = Spot(clock, steps.spec(step), step), ""
@@ -37,7 +37,7 @@ def load(ground: Ground, entity: Entity, clock: Clock, pinned: str, position: in
 
 
 def reload(ground: Ground, entity: Entity, walk: Walk, store: Store) -> Loaded:
-    """Load a trail anew from a log that has grown, the cursor staying where it is."""
+    """Load a trail again from a log that has grown, with the cursor where it was."""
     before = walk.spot
     store.refresh()
     steps = Steps(questions.load_trail(store, ground, entity), walk.clock)

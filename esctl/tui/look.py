@@ -1,4 +1,4 @@
-"""How texts and times look on the screen: inert, of a width in cells, with an ellipsis where they are cut."""
+"""How texts and times look on the screen: inert, of a width in cells, with an ellipsis if they are cut."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Part = tuple[str, str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 4000
-"""Characters of a text that are looked at: no line of a screen has more."""
+"""The most characters of a text that are looked at: no line of a screen has more."""
 
 
 def plain(text: str) -> str:
-    """Return text from a log so that no character of it acts, as one line."""
+    """Return text from a log as one line in which no character acts on the terminal."""
     return visible(text[:_LONGEST])
 
 
 def width_of(text: str) -> int:
-    """Return the cells that a text takes."""
+    """Return the number of cells that a text takes."""
     return cell_len(text)
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Return a text in just so many cells: filled up, or cut with an ellipsis."""
+    """Return a text in exactly `width` cells: padded, or cut with an ellipsis."""
     if width <= 0:
         return ""
     size = cell_len(text)
@@ -39,7 +39,7 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """Return a name in at most so many cells, cut in its middle: what tells names apart is often at their end."""
+    """Return a name in at most `width` cells, cut in the middle: names often differ at their end."""
     if cell_len(text) <= width:
         return text
     end = chop_cells(text[::-1], max(width // 2, 1))[0][::-1] if width > 3 else ""
@@ -47,7 +47,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def clipped(parts: Iterable[Part], width: int) -> list[Part]:
-    """Return the parts that fit into so many cells; the last is cut with an ellipsis."""
+    """Return the parts that fit into `width` cells; the last is cut with an ellipsis."""
     found: list[Part] = []
     for text, style in parts:
         size = cell_len(text)
@@ -59,7 +59,7 @@ def clipped(parts: Iterable[Part], width: int) -> list[Part]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return inert text in lines of at most so many cells, broken at a blank near the end where there is one."""
+    """Return inert text in lines of at most `width` cells, broken at a blank near their end, if there is one."""
     lines: list[str] = []
     at, width = 0, max(width, 2)
     while at < len(text):
@@ -73,7 +73,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def moment(instant: int | None, zone: tzinfo, *, short: bool = False) -> str:
-    """Write microseconds since the epoch as local time, without what is zero; `short`: to the second."""
+    """Return microseconds since the epoch as local time, without a zero fraction; `short`: to the second."""
     if instant is None:
         return "undated"
     try:

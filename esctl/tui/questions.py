@@ -1,4 +1,4 @@
-"""Ask the store what is on the screen. Each function runs in a thread of its own and gives values."""
+"""Ask the store for what is on the screen. The functions run in the thread of an Asker, and return values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE = 200
 
 
 def rows_of(relation: Relation, columns: Sequence[str], offset: int = 0, limit: int | None = None) -> list[Any]:
-    """Return rows as objects of JSON, numbers as texts that `compact` writes as they stood."""
+    """Return rows as JSON objects, their numbers as texts that `compact` writes unchanged."""
     answer = relation.answer
     if offset:
         answer = replace(answer, sql=f"SELECT * FROM ({answer.sql}) OFFSET {int(offset)}", flat_sql="", ready=None)
@@ -102,7 +102,7 @@ def _state(store: Store, ground: Ground, entity: Entity, spot: Spot) -> tuple[Vi
 
 
 def compared(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]:
-    """Return the fields of a state, those that were otherwise before marked, and those that are gone."""
+    """Return the fields of a state, changed ones marked, and then those that were removed."""
     fields = [
         Field(name, value, before.get(name), True) if before.get(name) != value else Field(name, value)
         for name, value in after.items()
@@ -113,7 +113,7 @@ def compared(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]
 def settle(store: Store, ground: Ground, steps: Steps, clock: Clock, text: str) -> Spot:
     """Read a point as `--at` or `--known-at` takes it. Raises UsageError or NotFoundError for one that is none.
 
-    What is relative to now is fixed. The step is that of the last event within the point.
+    A point relative to now is made absolute. The step is that of the last event within the point.
     """
     known = clock == "known"
     point = parse_as_of(text, "--known-at" if known else "--at", tz=store.tz)
@@ -155,7 +155,7 @@ def _json(value: Any) -> str | None:
 
 
 def blamed(store: Store, ground: Ground, entity: Entity, field: str, spot: Spot) -> int | None:
-    """Return the position of the event that made a field what it is at a spot; None: the state has no such field."""
+    """Return the position of the event that set a field as it is at a spot; None if the state has no such field."""
     known = spot.clock == "known"
     found = store.blame(
         entity.name,
@@ -169,7 +169,7 @@ def blamed(store: Store, ground: Ground, entity: Entity, field: str, spot: Spot)
 
 
 def next_known_change(store: Store, ground: Ground, steps: Steps, field: str, step: int, direction: int) -> int | None:
-    """Return the next step by what was known at which a field became another, of those whose event touched it."""
+    """Return the next step, by what was known, at which a field changed, of those whose event touched it; or None."""
     entity = steps.trail.entity
 
     def value(at: int) -> str | None:
@@ -246,7 +246,7 @@ def record(store: Store, event: Event) -> list[tuple[str, str]]:
 
 
 def standing(store: Store) -> str:
-    """Tell what of the log is in no entity's trail; empty: nothing."""
+    """Return a line on the records that are in no entity's trail; empty if there are none."""
     (row,) = store.status().rows()
     counts = {name: int(row[name] or 0) for name in ("without_entity", "invalid", "conflicts")}
     words = {"without_entity": "of no entity", "invalid": "invalid", "conflicts": "conflicting"}

@@ -16,7 +16,7 @@ NEEDED = "pip install 'esctl-audit[tui]'"
 
 
 def require_textual() -> None:
-    """Raise UsageError where Textual is not installed."""
+    """Raise UsageError if Textual is not installed."""
     from importlib.util import find_spec
 
     if find_spec("textual") is None:
@@ -24,7 +24,7 @@ def require_textual() -> None:
 
 
 def browse(session: Session, *, color: bool, is_asked_to_stop: Callable[[], bool]) -> None:
-    """Show a session on the terminal. Raises what went wrong in it, the terminal being as it was before."""
+    """Show a session on the terminal. Raises what went wrong in it, after the terminal is restored."""
     with _colored(color):
         from esctl.tui.widgets.app import Browser
 
@@ -36,7 +36,7 @@ def browse(session: Session, *, color: bool, is_asked_to_stop: Callable[[], bool
 
 @contextmanager
 def _colored(color: bool) -> Iterator[None]:
-    """Let Textual see whether colours are wanted, which it asks NO_COLOR alone, empty or not."""
+    """Set NO_COLOR to whether colours are wanted: Textual looks at that alone, empty or not."""
     before = os.environ.pop("NO_COLOR", None)
     try:
         if not color:

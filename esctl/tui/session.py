@@ -1,4 +1,4 @@
-"""What each key asks. Knows no widgets."""
+"""What each key does in a session. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Session(Answers):
         )
 
     def escape(self) -> None:
-        """Leave the difference, take marks back, stop what is asked."""
+        """Remove the marks and leave the difference; without marks, stop the questions that run."""
         if self.walk.unmark():
             self._shown()
         elif self.asker.busy:
@@ -73,7 +73,7 @@ class Session(Answers):
             self._shown()
 
     def blame(self, field: str) -> None:
-        """Go to the event that made a field what it is."""
+        """Go to the event that set a field."""
         entity, spot = self.walk.entity, self.walk.spot
         if entity is not None and self.walk.steps is not None:
             self.walk.field = field
@@ -99,7 +99,7 @@ class Session(Answers):
             self._changed(field, direction, steps.changing(field, begun, direction))
 
     def find(self, text: str) -> None:
-        """Go to the next event that has a text."""
+        """Go to the next event that contains a text."""
         found = self.walk.steps.matching(text, self.walk.spot.step) if self.walk.steps is not None else None
         if found is None:
             self._say(f"no event has {text!r} in its type, actor, id or changes")
@@ -107,7 +107,7 @@ class Session(Answers):
             self.step(found)
 
     def when(self, predicate: str, everywhere: bool) -> None:
-        """List the intervals in which a condition held, of the entity or of all of the list."""
+        """List the intervals in which a condition held, of the entity or of all in the list."""
         entity = self.walk.entity
         names = self.ground.entities if everywhere or entity is None else (entity.name,)
         known = self.walk.spot.spec if self.walk.clock == "known" and not everywhere else ""
@@ -150,11 +150,11 @@ class Session(Answers):
             self.asker.ask("record", lambda store: (event.position, questions.record(store, event)))
 
     def next_sort(self) -> None:
-        """Order the list by the next quantity."""
+        """Sort the list by the next of `SORTS`."""
         self.arrange(sort=SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)])
 
     def next_kind(self) -> None:
-        """Show the next kind alone, and after the last all."""
+        """Show only the next kind, or all kinds after the last."""
         kinds = ["", *self.all.kinds()]
         self.arrange(kind=kinds[(kinds.index(self.kind) + 1) % len(kinds)] if self.kind in kinds else "")
 
@@ -165,6 +165,6 @@ class Session(Answers):
         self._shown()
 
     def look(self) -> None:
-        """See whether the log has grown."""
+        """Ask whether the log has grown, if it is followed."""
         if self.following and not self.busy:
             self.asker.ask("head", lambda store: store.reopened().snapshot.head)

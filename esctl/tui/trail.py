@@ -20,7 +20,7 @@ TEXTS = ("type", "actor", "id", "role", "changes")
 class Trail:
     """The events of an entity in fold order, as columns.
 
-    `stepped` is false where no event changed anything, as where a query folds the entity: then the trail does not tell.
+    `stepped` is false if no event changed anything, as if a query folds the entity: then the trail has no changes.
     """
 
     def __init__(self, entity: Entity, table: pa.Table) -> None:
@@ -80,10 +80,10 @@ class Steps:
         return len(self.rows)
 
     def spec(self, step: int) -> str:
-        """Write the point right after a step: as `--at` takes it, or by the clock of what was known `--known-at`.
+        """Return the point right after a step, as `--at` takes it, or `--known-at` by the clock of what was known.
 
-        By time, the events up to a step are those up to its position, unless some came late. Then they are the first
-        so many of the entity.
+        By time, the events up to a step are those up to its position, unless some came late. Then the point is a
+        version: the number of the entity's events up to the step.
         """
         if step == NO_EVENT:
             return "@0"
@@ -94,7 +94,7 @@ class Steps:
         return self.trail.event(int(self.rows[step]))
 
     def of_position(self, position: int | None) -> int:
-        """Return the step of the event at a position of the log; `NO_EVENT` where it is none of these."""
+        """Return the step of the event at a position of the log; `NO_EVENT` if it is none of these events."""
         found: list[int] = [] if position is None else (self.positions == position).nonzero()[0].tolist()
         return found[0] if found else NO_EVENT
 
@@ -112,7 +112,7 @@ class Steps:
         return None
 
     def matching(self, wanted: str, step: int) -> int | None:
-        """Return the next step, round the end, whose type, actor, id or changes hold a text in any case."""
+        """Return the next step, wrapping round, whose type, actor, id or changes hold a text in any case; or None."""
         text = wanted.casefold()
         count = len(self)
         for ahead in range(1, count + 1):
@@ -124,7 +124,7 @@ class Steps:
 
 
 def _straight(positions: Numbers) -> npt.NDArray[np.bool_]:
-    """Tell for each step whether the events up to it are just those up to its position."""
+    """Return for each step whether the events up to it are exactly those up to its position."""
     import numpy as np
 
     if not len(positions):

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 Clock = Literal["valid", "known"]
-"""By when events happened, or by when their records came."""
+"""`valid`: by when events happened; `known`: by when their records came."""
 Sort = Literal["name", "events", "first", "last"]
 
 NO_EVENT = -1
@@ -37,7 +37,7 @@ class Event(Struct, frozen=True):
 class Spot(Struct, frozen=True):
     """Where the cursor is: the point as `--at` or, by the clock of what was known, `--known-at` takes it.
 
-    `step` is that of the last event within it; `free`: it was typed, and need not be at an event.
+    `step` is that of the last event within the point; `free`: the point was typed, and need not be at an event.
     """
 
     clock: Clock
@@ -47,9 +47,9 @@ class Spot(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """A field of a state as JSON text; None: it is not there any more, or was not before.
+    """A field of a state, with its value as JSON text now and before; None: the state has, or had, no such field.
 
-    `changed`: the last event within the point made it so.
+    `changed`: the last event within the point changed it.
     """
 
     name: str
@@ -69,7 +69,7 @@ class View(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """One field that two points have differently, and the events that did it."""
+    """A field that differs between two points, and the events that changed it."""
 
     change: str
     field: str
@@ -79,7 +79,7 @@ class Difference(Struct, frozen=True):
 
 
 class Ground(Struct, frozen=True):
-    """What every question of a session is asked of."""
+    """What all questions of a session have in common."""
 
     entities: tuple[str, ...] = ()  # names or globs of the list
     projection: str = ""
@@ -87,7 +87,7 @@ class Ground(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """A row of a list of results: texts to show, and the event that it leads to."""
+    """A row of results: texts to show, and the entity and event that it leads to."""
 
     cells: tuple[str, ...]
     entity: Entity | None

@@ -1,4 +1,4 @@
-"""Where one is: entity, clock, spot, marks, field. What the keys do to that, without asking anything. Pure."""
+"""The cursor: entity, clock, spot, marks, field; and how the keys move it, without asking anything. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Spot, View
 class Walk:
     """A walk through the events of one entity at a time.
 
-    `pinned` is a point that was typed: it stays the point when another entity is chosen, until one steps on.
+    `pinned` is a point that was typed: it stays when another entity is chosen, until the cursor is moved to a step.
     """
 
     def __init__(self, clock: Clock = "valid", pinned: str = "") -> None:
@@ -38,17 +38,17 @@ class Walk:
         return self.view if self.view is not None and self.view.spot == self.spot else None
 
     def chosen(self, entity: Entity) -> None:
-        """Go to another entity: marks of the one before are no points of it."""
+        """Go to another entity; the marks, which were points of the one before, are dropped."""
         if entity != self.entity:
             self.marks, self.differences, self.steps, self.view = (), None, None, None
         self.entity = entity
 
     def arrived(self, steps: Steps, spot: Spot, view: View) -> None:
-        """Take the trail of the entity, and where one is in it."""
+        """Take the trail of the entity, the spot of the cursor in it, and the state there."""
         self.steps, self.spot, self.view = steps, spot, view
 
     def to_step(self, step: int) -> Spot | None:
-        """Go to a step; None where one is there already, or there is none."""
+        """Go to a step, and return its spot; None if the cursor is there already, or there is no trail."""
         if self.steps is None:
             return None
         step = min(max(step, NO_EVENT), len(self.steps) - 1)
@@ -60,7 +60,7 @@ class Walk:
         return spot
 
     def beside(self, direction: int) -> int:
-        """Return the step before or after the cursor. A point between events has its last event before it."""
+        """Return the step before or after the cursor. Before a point between events, that is its last event."""
         before = direction < 0 and self.spot.free and not self._is_at_event()
         return self.spot.step if before else self.spot.step + direction
 
@@ -68,7 +68,7 @@ class Walk:
         return self.steps is not None and self.steps.spec(self.spot.step) == self.spot.spec
 
     def turned(self, trail: Trail) -> Steps:
-        """Switch the clock, the event at the cursor staying where it is; gives the new order."""
+        """Switch the clock, with the cursor on the same event; return the steps in the new order."""
         position = self.position
         self.clock = "known" if self.clock == "valid" else "valid"
         self.steps = Steps(trail, self.clock)
@@ -78,19 +78,19 @@ class Walk:
         return self.steps
 
     def mark(self) -> tuple[Spot, ...]:
-        """Mark the cursor; a third mark is the first of a new pair. Gives the marks."""
+        """Mark the cursor, a third mark being the first of a new pair; return the marks."""
         self.marks = (*self.marks, self.spot) if len(self.marks) < 2 else (self.spot,)
         self.differences = None
         return self.marks
 
     def unmark(self) -> bool:
-        """Take the marks back; gives whether there were any."""
+        """Remove the marks; return whether there were any."""
         had = bool(self.marks)
         self.marks, self.differences = (), None
         return had
 
     def kept(self, steps: Steps) -> Spot:
-        """Return the spot in a trail that has grown: at the same event, or the same point as it was typed."""
+        """Return the spot in a trail that has grown: at the same event, or the point that was typed."""
         if self.spot.free:
             return self.spot
         step = steps.of_position(self.position)

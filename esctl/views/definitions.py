@@ -1,4 +1,4 @@
-"""Which views there are: those that were created, kept in the store, and those of `[views.NAME]` in esctl.toml."""
+"""The definitions of views: those created and kept in the store, and those of `[views.NAME]` in esctl.toml."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Definition(Struct, frozen=True):
     name: str
     projection: str
     to: str
-    base: Path  # that relative paths in `to` begin at
-    source: str  # `store`, or the esctl.toml that it stands in
+    base: Path  # the folder that relative paths in `to` start from
+    source: str  # `store`, or the esctl.toml that defines it
     options: Options = Options()
 
 
 def definitions(store: Path, config: Config) -> dict[str, Definition]:
-    """Return the views by name. Raises UsageError where one is wrong, InputError for a damaged file."""
+    """Return the views by name. Raises UsageError if one is wrong, InputError for a damaged file."""
     base = (config.path or Path()).absolute().parent
     found = {}
     for name, body in config.views.items():
@@ -71,7 +71,7 @@ def find(known: Mapping[str, Definition], name: str) -> Definition:
 
 
 def check_alone(known: Mapping[str, Definition], view: Definition) -> None:
-    """Check that no other view has the target of one, which each would overwrite. Raises UsageError, naming both."""
+    """Check that no other view has the same target and would overwrite it. Raises UsageError naming both."""
     own = _target(view)
     for other in known.values():
         if other.name != view.name and own is not None and (found := _target(other)) and same_place(own, found):
@@ -82,7 +82,7 @@ def check_alone(known: Mapping[str, Definition], view: Definition) -> None:
 
 
 def _target(view: Definition) -> Target | None:
-    """Return the target of a view; None where it is none, which is for others to tell."""
+    """Return the target of a view; None if it is not valid, which is reported elsewhere."""
     try:
         return parse_target(view.to, view.name, view.base, view.options)
     except UsageError:
@@ -90,7 +90,7 @@ def _target(view: Definition) -> Target | None:
 
 
 def add(store: Path, known: Mapping[str, Definition], new: Definition) -> None:
-    """Keep a new view in the store. Raises UsageError for a name that is none, or taken."""
+    """Keep a new view in the store. Raises UsageError if its name is invalid or taken, or its target taken."""
     _check(new.name, "NAME")
     if new.name in known:
         raise UsageError(f"there is a view {new.name} already", f"refresh it with: esctl view refresh {new.name}")
@@ -123,7 +123,7 @@ def _options(body: Mapping[str, Any]) -> Options:
 
 
 def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the properties of a view; one that is no text where they are no table."""
+    """Return the properties of a view; if they are not a table, one that is no text, which is then refused."""
     found = body.get("property", {})
     return found if isinstance(found, Mapping) else {"": None}
 

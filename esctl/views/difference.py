@@ -1,4 +1,4 @@
-"""How what is in a target differs from the states of the log, row by row and field by field."""
+"""How the content of a target differs from the states of the log, row by row and field by field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TABLE = "esctl_difference"
 
 
 class Difference(Struct, frozen=True):
-    """What is otherwise in a target: rows, one for each field (`answer`), and as changes that mend it (`changes`)."""
+    """What differs in a target: a row per field (`answer`), and changes that mend it (`changes`), `rows` of them."""
 
     answer: Answer
     changes: Answer
@@ -30,9 +30,9 @@ class Difference(Struct, frozen=True):
 
 
 def difference(session: Session, copied: Copied, states: Answer) -> Difference:
-    """Compare what is in a target with states, those of the log.
+    """Compare the content of a target with the states of the log.
 
-    A value is compared as its column's text: of a string its characters, of a number its digits.
+    Values are compared as text: the characters of a string, the digits of a number.
     """
     staged = stage(session, states)
     known = {field.name for field in copied.fields}
@@ -70,7 +70,7 @@ def difference(session: Session, copied: Copied, states: Answer) -> Difference:
 
 
 def _told(fields: Sequence[Field], there: Sequence[str]) -> str:
-    """Write a list of what differs in a row: structs of field, view, log; NULL for what does not."""
+    """Write a list with a struct of field, view and log for each cell that differs, and NULL for each that does not."""
     cells = [
         (field.name, f"v.x{number}" if number < len(there) else "NULL", f"l.x{number}")
         for number, field in enumerate(fields)

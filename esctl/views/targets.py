@@ -1,4 +1,4 @@
-"""What `--to` says: a kind of target and a place, as `duckdb:FILE/TABLE`."""
+"""The targets that `--to` names: a kind and a place, as in `duckdb:FILE/TABLE`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """What is said beside `--to`, which only topics take: the key of records, and the properties of the client."""
+    """Options besides `--to`, for topics only: the key of records, and the properties of the client."""
 
     key: str = ""
     properties: str = ""  # a file of them
@@ -42,9 +42,9 @@ class Target(Struct, frozen=True):
 
 
 def parse_target(text: str, name: str, base: Path, options: Options = Options()) -> Target:  # noqa: B008  # frozen
-    """Read `--to`; relative paths begin at `base`, and `name` is the table's where none is given.
+    """Read `--to`; relative paths start from `base`, and the table is `name` if none is given.
 
-    Raises UsageError for what is none, and for a password in it: it would be kept in the store.
+    Raises UsageError for a text that is not a target or has a password in it, which would be kept in the store.
     """
     if text.startswith("kafka://"):
         return _topic(text, base, options)
@@ -66,7 +66,7 @@ def parse_target(text: str, name: str, base: Path, options: Options = Options())
 
 
 def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
-    """Return the sink of a target, not yet entered. Raises UsageError where an extra is missing."""
+    """Return the sink of a target, not yet entered. Raises UsageError if an extra is missing."""
     if target.kind == "duckdb":
         from esctl.sinks.duckdb_file import DuckdbFile
 
@@ -131,12 +131,12 @@ def _topic(text: str, base: Path, options: Options) -> Target:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether a property of a client may be a secret; one that names a variable in its place is none."""
+    """Return whether a property of a client may be a secret; one that names a variable instead is not."""
     return _SECRET.search(name) is not None and not _VARIABLE.fullmatch(value)
 
 
 def same_place(one: Target, other: Target) -> bool:
-    """Return whether two targets are one: of the same file and table, folder, database and table, or topic."""
+    """Return whether two targets are the same file and table, folder, database and table, or topic."""
     return _place(one) == _place(other)
 
 
@@ -164,5 +164,5 @@ def with_variables(address: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Write what was given without what may be a password."""
+    """Return a target as it was given, without what may be a password."""
     return repr(re.sub(r"//[^/@]*@", "//...@", text)[:200])

@@ -1,4 +1,4 @@
-"""A view: made, refreshed at a cost that grows with what changed, checked, dropped."""
+"""A view: creating it, refreshing it at a cost that grows with the changes, checking and dropping it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from esctl.views.targets import open_sink, parse_target
 
 
 class Refreshed(Struct, frozen=True):
-    """What became of a view: its basis's position before (0: there was nothing) and now, and how it was brought there.
+    """The result of a refresh: the position of the view's basis before (0: the view was empty) and now, and how.
 
-    `nothing`: it was there already; `changes`: the entities with new events were computed; `difference`: all were, and
-    what differed was changed; `whole`: it was made anew.
+    `nothing`: the view was up to date; `changes`: the entities with new events were computed; `difference`: all were,
+    and what differed was changed; `whole`: the view was made anew.
     """
 
     name: str
@@ -47,15 +47,15 @@ class View:
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """Return the name of the view."""
         return self.definition.name
 
     def refresh(self, *, anew: bool = False, into: Sink | None = None) -> Refreshed:
         """Bring the view to the head of the store in one change; `anew`: from nothing, whatever it has.
 
-        `into`: what takes the change, in place of the sink of its target.
+        `into`: a sink that takes the change instead of that of the target.
 
-        Raises InputError where another writes it, or it is ahead of the store; UsageError where it is of another store.
+        Raises InputError if another writes it, or it is ahead of the store; UsageError if it is of another store.
         """
         known = definitions(self._store.path, self._store.config)
         if known.get(self.name) == self.definition:
@@ -77,7 +77,7 @@ class View:
             return Refreshed(self.name, position, now.basis.position, how)
 
     def check(self) -> Difference:
-        """Compare what the view holds with `replay` at its basis. Raises InputError where the log has no such basis."""
+        """Compare what the view holds with `replay` at its basis. Raises InputError if the log has no such basis."""
         before = self.progress()
         if before is None:
             raise InputError(f"view {self.name} holds nothing yet", f"fill it with: esctl view refresh {self.name}")
@@ -95,12 +95,12 @@ class View:
             return difference(then.session, sink.copied(), replay(folding(then.scope(projection=before.projection))))
 
     def progress(self) -> Progress | None:
-        """Return what the view is at; None where nothing is there yet."""
+        """Return the basis that the view is at, with its store and projection; None if it holds nothing yet."""
         with self.sink() as sink:
             return sink.progress()
 
     def state(self) -> tuple[str, int | None]:
-        """Return how the view stands to the store (`fresh`, `behind`, ...), and the position that it is at."""
+        """Return how the view compares with the store (`fresh`, `behind`, ...), and its position or None."""
         try:
             before = self.progress()
             if before is None:
@@ -113,7 +113,7 @@ class View:
         return told.get(how, "behind" if _alike(before, now) else "of other rules"), before.basis.position
 
     def drop(self) -> None:
-        """Remove what the view holds in its target. Raises UsageError where that is of another store."""
+        """Remove what the view holds in its target. Raises UsageError if that is of another store."""
         with self.sink(writing=True) as sink:
             before = _before(sink, anew=True)
             if before is not None and before.store != self._store.snapshot.store_id:
@@ -121,7 +121,7 @@ class View:
             sink.drop()
 
     def sink(self, session: Session | None = None, *, writing: bool = False) -> Sink:
-        """Return the sink of the view's target, not yet entered; `session`: what reads and computes in its place."""
+        """Return the sink of the view's target, not yet entered; `session`: to be used instead of the store's."""
         target = parse_target(self.definition.to, self.name, self.definition.base, self.definition.options)
         return open_sink(target, session or self._store.session, writing=writing)
 
@@ -134,16 +134,16 @@ class View:
         self._check_same(before, now)
         if before.basis == now.basis and before == now:
             return "nothing"
-        # Ids that were found to be of another numbering since make other events of records of before; and a query of
-        # all events, or a change that concerns more rows than it names, may make other states of entities that had
-        # none.
+        # States of entities without new events may change: if ids were found to be of another numbering since, so that
+        # earlier records are read as other events; if the projection is a query of all events; or if a change concerns
+        # more rows than it names.
         read_otherwise = scope.view.manifest.judged > before.basis.position or scope.view.edits is not None
         if not _alike(before, now) or read_otherwise or any(claim.projection.sql for claim in claims(scope)):
             return "difference"
         return "changes"
 
     def _check_same(self, before: Progress, now: Progress) -> None:
-        """Check that what is in the target is a state of this log."""
+        """Raise UsageError if the target has a view of another store, InputError if one of another log."""
         if before.store != now.store:
             raise UsageError(
                 f"{self.definition.to} holds a view of another store", "give the view another target with --to"
@@ -177,7 +177,7 @@ class View:
 
 
 def _before(sink: Sink, *, anew: bool) -> Progress | None:
-    """Return what a target is at; what cannot be told, where it is made anew or goes, is nothing."""
+    """Return the progress of a target; None if it is empty, or cannot be read and is to be made anew or dropped."""
     try:
         return sink.progress()
     except InputError:
@@ -187,6 +187,6 @@ def _before(sink: Sink, *, anew: bool) -> Progress | None:
 
 
 def _alike(before: Progress, now: Progress) -> bool:
-    """Return whether two bases differ in nothing but how far the log went."""
+    """Return whether two bases differ only in how far the log went."""
     moved = replace(before.basis, position=now.basis.position, root=now.basis.root)
     return moved == now.basis and before.projection == now.projection

@@ -1,4 +1,4 @@
-"""audit: the trail; when, who, what event, which fields from what to what."""
+"""audit: the trail: when, by whom and by which event each field changed, with its value before and after."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATA = Column("data", "json")
 
 
 def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, *, with_data: bool = False) -> Answer:
-    """Return one row per event and entity that it concerns, in fold order; `with_data`: with the payload as it was."""
+    """Return one row per event and entity that it concerns, in fold order; `with_data` adds the payload."""
     wanted = filters or Filters()
     check_entities(scope)
     check_order(scope)
@@ -37,7 +37,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, 
     rows = filter_conditions(scope, wanted)
     touched = []
     if rows:
-        # Only entities with an event that will be shown are folded, but these from their beginning.
+        # Only entities with an event to show are folded, but from their first event.
         events = scope.view.relation(["kind", "entity"], None, [*counted(scope), *rows])
         touched = [f"(kind, entity) IN (SELECT (kind, entity) FROM ({events}))"]
     parts = [trail(scope, claim, at, touched, wanted.fields) for claim in claims(scope)]

@@ -1,4 +1,4 @@
-"""blame: which event made each field of the state what it is, when, and by whom."""
+"""blame: which event gave each field of a state its value, when, and by whom."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _EVENT = ("position", "time", "role", "type", "actor", "id")
 
 
 def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, every: bool = False) -> Answer:
-    """Return one row per field of each state and the event that last had an operation on it.
+    """Return one row per field of each state, with the last event that had an operation on it.
 
-    `every`: instead with a row for each event since the field was last set, with the value after it. `fields`: only
+    `every`: instead, one row for each event since the field was last set, with the value after it. `fields`: only
     these. Raises NotFoundError for a field that no state has.
     """
     check_entities(scope)
@@ -60,7 +60,7 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
 
 
 class _Blamed(Struct, frozen=True):
-    """SQL with the columns of `blame_sql`, and the possible fields; None where they are not known beforehand."""
+    """SQL with the columns of `blame_sql`, and the possible fields; None if they are not known beforehand."""
 
     sql: str
     fields: frozenset[str] | None
@@ -83,7 +83,7 @@ def _blamed(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str], 
 
 
 def _last_touches(touches: str, *, every: bool) -> str:
-    """Return only the operations on fields that the present states are made of."""
+    """Select, from all operations on fields, those that made the present states; the last per field unless `every`."""
     lives = """SELECT kind, entity, max(key) AS born, arg_max(dead, key) AS gone
         FROM touch WHERE field IS NULL GROUP BY kind, entity"""
     field = "PARTITION BY kind, entity, field"

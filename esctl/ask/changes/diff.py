@@ -52,11 +52,11 @@ SUMMARY_COLUMNS = (
 )
 
 NARROW_RATIO = 50
-"""Events are few where the log has more than so many times as many."""
+"""Events are few if the log has more than this many times their number."""
 
 
 class Side(Struct, frozen=True):
-    """One side of a comparison: what a scope gives at a point (None: at the end)."""
+    """One side of a comparison: a scope at a point (None: at the end)."""
 
     scope: Scope
     at: AsOf | None = None
@@ -65,16 +65,17 @@ class Side(Struct, frozen=True):
 def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
     """Return one row per entity and field that differs between the states at `a` and at `b`.
 
-    Where `a` is the later one, before and after change places. `positions` are the events between the two that touched
-    the field.
+    If `a` is the later point, `before` is the later value. `positions` are the events between the two points that
+    touched the field.
     """
     return compare(Side(scope, a), Side(scope, b), summary=summary)
 
 
 def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
-    """Return what differs between two sides, as `diff` does; they may differ in `known_at` or in what is supposed.
+    """Return the differences between two sides in the rows of `diff`.
 
-    Where the sides are folded with other projections every event counts, and `positions` is empty.
+    The sides may also differ in `known_at` or in the events excluded by a what-if. If their projections differ, all
+    entities are compared, and `positions` is empty.
     """
     scope = before.scope
     for side in (before, after):
@@ -107,9 +108,9 @@ def _in_order(summary: str) -> str:
 
 
 def differences(before: Side, after: Side, claim: Claim) -> str:
-    """Select what differs in the entities of a claim: entity, kind, change, field, before, after, positions, resets.
+    """Select the differences in a claim's entities: entity, kind, change, field, before, after, positions, resets.
 
-    `positions` is a list; `resets`: one of these events set or removed the field, or it is not known that none did.
+    `positions` is a list; `resets` is false only if it is known that none of these events set or removed the field.
     """
     scope = before.scope
     apart = apart_conditions(before, after)
@@ -123,18 +124,18 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
 
 
 def _narrowed(claim: Claim, events: str, count: int | None = None) -> Claim:
-    """Return a claim on just the entities of some events; `count`: how many these are, if that is known."""
-    # The limit cuts nothing off. Without it DuckDB takes the entities for more than the rows that are looked up among
-    # them, and keeps these instead. Two columns, not one of pairs, take less memory for each row.
+    """Return a claim on only the entities of some events; `count`: how many events these are, if known."""
+    # The limit cuts nothing off: without it DuckDB expects more entities than rows to look up among them, and keeps
+    # the rows in memory instead. Two columns take less memory per row than one of pairs.
     limited = "" if count is None else f" LIMIT {count}"
     entities = f"SELECT DISTINCT kind, entity FROM ({events}){limited}"
     return Claim(claim.projection, f"{claim.condition} AND (kind, entity) IN ({entities})")
 
 
 def _folded(before: Side, after: Side, claim: Claim, events: str) -> str:
-    """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none.
+    """Select the differences by one fold within both bounds. Raises NeedsStreamError if that is not possible.
 
-    `events`: those in one side alone.
+    `events` selects the events that only one side has.
     """
     inside = [_inside(side) for side in (before, after)]
     if claim.projection.python or claim.projection.sql or None in inside:
@@ -144,7 +145,8 @@ def _folded(before: Side, after: Side, claim: Claim, events: str) -> str:
     bounded = None not in (before.at, after.at)
     bounds = (before.at, after.at) if bounded else (None, None)
     sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
-    # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
+    # Finding the entities first takes longer than folding all, unless they are few. If folding may fail, it is done
+    # all the same, so that no other entity can.
     count = shared.lookups.once(lambda: _count(shared, events))
     few = plan.may_fail or count * NARROW_RATIO < shared.view.manifest.events
     concerned = _narrowed(claim, events, count) if few else claim
@@ -180,7 +182,7 @@ def _member(field: str, before: str, after: str, positions: str, resets: str) ->
 
 
 def _inside(side: Side) -> str | None:
-    """Write whether a row is in a side; None where that takes more than the row."""
+    """Write the condition that a row is in a side; None if the row alone cannot decide it."""
     bound = limit(side.scope, side.at)
     if bound.first_versions is not None:
         return None
@@ -189,7 +191,7 @@ def _inside(side: Side) -> str | None:
 
 
 def _shared(one: Scope, other: Scope) -> Scope:
-    """Return a scope with the events of both."""
+    """Return a scope with the events of both scopes."""
     return replace(
         one,
         known_at=one.known_at if one.known_at == other.known_at else None,
@@ -202,7 +204,7 @@ def _all_fields(side: Side, shared: list[Claim]) -> str:
 
 
 def _joined(before: str, after: str, touched: str) -> str:
-    """Select what differs between two lists of fields, each with the events in `touched` that concern it."""
+    """Select the differences between two lists of fields, each with the events in `touched` that concern it."""
     names = ", ".join(f"coalesce(x.{name}, y.{name}) AS {name}" for name in ("entity", "kind", "field"))
     joined = f"""SELECT {names}, x.value AS before, y.value AS after, x.entity IS NOT NULL AS was,
         y.entity IS NOT NULL AS is_now
@@ -215,7 +217,7 @@ def _joined(before: str, after: str, touched: str) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
-    # The events of each field, and of each entity those of all its fields.
+    # The events of each field, and for each entity the events of all its fields.
     told = f"""SELECT kind, entity, field, grouping(field) AS whole,
         list(DISTINCT position ORDER BY position) AS positions, bool_or(resets) AS resets
         FROM ({touched}) WHERE position IS NOT NULL GROUP BY GROUPING SETS ((kind, entity, field), (kind, entity))"""
@@ -240,7 +242,7 @@ def _fields(part: States) -> str:
 
 
 def apart_conditions(before: Side, after: Side) -> list[str]:
-    """Write the conditions of the events that are in one of the sides and not in the other."""
+    """Write the conditions for the events that only one of the two sides has."""
     inside = [_inside(side) for side in (before, after)]
     if None not in inside:
         return [f"{inside[0]} <> {inside[1]}"]
@@ -260,7 +262,7 @@ def _known(scope: Scope) -> list[Test]:
 def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
     """Select which fields the events between two sides touched: kind, entity, position, field, resets.
 
-    `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
+    `narrowed`: the claim on only the entities with such events, for folds that need all events of an entity.
     """
     scope = _shared(before.scope, after.scope)
     try:

@@ -23,14 +23,14 @@ from esctl.named import read_named
 from esctl.projection.json_values import dumps
 
 _LARGEST = 16 << 20
-"""Bytes of a template in a file."""
+"""The most bytes that a template file may have."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def read_template(text: str, option: str) -> dict[str, Any]:
     """Read a template: JSON text that begins with `{`, else the path of a TOML or JSON file.
 
-    Raises UsageError naming `option` for one that is none.
+    Raises UsageError, naming `option`, if it cannot be read or is not an object with members.
     """
     inline = text.lstrip().startswith("{")
     where = option if inline else f"{option} {text}"
@@ -52,10 +52,10 @@ _HINT = (
 
 
 def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
-    """Return each row as the template says: a column per member of it.
+    """Return the answer with each row shaped by the template: a column per member.
 
-    A text that is one placeholder, `"{value}"`, becomes that column's JSON value; placeholders among other text become
-    text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is not a column.
+    A text that is just one placeholder, `"{value}"`, becomes that column's JSON value; placeholders within other text
+    become text, and `{{` and `}}` braces. Raises UsageError, naming `option`, for a placeholder that is not a column.
     """
     known = {column.name: column for column in answer.columns}
     items: list[str] = []
@@ -72,7 +72,7 @@ def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
 
 
 def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Literal["text", "json"]]:
-    """Write SQL for a member of the template; what can only be text is not JSON text, for formats of cells."""
+    """Return the SQL and kind of a member of the template: `text`, not JSON text, if it can only be a text."""
     if not isinstance(value, str):
         return _json(value, known, option), "json"
     alone = _alone(value)
@@ -83,7 +83,7 @@ def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Li
 
 
 def _alone(text: str) -> str | None:
-    """Name the placeholder that is the whole of a text."""
+    """Return the name of the placeholder that is the whole text; None if it is anything else."""
     found = _TOKEN.fullmatch(text)
     return found[1] if found else None
 
@@ -122,7 +122,7 @@ def _joined(opening: str, items: list[str], closing: str) -> str:
 
 
 def _text(text: str, known: Mapping[str, Column], option: str) -> str:
-    """Write SQL for a text with placeholders; a value that is none is empty."""
+    """Write SQL for a text with placeholders; a NULL becomes an empty text."""
     parts, end = [], 0
     for token in _TOKEN.finditer(text):
         parts.append(literal(text[end : token.start()]))
@@ -140,7 +140,7 @@ def _text(text: str, known: Mapping[str, Column], option: str) -> str:
 
 
 def _shown(json: str) -> str:
-    """Write SQL for JSON text among other text: a string without its quotes."""
+    """Write SQL for JSON text within other text: a string without its quotes."""
     string = read_json(json, (), "text", marked=True)
     return f"CASE WHEN starts_with({json}, '\"') THEN {string} ELSE {unmark_json_sql(json)} END"
 

@@ -1,4 +1,4 @@
-"""changes since: the states of entities that have had events after a position, for keeping a copy of them."""
+"""changes since: the states of entities with events after a position, to keep a copy of the states up to date."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from esctl.index.pruning import Predicate, Reach
 from esctl.model import Answer
 
 _MOST_NAMED = 10_000
-"""Entities whose names are written out: the index finds what is named, and what is not is looked for in all of it."""
+"""The most entities to name in the query: the index finds named entities, and is scanned whole for the others."""
 
 
 def changes_since(scope: Scope, position: int) -> Answer:
-    """Return the present state of each entity with an event after a position; one that was deleted has a null state.
+    """Return the present state of each entity with an event after a position; that of a deleted entity is null.
 
-    The columns are those of `replay`. Positions only grow, so a copy of the states at `position` with these rows put
-    in place of its own is what `replay` gives now, however late the events are.
+    The columns are those of `replay`. Positions only grow, so a copy of the states at `position` in which these rows
+    replace the old ones is what `replay` gives now, however late the events are.
     """
     check_order(scope)
     later = Predicate(f"position > {int(position)}", Reach(min_position=int(position) + 1))
@@ -42,9 +42,9 @@ def changes_since(scope: Scope, position: int) -> Answer:
 
 
 def _states(scope: Scope, claim: Claim, position: int, among: str) -> States:
-    """Return the states of those of a scope's entities that changed, and maybe of others; `among` tells them.
+    """Return the states of the entities that changed, perhaps with others; `among`: the condition for those that did.
 
-    From saved states, where there are any, only entities with events before their last one there are folded anew.
+    If there are saved states, only entities with events before their last saved one are folded anew.
     """
     shelf = None if scope.shelf is None else replace(scope.shelf, always=True)
     found = resumed_states(replace(scope, shelf=shelf), claim, position)
@@ -54,7 +54,7 @@ def _states(scope: Scope, claim: Claim, position: int, among: str) -> States:
 
 
 def _named(scope: Scope, touched: str) -> Sequence[tuple[str, str]]:
-    """List kinds and names of the entities that changed; none where they are too many, or a name would be a glob."""
+    """List the kinds and names of the entities that changed; empty if they are too many or a name would be a glob."""
     sql = f"SELECT DISTINCT kind, entity FROM ({touched}) LIMIT {_MOST_NAMED + 1}"
     with explained():
         found: list[tuple[str, str]] = scope.connection.execute(sql).fetchall()

@@ -1,1 +1,1 @@
-"""A system's own table against the state that the log implies."""
+"""A system's own table compared with the state that the log implies."""

@@ -1,4 +1,4 @@
-"""Rows that another system says it has: a file in any format that ingest reads, its numbers exact."""
+"""Rows of another system: a file in any format that ingest reads, with exact numbers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class ForeignTable(Struct, frozen=True):
     sql: str
     columns: tuple[str, ...]
     delimited: bool
-    notes: tuple[str, ...] = ()  # what is to be said of it
+    notes: tuple[str, ...] = ()  # lines for stderr
 
 
 class ForeignFields(Struct, frozen=True):
-    """Where the fields of a state are in a row: SQL for each one's JSON text.
+    """The fields of a state in a row: SQL for the JSON text of each, by name.
 
-    `kind`: SQL for the entity's kind, where the rows are such as replay writes; else empty.
+    `kind`: SQL for the entity's kind if the rows have the columns that replay writes; else empty.
     """
 
     values: dict[str, str]
@@ -50,7 +50,7 @@ class ForeignFields(Struct, frozen=True):
 
 
 class FileOptions(Struct, frozen=True):
-    """How a file is read, as `ingest` has it; None and "": that is found."""
+    """How to read a file, by the options of `ingest`; None and "": detected."""
 
     null: str | None = None
     decimal: str | None = None
@@ -61,7 +61,7 @@ class FileOptions(Struct, frozen=True):
 
 
 def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable:
-    """Read a file of rows into a temporary one. Raises InputError for one that cannot be read, naming the row."""
+    """Read a file of rows into a temporary file. Raises InputError, naming the row, if it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,7 +98,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
 
 
 def _header(cursor: Cursor) -> tuple[str, ...]:
-    """List the columns of CSV, also those without any value."""
+    """List the columns of CSV or TSV, including those without any value; empty for other formats."""
     from esctl.sources.formats.column_names import header_of
 
     if cursor.format not in ("csv", "tsv"):
@@ -131,17 +131,17 @@ def keys_of(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...
 
 
 def key_glob(key: str) -> str:
-    """Return the glob of the entities that a key template makes; empty where it is a column."""
+    """Return the glob of the entities that a key template makes; empty if the key is a column."""
     return _HOLE.sub("*", key) if _HOLE.search(key) else ""
 
 
 def key_sql(table: ForeignTable, key: str) -> str:
     """Write SQL for the entity of a row: a column, or a template such as `orders/{id}`.
 
-    Raises UsageError where a column it names is not there.
+    Raises UsageError if the table lacks a column that the key names.
     """
     if not table.columns:
-        return "CAST(NULL AS VARCHAR)"  # of no row
+        return "CAST(NULL AS VARCHAR)"  # there are no rows
     holes = key_columns(key)
     for name in holes:
         if name not in table.columns:
@@ -155,7 +155,7 @@ def key_sql(table: ForeignTable, key: str) -> str:
 
 
 def check_keys(session: Session, table: ForeignTable, keys: Sequence[str]) -> None:
-    """Check that each row has a key of its own. Raises InputError naming the first row that has none."""
+    """Check that each row has its own key. Raises InputError, naming the first row without one or a repeated key."""
     rows = f"SELECT row, {keys[0]} AS entity, [{', '.join(keys)}] AS key FROM ({table.sql})"
     with explained():
         none = single_row(session.connection, f"SELECT min(row) FROM ({rows}) WHERE entity IS NULL")
@@ -192,7 +192,7 @@ def _kind(table: ForeignTable) -> str:
 
 
 def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
-    """Read states that stand as text in a cell as the objects they are."""
+    """Parse states that are texts in cells into objects."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Rows that a database says it has: a table of a PostgreSQL server, read as its changes are read."""
+"""Rows of a live database: a table of a PostgreSQL server, read in the form of its changes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _BATCH = 20_000
 
 
 class LiveTable(Struct, frozen=True):
-    """The rows of a table as of a place in the server's log, and the entities that they are.
+    """The rows of a table as of a place in the server's log, and the glob of their entities ("": the key names them).
 
-    `before`: where that place bounds the log too, as it is one of the same database alone.
+    `before`: that place as a bound on the log, if all its sources are of the same database; else empty.
     """
 
     table: ForeignTable
@@ -37,7 +37,7 @@ class LiveTable(Struct, frozen=True):
 
 
 def is_live(text: str) -> bool:
-    """Return whether what is compared with is a table of a database, and no file."""
+    """Return whether a text is the URL of a database table, not the name of a file."""
     return text.lower().startswith(("postgres://", "postgresql://"))
 
 
@@ -51,7 +51,7 @@ def read_live(
 ) -> LiveTable:
     """Read a table into a temporary file, as of one place in the server's log. `key`: that of the comparison.
 
-    Raises UsageError for a URL that names none, InputError where it cannot be read.
+    Raises UsageError if the URL names no table, InputError if the table cannot be read.
     """
     from esctl.sources.postgres.lsn import lsn_text
     from esctl.sources.postgres.table import opened, parse_table_address
@@ -70,7 +70,7 @@ def read_live(
 
 
 def _naming(table: OpenTable, stanzas: Sequence[Stanza]) -> Naming:
-    """Return how the log names the rows of a table: by its database too, where others have the short names."""
+    """Return how the log names the rows of a table: with its database, if another one has the short names."""
     homes = sorted((each for each in stanzas if each.row_home), key=lambda each: not each.row_origin)
     if not homes:
         return Naming()
@@ -79,7 +79,7 @@ def _naming(table: OpenTable, stanzas: Sequence[Stanza]) -> Naming:
 
 
 def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tuple[str, tuple[str, ...]]:
-    """Return the bound of the log that is compared, and what is to be said of how far it goes."""
+    """Return the bound on the log to compare with (empty: none), and a note on the place that the table is as of."""
     ours = [
         cursor
         for cursor in cursors.values()
@@ -100,7 +100,7 @@ def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tup
 
 
 def _spooled(session: Session, table: OpenTable, where: str, naming: Naming) -> str:
-    """Write the rows as the changes that they would be in the log: the row's number and the JSON text of each."""
+    """Write the rows to a temporary file as changes in the log's form (row, JSON text). Return SQL to read it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -139,7 +139,7 @@ def _batches(parts: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
 
 
 def _sql(spool: str, *, plain: bool) -> str:
-    """Write the rows as states of entities, those that are alike as one with their count; `plain`: as they are."""
+    """Write SQL for the rows as states of entities, equal rows as one with their count; `plain`: for the rows alone."""
     row = read_json("t", ("row",), "json", marked=True)
     if plain:
         return f"SELECT row, {row} AS j FROM {spool}"

@@ -1,4 +1,4 @@
-"""reconcile: what a system says it has, against the state that the log implies."""
+"""reconcile: what a system has, compared with the state that the log implies."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ RULES = (
     ("different", "a field has another value in the file than the log implies"),
 )
 _MOST_LISTED = 20
-"""Columns of either side that an error names."""
+"""The most columns of either side that an error names."""
 _EVENT = ("position", "time", "type", "actor", "id")
 
 
 class Comparison(Struct, frozen=True):
-    """How a file is compared. `key`: its key column, or a template; `every_field`: also fields that one side lacks.
+    """How to compare a file. `key`: its key column, or a template; `every_field`: also fields that one side lacks.
 
-    `time_format`: how its times are written, as `ingest --time-format` has it; by default that is found.
+    `time_format`: how its times are written, as for `ingest --time-format`; empty: detected.
     """
 
     key: str = ""
@@ -84,15 +84,15 @@ class Reconciled(Struct, frozen=True):
 
 
 def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Reconciled:
-    """Compare a file's rows with the states at a point. Raises InputError where it cannot be read, and as `compare`."""
+    """Compare a file's rows with the states at a point. Raises InputError if it cannot be read, else as `compare`."""
     return compare(scope, read_foreign(scope.session, file, how.file), at, how)
 
 
 def compare(scope: Scope, table: ForeignTable, at: AsOf | None, how: Comparison) -> Reconciled:
     """Compare rows with the states at a point.
 
-    Raises InputError where they name an entity twice, UsageError for a key they have not, and where none of their
-    columns is a field of the states.
+    Raises InputError if a row has no key or the key of another one, UsageError if the rows lack the key's columns, if
+    none of their columns is a field of the states, or if day and month of a date cannot be told apart.
     """
     key = key_sql(table, how.key)
     table, fields = foreign_fields(scope.session, table)
@@ -152,7 +152,7 @@ def _compared(
 
 
 def _check_dates(scope: Scope, table: ForeignTable, mine: str, unclear: Sequence[Unclear]) -> None:
-    """Raise UsageError where the log has times, and the file dates that may be one day or another."""
+    """Raise UsageError if the log has times in a field for which the file has ambiguous dates."""
     if not unclear:
         return
     tests = ", ".join(f"bool_or({is_time_sql(f'l{each.number}')})" for each in unclear)
@@ -167,7 +167,7 @@ def _check_dates(scope: Scope, table: ForeignTable, mine: str, unclear: Sequence
 
 
 def _check_nothing_compared(table: ForeignTable, parts: Sequence[States], left_out: Sequence[str]) -> None:
-    """Raise UsageError where the file has fields and the states have others: all would seem to agree."""
+    """Raise UsageError if both the file and the states have fields: with none in common all would seem to agree."""
     known = list(dict.fromkeys(name for part in parts for name in _state_names(part)))
     if left_out and known:
         raise UsageError(
@@ -195,7 +195,7 @@ def _state_rows(part: States, names: Sequence[str]) -> str:
 
 
 def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignFields, names: Sequence[str]) -> str:
-    """Write the file's side, of the entities asked about: r0, r1, ... are the fields' JSON text."""
+    """Write the file's side for the entities asked about: r0, r1, ... are the fields' JSON text."""
     items = [f"{key} AS entity", f"{fields.kind or 'CAST(NULL AS VARCHAR)'} AS kind", "true AS given"]
     items += [f"CAST({fields.values.get(name, 'NULL')} AS VARCHAR) AS r{i}" for i, name in enumerate(names)]
     wanted = scope.entities
@@ -277,7 +277,7 @@ def _last_events(scope: Scope, spool: str) -> str:
 
 
 def _touching(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, names: Sequence[str]) -> str:
-    """Write the last event that touched each of some fields, of the entities that have a different one."""
+    """Write the last event that touched each of some fields, for the entities with a different field."""
     only = f"(kind, entity) IN (SELECT (kind, entity) FROM ({spool}) WHERE found = 'different')"
     event = ", ".join(_EVENT)
     trails = [trail(scope, claim, at, [only], names).sql for claim in shared]

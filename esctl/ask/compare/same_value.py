@@ -1,4 +1,4 @@
-"""Whether what a system says of a field is what the log implies: by value, whatever the spelling."""
+"""Comparison of a system's value of a field with the one that the log implies, whatever the spelling."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _TRUE = ("true", "t", "1", "yes", "y", "wahr", "vrai", "vero", "verdadero", "verdadeiro", "waar")
 _FALSE = ("false", "f", "0", "no", "n", "falsch", "faux", "falso", "onwaar")
 _TRUTHS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
-"""What systems and spreadsheets write, in the languages of these."""
+"""Words for true and false that systems and spreadsheets write, in several languages."""
 _POINTED = re.compile(r"[+-]?[0-9]{1,3}(?:[,' \u00a0\u202f][0-9]{3})+\.[0-9]+")
 _COMMAED = re.compile(r"[+-]?[0-9]{1,3}(?:[.' \u00a0\u202f][0-9]{3})+,[0-9]+|[+-]?[0-9]+,[0-9]{1,2}")
 _SPACED = re.compile(r"[+-]?[0-9]{1,3}(?:[' \u00a0\u202f][0-9]{3})+")
-"""Numbers in which one mark groups thousands and another one fractions, so that both are told apart."""
+"""Numbers whose marks are unambiguous: which one groups thousands, and which one begins the fraction."""
 _GROUPING = str.maketrans("", "", "' \u00a0\u202f")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
 _QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
@@ -45,7 +45,7 @@ _NUMBER = re.compile(NUMBER_TEXT)
 def with_texts(rows: str, count: int, *, delimited: bool) -> str:
     """Add columns a0, b0, ... to rows of JSON text l0, r0, ...: each value as the text that `differ_sql` compares.
 
-    They are worked out once, a step at a time: written where they are used, the query grows as they nest.
+    They are computed once, in two steps: written out where they are used, they would multiply as they nest.
     """
     sides = [side + str(number) for number in range(count) for side in "lr"]
     texts = ", ".join(f"{_text(column)} AS text_{column}" for column in sides)
@@ -58,9 +58,9 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
 
 
 def differ_sql(number: int, function: str) -> str:
-    """Write whether two columns of rows from `with_texts` differ by value; missing and null are one.
+    """Write whether two columns of rows from `with_texts` differ by value; missing and null are the same.
 
-    What is spelled alike is settled here; `function` names one that asks `Eyes.agree` about the rest.
+    Equal spellings are settled here; `function` names an SQL function that asks `Eyes.agree` about the rest.
     """
     a, b = f"a{number}", f"b{number}"
     return f"""CASE WHEN {a} IS NOT DISTINCT FROM {b} THEN false WHEN {a} IS NULL OR {b} IS NULL THEN true
@@ -68,25 +68,25 @@ def differ_sql(number: int, function: str) -> str:
 
 
 def _text(column: str) -> str:
-    """Write a value as text: what a string holds, else its JSON text in one spelling."""
+    """Write a value as text: the content of a string, else its JSON text in one spelling."""
     string = read_json(column, (), "text", marked=True)
     plain = f"nullif({canonical_json_sql(unmark_json_sql(column))}, 'null')"
     return f"CASE WHEN {column}[1:1] = '\"' THEN {string} ELSE {plain} END"
 
 
 def _trimmed(text: str) -> str:
-    """Write a text without the trailing zeros that it has where it is a number."""
+    """Write a text, without trailing zeros if it is a number with a fraction."""
     return f"CASE WHEN regexp_matches({text}, {literal(NUMBER_TEXT)}) THEN {canonical_json_sql(text)} ELSE {text} END"
 
 
 class Eyes(Struct, frozen=True):
-    """What times without a zone are read in, and how those of each column are, by its number."""
+    """How to read times: the zone of those without one, and the reading of each column, by its number."""
 
     tz: str = "UTC"
     readings: tuple[Reading, ...] = ()
 
     def agree(self, log: str, file: str, number: int) -> bool:
-        """Return whether two values, as marked JSON text, are the same; a text is read as what the log has."""
+        """Return whether two values, as marked JSON text, are the same; a text is read as the type in the log."""
         try:
             mine, theirs = loads(log), loads(file)
             if not isinstance(theirs, str):
@@ -104,7 +104,7 @@ class Eyes(Struct, frozen=True):
 
 
 class Unclear(Struct, frozen=True):
-    """A field of a file whose dates can be read with the day first and with the month first, and one of them."""
+    """A field of a file whose dates can be read day first and month first, with one of these dates."""
 
     name: str
     number: int
@@ -114,9 +114,9 @@ class Unclear(Struct, frozen=True):
 def readings_of(
     session: Session, table: ForeignTable, fields: Mapping[str, str], formats: Sequence[str]
 ) -> tuple[tuple[Reading, ...], list[Unclear]]:
-    """Find how the times of some fields of a file are read, by name and SQL of JSON text; as `formats` say, if any do.
+    """Find how to read the times of a file's `fields` (SQL of JSON text, by name): by `formats`, if any are given.
 
-    The order of day and month is that in which all dates of a field can be read; where there are several it is unclear.
+    Else the order of day and month is the one in which all dates of a field can be read; if several fit, it is unclear.
     """
     if formats:
         return (Reading(tuple(check_format(text) for text in formats)),) * len(fields), []
@@ -132,7 +132,7 @@ def readings_of(
 
 
 def _dates(session: Session, table: ForeignTable, sql: str) -> list[str]:
-    """List the texts of a field that begin as dates do in which the day or the month may be first."""
+    """List the texts of a field that begin with a date whose day or month comes first."""
     text = read_json("v", (), "text", marked=True)
     rows = f"SELECT DISTINCT {text} AS t FROM (SELECT CAST({sql} AS VARCHAR) AS v FROM ({table.sql}))"
     with explained():
@@ -143,7 +143,7 @@ def _dates(session: Session, table: ForeignTable, sql: str) -> list[str]:
 
 
 def is_time_sql(column: str) -> str:
-    """Write that a column of JSON text is a time as logs write it, year first."""
+    """Write the condition that a column of JSON text is a time as logs write it, year first."""
     return f"regexp_matches({column}, {literal(_QUOTED_TIME)})"
 
 
@@ -160,7 +160,7 @@ def _agrees_with_text(value: Any, text: str) -> bool:
 
 
 def _plain_number(text: str) -> str | None:
-    """Return a number without marks between its thousands, and with a point; None where it is none, or unclear."""
+    """Return a number without thousands marks and with a decimal point; None if it is no number, or ambiguous."""
     if _POINTED.fullmatch(text):
         return text.replace(",", "").translate(_GROUPING)
     if _COMMAED.fullmatch(text):
@@ -171,6 +171,6 @@ def _plain_number(text: str) -> str | None:
 
 
 def _meanings(text: str) -> set[str]:
-    """Return what a displayed text may stand for: control characters were escaped in it, formulas disarmed."""
+    """Return the texts that a displayed one may come from: it may have escaped characters or a disarmed formula."""
     raw = _ESCAPE.sub(lambda found: _NAMED.get(found[1]) or chr(int(found[1][1:], 16)), text)
     return {text, raw, text.removeprefix("'"), raw.removeprefix("'")}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ReadEvent(Struct, frozen=True):
-    """A record as an event: what it is of its envelope, the entities that it is of, and the record itself as text."""
+    """A record read as an event: parts of its envelope, its entities, and the record itself as text."""
 
     position: int
     time: datetime | None
@@ -35,7 +35,7 @@ class ReadEvent(Struct, frozen=True):
 def as_read(
     connection: duckdb.DuckDBPyConnection, snapshot: StoreState, positions: Sequence[int], source: str, stanza: Stanza
 ) -> list[ReadEvent]:
-    """Return the events that some records of a source are, by position; times in UTC, none where it has none."""
+    """Read some records of a source as events, in order of position; times are in UTC, None for an undated event."""
     import pyarrow as pa
 
     table = pa.concat_tables([read_table(snapshot, position, position) for position in positions])
@@ -59,7 +59,7 @@ def as_read(
 def first_positions(
     connection: duckdb.DuckDBPyConnection, relation: str, sources: Sequence[str], count: int
 ) -> dict[str, list[int]]:
-    """Return the positions of the first records of some sources, from a relation with `source` and `position`."""
+    """Return the first `count` positions of each of some sources, from a relation with `source` and `position`."""
     sql = f"SELECT source, list_sort(list(DISTINCT position))[:{count:d}] FROM ({relation}) GROUP BY source"
     with explained():
         found = dict(connection.execute(sql).fetchall())

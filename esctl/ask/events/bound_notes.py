@@ -1,4 +1,4 @@
-"""What a bound was resolved to, and which names there are to type."""
+"""Notes on what a bound was resolved to, and the names that completion offers."""
 
 from __future__ import annotations
 

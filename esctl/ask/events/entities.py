@@ -1,4 +1,4 @@
-"""entities: what there is to replay."""
+"""entities: the entities that can be replayed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
 def entities(scope: Scope, *, first: bool = False) -> Answer:
     """Return each entity, how many events it has (duplicates left out) and when the first and last happened.
 
-    `first`: only some of those whose names come first, of however many, which takes no longer where there are millions.
+    `first`: only some of those whose names come first, which takes no longer if there are millions.
     """
     check_entities(scope)
     within = [_among_first(scope.view)] if first else []
@@ -34,9 +34,9 @@ def entities(scope: Scope, *, first: bool = False) -> Answer:
 
 
 def _among_first(view: IndexView) -> Predicate:
-    """Write the condition that a name comes no later than the first at which a row group ends, or a part of many.
+    """Write the condition that a name is not after the lowest last name of a row group, or of a part of the manifest.
 
-    Of the row groups whose names are known, only those that begin before it hold such names, and it lies in each.
+    Of the row groups whose names are known, only those whose range includes that name hold such names.
     """
     listed = [group for file in view.manifest.files for group in file.groups] + parts_of(view.manifest)
     highs = [group.high for group in listed if group.high is not None]

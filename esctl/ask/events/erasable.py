@@ -42,9 +42,9 @@ class ErasureSelection(Struct, frozen=True):
 
 
 def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
-    """Find the records to erase: those named, else those that `log` would list of the scope's entities and `where`.
+    """Find the records to erase: those named, else those that `log` would list for the scope's entities and `where`.
 
-    Raises NotFoundError for an event or entity that does not exist, UsageError where nothing is asked for, or both.
+    Raises NotFoundError for an event or entity that does not exist, UsageError if neither or both of these are given.
     """
     if events and (scope.entities or where):
         raise UsageError("events are named and --entity or --where is given", "give one or the other")
@@ -72,7 +72,7 @@ def _named(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
 
 
 def same_bytes(snapshot: StoreState, positions: Sequence[int]) -> tuple[int, ...]:
-    """Find the other records with the bytes of one of these, whatever their ids, blanks around them apart."""
+    """Find the other records, whatever their ids, that equal one of these as trimmed, but for a line end."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -98,7 +98,7 @@ def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
 
 
 def within(positions: Iterable[int]) -> str:
-    """Write the condition that a record is one of these."""
+    """Write the condition that a record is at one of these positions."""
     ranges = ranges_of(sorted(set(positions)))
     return any_of(f"position BETWEEN {first} AND {last}" for first, last in ranges).sql
 
@@ -114,7 +114,7 @@ def planned(scope: Scope, positions: Sequence[int]) -> Answer:
 
 
 def done(scope: Scope, selection: ErasureSelection) -> Answer:
-    """Return what became of each record, in a store in which they are erased."""
+    """Return one row per record, in a store in which they are erased: whether it was erased now or before."""
     every = [*selection.positions, *selection.already]
     result = f"CASE WHEN {within(selection.already)} THEN {literal('erased before')} ELSE {literal('erased')} END"
     rows = scope.view.relation(

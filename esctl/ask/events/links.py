@@ -19,32 +19,32 @@ _TABLES = {
     "tie_sought": "space INTEGER, name VARCHAR, value VARCHAR",
     "tie_fresh": "space INTEGER, name VARCHAR, value VARCHAR",
 }
-"""Of the session: events that were looked up; those among them that are tied; ids sought before; ids to seek now."""
+"""Tables of the session: events looked up; those among them that are tied; ids sought before; ids to seek now."""
 _COLUMNS = ("position", "stanza", "scope", "time", "id", "correlation", "causation", "aliases")
 
 EVENT, CORRELATION, ALIAS = range(3)
-"""The spaces of ids: an alias is another's only where their names are the same."""
+"""The spaces of ids; two aliases are the same only if their names are the same too."""
 
 EDGES = """SELECT child.position AS child, cause.position AS cause,
         (cause.stanza <> child.stanza OR cause.scope IS DISTINCT FROM child.scope) AS remote
     FROM tie_pool child JOIN tie_pool cause ON child.causation = cause.id AND child.position <> cause.position
     WHERE cause.stanza = child.stanza OR NOT EXISTS (
         SELECT 1 FROM tie_pool own WHERE own.id = child.causation AND own.stanza = child.stanza)"""
-"""Which event caused which. An id is given once in its numbering (which `stanza` names): only what is not found there
-is sought elsewhere."""
+"""Which event caused which. An id is given once in its numbering (which `stanza` names): a cause is sought in other
+numberings only if its own has no event with that id."""
 
 TIES = f"""SELECT position, {CORRELATION} AS space, 'correlation' AS name, correlation AS value FROM tie_pool
     WHERE correlation IS NOT NULL
     UNION ALL SELECT position, {ALIAS}, alias.name, alias.value FROM (
         SELECT position, unnest(aliases) AS alias FROM tie_pool WHERE aliases IS NOT NULL)"""
-"""The ids by which an event is tied to all others that have them."""
+"""The ids that tie an event to all others that have them."""
 
 
 def gather(scope: Scope, starting: Sequence[str], most_links: int) -> bool:
-    """Collect the events that meet the conditions and all events tied to them, over at most so many links.
+    """Collect the events that meet the conditions and all events tied to them, over at most `most_links` links.
 
-    They are in the session's table `tie_reached`, their ids in `tie_pool`. Each step looks up what the events of the
-    step before brought, all at once. Says whether there is more beyond the last link.
+    Their positions go into the session's table `tie_reached`, their ids into `tie_pool`. Each step looks up all ids
+    that the previous step found at once. Return whether more events are tied beyond the last link.
     """
     with explained():
         for table, columns in _TABLES.items():
@@ -99,7 +99,7 @@ def _look_up(scope: Scope, links: int) -> None:
 
 
 def _linked(links: int) -> str:
-    """Select the events that are tied to those so many links away and were not reached before."""
+    """Select the events that are tied to those `links` links away and were not reached before."""
     return f"""WITH newest AS MATERIALIZED (SELECT position FROM tie_reached WHERE links = {links}),
         edges AS MATERIALIZED ({EDGES}), ties AS MATERIALIZED ({TIES})
         SELECT position FROM (

@@ -38,15 +38,15 @@ COLUMNS = (
 
 
 SCANNED_BYTES = 64 << 20
-"""Size of an index up to which it takes longer to load what looks an id up than to look at all events."""
+"""The size of an index below which scanning all events takes less time than loading the code that looks up an id."""
 
 
 class EventFilters(Struct, frozen=True):
     """Which events to list, and in which order.
 
-    `where` is an SQL predicate over an event's columns, `data` and `raw`; `tail`: the last so many of what is left
-    (None: all); `backwards`: the last first; `grep`: a text that the record's bytes hold; `raw`: more columns, of
-    records as they came: `raw`, `raw.user.name`.
+    `where` is an SQL predicate over an event's columns, `data` and `raw`; `grep`: a text that the record's bytes hold;
+    `tail`: how many of the last matching rows to keep (None: all); `backwards`: the last first; `raw`: more columns,
+    of records as received: `raw`, `raw.user.name`.
     """
 
     filters: Filters = field(default_factory=Filters)
@@ -71,7 +71,7 @@ _ONLY = {
 def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -> Answer:
     """Return the events in order of position, one row per event and entity that it concerns.
 
-    `records`: the evidence. With it the rows of invalid records alone have a column `raw`; `grep` needs it.
+    `records`: the evidence. With it, an answer of only invalid records has a column `raw`; `grep` needs it.
     """
     check_entities(scope)
     unmatched = check_filters(scope, wanted.filters)
@@ -98,7 +98,7 @@ def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -
 def find_event(scope: Scope, event: str) -> list[int]:
     """Find the positions of an event named `@123`, `id:evt-9` or by its id.
 
-    Where no event has it for its id, those that have it as a part of it or as an alias.
+    If no event has that id, the positions of those that have it as a part of their id or as an alias.
     """
     if re.fullmatch(r"@[0-9]{1,18}", event):
         return _positions(scope, _at([int(event[1:])]))
@@ -110,7 +110,7 @@ def find_event(scope: Scope, event: str) -> list[int]:
 
 
 def _looked_up(scope: Scope, ids: list[str]) -> list[int] | None:
-    """Return the positions of the events with one of some ids; None where a scan is faster, or tells what is wrong."""
+    """Return the positions of the events with one of some ids; None if a scan is faster, or is needed."""
     if sum(file.bytes for file in scope.view.manifest.files) < SCANNED_BYTES:
         return None
     from esctl.index.seen_ids.lookup import positions_of
@@ -127,7 +127,7 @@ def _positions(scope: Scope, condition: Test) -> list[int]:
 
 
 def namesakes(scope: Scope, event: str, positions: list[int]) -> str:
-    """Return the events that an id names, of those found at some positions, where each is of another numbering."""
+    """Return a sentence that lists the folded events with an id, of those at some positions, if several; else empty."""
     ids = [event, event.removeprefix("id:")]
     folded = all_of([_at(positions), "duplicate_of IS NULL AND invalid IS NULL"])
     return several(ids[1], events_of(scope.connection, scope.view, ids, folded))

@@ -1,4 +1,4 @@
-"""Records as they came, as JSON text: for conditions and columns on `raw.*`, whatever the mapping makes of them."""
+"""Records as received, as JSON text: for conditions and columns on `raw.*`, independent of the mapping."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FEW = 4096
-"""Records that are looked up one by one; more are read with all between them."""
+"""The most records to look up one by one; more are read together with all records between them."""
 
 
 def with_records(scope: Scope, rows: str, conditions: Sequence[Test]) -> str:
-    """Add to a SELECT of events, which has their `position`, the text of their records as the column RECORD.
+    """Add the column RECORD, the JSON text of each event's record, to a SELECT of events with `position`.
 
-    `conditions` are those of the SELECT. Text is NULL for what is not JSON, and for what was erased.
+    `conditions` are those of the SELECT. The text is NULL for a record that is not JSON or was erased.
     """
     asked = scope.view.relation(["position"], None, conditions)
     with explained():
@@ -79,9 +79,9 @@ def _tables(scope: Scope, positions: Any) -> Iterator[pa.Table]:
 
 
 def raw_columns(scope: Scope, rows: str, names: Iterable[str]) -> list[tuple[str, Column]]:
-    """Return the SQL of columns on records (`raw.ip.src`), over `rows` with the column RECORD, each with its column.
+    """Return the SQL and the column of each name in records (`raw.ip.src`), over `rows` with the column RECORD.
 
-    Raises UsageError for one that no record has, with the nearest that one has.
+    Raises UsageError for a name that no record has, with the nearest that one has.
     """
     paths = {name: parse_path(name)[1:] for name in names}
     check_paths(scope, rows, paths.values())

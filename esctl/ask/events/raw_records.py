@@ -1,4 +1,4 @@
-"""The bytes of records as an answer has them: those that hold a text, and what others are as text."""
+"""The bytes of records in answers: the records that hold a text, and records as text."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def holding(scope: Scope, records: StoreState, text: str) -> str:
 
 
 def spellings(text: str, encodings: Sequence[str]) -> list[bytes]:
-    """List the bytes that a text is in records: in UTF-8, in some encodings, and as JSON may escape it."""
+    """List the bytes that a text may have in records: in UTF-8, in some encodings, and as JSON may escape it."""
     from esctl.sources.formats.encodings import WINDOWS
 
     escaped = json.dumps(text)[1:-1]
@@ -62,10 +62,10 @@ def spellings(text: str, encodings: Sequence[str]) -> list[bytes]:
 
 
 def texts_of(scope: Scope, records: StoreState, rows: str) -> str:
-    """Select position and raw, the text of the record, of the positions that rows have.
+    """Select position and raw, the text of the record, for the positions in `rows`.
 
-    Sources are decoded as they are read; other bytes are written as `\\xe4`. Line ends are left out. Raises InputError
-    for a damaged segment.
+    A record is decoded by the encoding of its source; bytes that do not fit are written as `\\xe4`. Line ends are left
+    out. Raises InputError for a damaged segment.
     """
     import pyarrow as pa
 

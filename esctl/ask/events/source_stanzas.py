@@ -1,4 +1,4 @@
-"""Stanzas of single sources, as they are added to an esctl.toml that may say more."""
+"""Stanzas of single sources as TOML, to be added to an esctl.toml."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def as_mapping(stanzas: Mapping[str, Stanza]) -> dict[str, Any]:
 
 
 def with_stanzas(text: str, stanzas: Mapping[str, Stanza], file: str) -> str:
-    """Return the text of an esctl.toml with the stanzas of some sources behind it.
+    """Return the text of an esctl.toml with the stanzas of some sources appended.
 
-    Raises UsageError where they cannot be added, or something in it would go before one of them.
+    Raises UsageError if they cannot be added, or if another stanza in it would take precedence over one of them.
     """
     added = f"{text.rstrip()}\n\n{stanzas_text(stanzas)}".lstrip()
     try:

@@ -37,7 +37,7 @@ kinds = [{name}]
 def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | None = None) -> str:
     """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity.
 
-    `stanzas` are those of sources to write in place of the mapping in force.
+    `stanzas`: those of some sources, to write instead of the mapping in force.
     """
     parts = [_HEADER, *(_mappings(manifest) if stanzas is None else [stanzas_text(stanzas)]), _RULES]
     named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
@@ -59,7 +59,7 @@ def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | No
 
 
 def _mappings(manifest: Manifest) -> list[str]:
-    # Whose ids are whose is found again by whoever reads the records in this way.
+    # Numberings are left out: reading the records by these stanzas finds them again.
     by_stanza: dict[Stanza, list[str]] = {}
     for source, number in manifest.sources.items():
         by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0, newest_first=None), []).append(source)
@@ -70,7 +70,7 @@ def _mappings(manifest: Manifest) -> list[str]:
 
 
 def _open(stanza: Stanza) -> str:
-    """Write a line to fill in for what was not found of a log whose format is none that is known."""
+    """Write lines to fill in for the parts of the envelope that were not found in a log of an unknown format."""
     if stanza.name != CUSTOM:
         return ""
     missing = {
@@ -102,6 +102,6 @@ def _one_line(text: str) -> str:
 
 
 def _pattern(kind_type: str) -> str:
-    # A bracket at the end would be taken for a role. That `?` and `*` match more than they should does no harm here:
-    # to merge the same payload twice is to merge it once.
+    # A bracket at the end would be read as a role. That `?` and `*` match more than they should does no harm here:
+    # merging the same payload twice is the same as merging it once.
     return kind_type.replace("[", "?") if kind_type.endswith("]") else kind_type

@@ -80,7 +80,7 @@ def _place(cursor: Cursor) -> dict[str, object]:
 
 
 def last_instant(scope: Scope) -> int | None:
-    """Return the latest event's time in microseconds since the epoch; None without events."""
+    """Return the latest time of an event in microseconds since the epoch; None if there are no dated events."""
     view = scope.view
     told = [file for file in view.manifest.files if _all_dated(view, file)]
     latest = [file.max_time for file in told]
@@ -94,7 +94,7 @@ def last_instant(scope: Scope) -> int | None:
 
 
 def _all_dated(view: IndexView, file: IndexFile) -> bool:
-    """Return whether all that a file has are events of the view, with times of their own: the manifest has the last."""
+    """Return whether a file has only dated events of the view, so that the manifest has the latest time among them."""
     whole = view.edits is None and view.within == ALWAYS and file.file not in view.unread
     known = view.upto is None or file.last <= view.upto
     return whole and known and not (file.undated or file.invalid or file.erased)

@@ -16,7 +16,7 @@ from esctl.errors import NotFoundError, did_you_mean
 from esctl.model import Answer, Column
 
 MOST_LINKS = 100
-"""How far ties are followed where nothing else is said."""
+"""How many links are followed by default."""
 
 COLUMNS = (
     Column("position", "integer"),
@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 _MOST_NAMED = 5
-"""Events of a cycle that a note names."""
+"""The most events of a cycle that a note names."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _OLDEST = "{'t': time, 'p': position}"
 
@@ -45,10 +45,10 @@ _OLDEST = "{'t': time, 'p': position}"
 def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
     """Return the events tied to an id (of an event, a correlation, an alias; or `@POSITION`), in order of time.
 
-    `parent` is the event's cause (`link` causation). One without a known cause hangs below the earliest event with
-    which it, or an event that it caused, shares a correlation or an alias (`link` says which): that edge is `inferred`.
-    `also` lists the entities that the event concerns beside `entity`. Where causes go round in a cycle, its earliest
-    event is taken for uncaused, and marked `cut`. Raises NotFoundError for an id that no event has.
+    `parent` is the event's cause (`link` causation). An event without a known cause is put below the earliest event
+    that shares a correlation or an alias (`link` says which) with it or with an event that it caused: that edge is
+    `inferred`. `also` lists further entities that the event concerns. If causes form a cycle, its earliest event is
+    taken as uncaused and marked `cut`. Raises NotFoundError for an id that no event has.
     """
     beyond = gather(scope, _starting(name), most_links)
     with explained():
@@ -79,7 +79,7 @@ def _starting(name: str) -> list[str]:
     return [
         f"id IN ({alike}) OR correlation IN ({alike})",
         f"len(list_filter(aliases, lambda a: a.value IN ({aliases}))) > 0",
-        # Of an event that is not in the log what it caused still tells.
+        # An event that is not in the log is still named by the events that it caused.
         f"causation IN ({alike}) AND causation NOT IN (SELECT id FROM tie_pool WHERE id IS NOT NULL)",
     ]
 
@@ -95,7 +95,7 @@ def _trace_id(name: str) -> str:
 
 
 def _nearest(scope: Scope, name: str) -> str:
-    """Return the id that is nearest to one that no event has."""
+    """Return a hint that names the id nearest to one that no event has."""
     hint = "list ids with: esctl log --columns position,id,correlation,causation"
     if name.startswith("@"):
         return hint
@@ -129,7 +129,7 @@ _ROOTED = """WITH RECURSIVE rooted AS (
         WHERE position NOT IN (SELECT position FROM trace_caused)
         UNION ALL SELECT c.position, r.root FROM trace_caused c JOIN rooted r ON c.parent = r.position)
     SELECT position, root FROM rooted"""
-"""Each event with the one that its chain of causes begins with; what a cycle keeps from having any is left out."""
+"""Each event with the one that its chain of causes begins with; events whose chain ends in a cycle are left out."""
 
 
 def _cut_cycles(scope: Scope) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def _enumerated(names: Sequence[str]) -> str:
 
 
 def _cycles(parents: Mapping[int, int]) -> list[list[int]]:
-    """Find the cycles among events of which each leads to one other."""
+    """Find the cycles among events, each of which has one parent."""
     found: list[list[int]] = []
     seen: set[int] = set()
     for start in parents:
@@ -172,10 +172,10 @@ def _cycles(parents: Mapping[int, int]) -> list[list[int]]:
 
 
 def _hung() -> str:
-    """Select the event that each tree of causes hangs below because they share an id, and that id.
+    """Select for each tree of causes the event to put it below because they share an id, and the name of that id.
 
     A tree is as old as its earliest event. Each id leads to the earliest event that has it in the oldest tree with it,
-    so a tree only ever hangs below an older one, and no cycle can arise.
+    so a tree is only ever put below an older one, and no cycle can arise.
     """
     return f"""WITH rooted AS MATERIALIZED ({_ROOTED}),
         aged AS (SELECT root, min({_OLDEST}) AS age FROM rooted JOIN tie_pool USING (position) GROUP BY root),

@@ -63,7 +63,7 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
 def _add_typed(
     found: dict[str | None, dict[str, set[str]]], scope: Scope, view: IndexView, columns: tuple[PayloadColumn, ...]
 ) -> None:
-    """Add the fields that stand in typed columns: one scan that counts, however many there are."""
+    """Add the fields in typed columns, counted by one scan however many there are."""
     rows = view.relation(["type"], None, [*_valid(scope), "data IS NULL"], ", ".join(["nulls", *_names(columns)]))
     asked = [(column.field, json_type, test) for column in columns for json_type, test in _tests(column)]
     tests = "".join(f", {test}" for _, _, test in asked)
@@ -86,7 +86,7 @@ def _names(columns: tuple[PayloadColumn, ...]) -> list[str]:
 
 
 def _tests(column: PayloadColumn) -> list[tuple[str, str]]:
-    """Write, for each JSON type that a column's values may have, whether there is one of it."""
+    """Return each JSON type that a column's values may have, with SQL for whether any value has it."""
     name = identifier(column.name)
     if column.kind != "container":
         return [(column.json_kind, f"count({name}) > 0")]

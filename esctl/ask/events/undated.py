@@ -1,4 +1,4 @@
-"""The events of a store whose times are none, or of which there are two."""
+"""Events without a time, and events with a local time that clocks show twice or never."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from esctl.index.files.manifest import IS_UNDATED
 
 
 def find_undated(scope: Scope, after: int = 0) -> tuple[int, int, str, str] | None:
-    """Return how many are behind a position, and the first one: its position, why, its source; None for none."""
+    """Return how many undated events follow a position, and the first one's position, reason and source; else None."""
     rows = scope.view.relation(["position", "undated", "source"], None, [f"position > {int(after)}", IS_UNDATED])
     sql = f"""SELECT count(DISTINCT position), min(position), arg_min(undated, position), arg_min(source, position)
         FROM ({rows})"""
@@ -21,7 +21,7 @@ def find_undated(scope: Scope, after: int = 0) -> tuple[int, int, str, str] | No
 
 
 def count_changed(scope: Scope, after: int = 0) -> tuple[int, int]:
-    """Count the events behind a position whose times clocks show twice, and those whose times they never show."""
+    """Count the events after a position whose local times clocks show twice, and those whose times they never show."""
     rows = scope.view.relation(["position", "wall"], None, [f"position > {int(after)}", "wall IS NOT NULL"])
     tests = ("wall = 'twice'", "wall = 'never'")
     items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in tests)

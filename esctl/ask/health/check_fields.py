@@ -1,4 +1,4 @@
-"""Fields that are not of one JSON type in all events of a type."""
+"""Fields that have several JSON types in events of one type."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from esctl.index.scan import IndexView, Read
 from esctl.projection.row_changes.rules import has_rows, table_sql
 
 AT_ONCE = 64
-"""Fields whose types one scan reads."""
+"""The most fields whose types one scan reads."""
 
 Kinds = Mapping[str, int]
 """How many events have a field with each JSON type."""
 
 
 def mixed_types(context: CheckContext) -> str:
-    """Select the events in which a field has another JSON type than in most events of their type; null is none.
+    """Select the events in which a field has another JSON type than in most events of their type; null is no type.
 
-    Columns of tables share types of events, so a row is compared with the rows of its table.
+    Changes of rows have the same event types in all tables, so a row is compared with the rows of its table.
     """
     fields = [name for name, kinds in context.scope.view.manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
     mixed = _mixed(context, fields) if fields else {}
@@ -33,7 +33,7 @@ def _may_be_mixed(kinds: frozenset[str]) -> bool:
 
 
 def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
-    """Find the pairs of like events (a type, or a table) and a field that have several JSON types."""
+    """Find the fields with several JSON types, and these types, by like events (of a type, or a table) and field."""
     counts = "count(DISTINCT position)" if context.scope.view.has_roles else "count(*)"
     sql = f"""SELECT alike, field, json_kind, {counts} FROM ({_kinds(context, ("position",), fields)})
         WHERE json_kind <> 'NULL' GROUP BY alike, field, json_kind ORDER BY 4 DESC, json_kind"""
@@ -79,8 +79,8 @@ def _told(kinds: Kinds) -> str:
 def _kinds(context: CheckContext, columns: Sequence[str], fields: Sequence[str]) -> str:
     """Select the JSON type of each of these fields, or of more, in each event, as `alike`, `field` and `json_kind`.
 
-    A payload that is kept as text is parsed once for all its fields where they are many: once for each would take the
-    square of their number.
+    If there are many fields, a payload that is kept as text is parsed once for all of them: once for each would take
+    quadratic time.
     """
     if len(fields) <= AT_ONCE:
         return _read_kinds(context, columns, fields)

@@ -1,4 +1,4 @@
-"""What can be wrong with a change log: columns that change, transactions that are not whole, rows never seen whole."""
+"""What can be wrong with a change log: columns that change, incomplete transactions, rows never seen whole."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from esctl.index.scan import Read
 from esctl.projection.row_changes.rules import has_rows, table_sql
 
 MOST_CHANGES = 20
-"""A table whose columns change more often has none that are the same for all rows: it holds documents."""
+"""A table whose columns change more often than this holds documents, and has no columns common to all rows."""
 _DDL = "(^|[^a-z])(alter|rename|drop|truncate)([^a-z]|$)"
 _ROW_TYPES = ("insert", "update", "delete", "read", "truncate")
 _NO_CHANGE = "MessageId@"
-"""What is in the name of a collection of a transaction's messages, which are no changes of rows."""
+"""A part of the names of collections that count a transaction's messages, which are not changes of rows."""
 
 
 def _ours(context: CheckContext) -> str:
@@ -28,7 +28,7 @@ def _found(columns: str) -> str:
 
 
 def schema_changes(context: CheckContext) -> str:
-    """Select changes of tables that the log tells, and the first rows with other columns than those before."""
+    """Select changes of tables that the log records, and the first rows with other columns than those before."""
     ours = _ours(context)
     return (
         f"SELECT * FROM ({_told(context, ours)}) UNION ALL SELECT * FROM ({_columns(context, ours)})" if ours else NONE
@@ -53,7 +53,7 @@ def _told(context: CheckContext, ours: str) -> str:
 
 
 def _columns(context: CheckContext, ours: str) -> str:
-    """Compare the columns of each row that is told whole with those of the one before it in its table."""
+    """Select each whole row that has other columns than the whole row before it in its table."""
     tests = [FIRST_DELIVERY, "entity IS NOT NULL", "(role IS NULL OR role = 'copy')", f"stanza IN ({ours})"]
     tests.append("type IN ('insert', 'update', 'read')")
     rows = context.events(
@@ -70,7 +70,7 @@ def _columns(context: CheckContext, ours: str) -> str:
 
 
 def transactions(context: CheckContext) -> str:
-    """Select ends of transactions that count other changes than the log holds, and beginnings without an end."""
+    """Select ends of transactions whose count of changes differs from the log's, and beginnings without an end."""
     ours = _ours(context)
     if not ours or not _has_markers(context, ours):
         return NONE
@@ -107,7 +107,7 @@ def _has_markers(context: CheckContext, ours: str) -> bool:
 
 
 def unseen(context: CheckContext) -> str:
-    """Select the first changes of rows that were never told whole: their states lack what was not changed."""
+    """Select the first changes of rows that no record has whole: their states lack what was not changed."""
     scope = folding(context.scope)  # a new key may have inherited what was not changed
     firsts = unseen_firsts(scope, context.known)
     if not firsts:

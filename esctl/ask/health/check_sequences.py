@@ -1,4 +1,4 @@
-"""Gaps in sequences: numbers that are missing where a counter leaves none out."""
+"""Gaps in sequences: numbers missing from a counter that leaves none out."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from esctl.engine.quoting import literal
 from esctl.index.pruning import Test
 
 LEAST_SHARE = 0.5
-"""Of the numbers from the first to the last of a counter; where fewer are there, none is expected to be."""
+"""The share of a counter's numbers, from its first to its last, that must be there for the others to be missed."""
 MOST_REPEATED = 0.01
-"""The share of events that may have a number which their counter gave before."""
+"""The largest share of events that may have a number which their counter gave before."""
 
 WHOLE = "regexp_full_match(sequence, '0|-?[1-9][0-9]{0,17}')"
 NUMBER = "CAST(sequence AS BIGINT)"
 
 COUNTERS = {"log": (), "source": ("source",), "entity": ("kind", "entity")}
-"""What may count, from wide to narrow: the columns of which each combination has a counter of its own."""
+"""Possible counters, from wide to narrow: each combination of values in these columns has a counter of its own."""
 
 
 def gaps(context: CheckContext) -> str:
-    """Select the events before which numbers are missing: from a sequence, or from what a source no longer had."""
+    """Select the events before which something is missing: numbers of a sequence, or what a source no longer had."""
     stanzas = context.scope.view.manifest.stanzas
     numbered = [number for number, stanza in enumerate(stanzas) if len(stanza.sequence) == 1]
     parts = [f"SELECT * FROM ({_missing(context, *pair)})" for pair in _dense(context, numbered).items()]
@@ -37,7 +37,7 @@ def _conditions(stanzas: Sequence[int], counter: str) -> list[str]:
 
 
 def _dense(context: CheckContext, stanzas: Sequence[int]) -> dict[int, str]:
-    """Choose for each stanza the widest counter that gives nearly no number twice and leaves few enough out."""
+    """Choose for each stanza the widest counter that gives nearly no number twice and leaves out few enough."""
     chosen: dict[int, str] = {}
     for counter, columns in COUNTERS.items():
         if not (open_stanzas := [stanza for stanza in stanzas if stanza not in chosen]):

@@ -13,14 +13,14 @@ from esctl.sources.postgres.lsn import lsn_text
 
 
 def topics_of(context: CheckContext) -> Mapping[str, KafkaCursor]:
-    """Return the partitions of topics that the log has, by source."""
+    """Return the cursors of the partitions of topics in the log, by source."""
     records = context.scope.records
     cursors = {} if records is None else records.cursors
     return {name: cursor for name, cursor in cursors.items() if isinstance(cursor, KafkaCursor)}
 
 
 def lost(context: CheckContext) -> list[str]:
-    """Select, for each gap in a partition, the first record after it, or the last one before where none follows."""
+    """Select, for each gap in a partition, the first record after it, or the last one before it if none follows."""
     found = []
     for name, cursor in topics_of(context).items():
         for first, last in cursor.lost:
@@ -33,7 +33,7 @@ def lost(context: CheckContext) -> list[str]:
 
 
 def missed(context: CheckContext) -> list[str]:
-    """Select, for each slot of a database in the place of one that was lost, its first record."""
+    """Select, for each slot of a database that replaced a lost one, its first record."""
     found = []
     for name, (before, after) in missed_of(context.scope).items():
         rows = context.scope.view.relation(["position"], None, [f"source = {literal(name)}"])
@@ -56,7 +56,7 @@ def _beside(context: CheckContext, source: str, last: int) -> int | None:
 
 
 def partitions(context: CheckContext) -> str:
-    """Select the first event of an entity in each further partition of a topic that it has events in."""
+    """Select the first event of an entity in each partition of a topic other than that of its first event."""
     topics: dict[tuple[str, str], list[str]] = {}
     for name, cursor in topics_of(context).items():
         topics.setdefault((cursor.cluster, cursor.topic), []).append(name)

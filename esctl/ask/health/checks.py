@@ -24,12 +24,13 @@ from esctl.projection.spec import Projection
 from esctl.timespec import utc_now
 
 EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
-"""What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""
+"""The columns of an occurrence's event; it also has `detail` (text) and `weight` (how bad it is; NULL: all alike)."""
 
 PUSHED = 16
-"""Microseconds after the commit before that no commit takes: it was dated by that, and perhaps some without records."""
+"""Microseconds after another commit up to which a commit was dated by that one: no commit is so fast. More than one, as
+commits without records may lie between."""
 MOST = 0.9
-"""The share of a kind's entities that must begin with one type for it to be what creates them."""
+"""The share of a kind's entities that must begin with one type for it to be the type that creates them."""
 FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
 
 
@@ -41,7 +42,7 @@ class CheckContext(Struct, frozen=True, dict=True):
 
     @cached_property
     def known(self) -> list[Predicate]:
-        """Return the conditions of what the log held."""
+        """Return the conditions on what the log held at the scope's `known_at`."""
         return list(known_conditions(self.scope.connection, self.scope.view, self.scope.known_at))
 
     @cached_property
@@ -59,7 +60,7 @@ class CheckContext(Struct, frozen=True, dict=True):
         reads: Mapping[str, Read] | None = None,
         view: IndexView | None = None,
     ) -> str:
-        """Select rows of the whole log, or of some of its files, as it was known, each with `wanted`."""
+        """Select rows of the log as it was known, or of the files in `view`; `wanted` marks the events asked for."""
         marked = f"coalesce({all_of(self.wanted).sql}, false) AS wanted"
         more = f"{marked}, {extra}" if extra else marked
         return (view or self.scope.view).relation(columns, reads, [*conditions, *self.known], more)
@@ -90,12 +91,12 @@ def span(microseconds: str) -> str:
 
 
 def named(items: str, *more: str) -> str:
-    """Select the columns of occurrences from relations of SQL."""
+    """Write the columns of occurrences: EVENT from the relation `items`, then `more`."""
     return ", ".join([*(f"{items}.{name}" for name in EVENT), *more])
 
 
 def duplicates(context: CheckContext) -> str:
-    """Select events delivered again with the same bytes."""
+    """Select events delivered again with the same id and content."""
     return context.asked(["duplicate_of IS NOT NULL", "NOT conflict"], "'the same as @' || duplicate_of")
 
 
@@ -105,7 +106,7 @@ def conflicts(context: CheckContext) -> str:
 
 
 def numberings(context: CheckContext) -> str:
-    """Select the first event of each source that was found to have ids of its own, undeclared in the mapping."""
+    """Select the first event of each source found to have a numbering of its own that the mapping does not declare."""
     found = [
         context.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
         for told in apart(context.scope.view.manifest).values()
@@ -132,14 +133,14 @@ def clock_change(context: CheckContext) -> str:
 
 
 def homeless(context: CheckContext) -> str:
-    """Select events of no entity, but for those that the mapping declares to be of none."""
+    """Select homeless events, except those that the mapping declares to have no entity."""
     declared = ignored(context.scope)
     apart = [f"position NOT IN ({declared})"] if declared else []
     return context.asked(["invalid IS NULL", "entity IS NULL", *apart], "'is of no entity'")
 
 
 def payloads(context: CheckContext) -> str:
-    """Select events of an entity whose payload is not an object, so that nothing of it is in a merged state."""
+    """Select events of an entity whose payload is not an object, so that a merge takes nothing from it."""
     if not context.scope.view.manifest.shapeless:
         return NONE
     rows = context.events(EVENT, ["entity IS NOT NULL", FIRST_DELIVERY], reads={"kind_of": Read((), "type")})
@@ -149,7 +150,7 @@ def payloads(context: CheckContext) -> str:
 
 
 def future(context: CheckContext) -> str:
-    """Select events that happened after they were recorded, by more than clocks differ."""
+    """Select events that happened after they were recorded, by more than clocks may differ."""
     ahead = "(epoch_us(time) - epoch_us(recorded_at))"
     dated = [FIRST_DELIVERY, "undated IS NULL", f"{ahead} > {CLOCK_SKEW_SECONDS * 1_000_000}"]
     return context.asked(dated, f"{span(ahead)} || ' after it was recorded'", ahead)
@@ -158,7 +159,7 @@ def future(context: CheckContext) -> str:
 def recording(context: CheckContext) -> str:
     """Select records dated ahead of this machine's clock, and records dated only by the commit before them.
 
-    `recorded_at` never goes back: where the clock does, a commit is dated a microsecond after the one before it.
+    `recorded_at` never goes back: if the clock does, a commit is dated a microsecond after the one before it.
     """
     now = (utc_now() - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     ahead = f"(epoch_us(recorded_at) - {now})"
@@ -174,7 +175,7 @@ def recording(context: CheckContext) -> str:
 
 
 def late(context: CheckContext) -> str:
-    """Select events that happened before what had been recorded of their entity in an earlier commit."""
+    """Select events that happened before an event of their entity that was recorded in an earlier commit."""
     dated = f"{FOLDABLE} AND undated IS NULL"
     rows, view = context.events(EVENT, [dated]), context.scope.view
     commits = f"""SELECT kind, entity, recorded_at, max(time) AS latest, min(time) AS earliest
@@ -194,10 +195,10 @@ def late(context: CheckContext) -> str:
 def clock(context: CheckContext) -> str:
     """Select events whose time lies before that of the record before them in their source.
 
-    What has no time of its own tells nothing of a clock. Of a source that begins with the newest, the record before one
-    is the next one.
+    Undated events say nothing about a clock. In a source that begins with the newest record, the record before is the
+    one at the next position.
     """
-    declared = ignored(context.scope)  # markers of transactions may be told in another unit of time
+    declared = ignored(context.scope)  # markers of transactions may have times in another unit
     conditions = [FIRST_DELIVERY, "undated IS NULL", *([f"position NOT IN ({declared})"] if declared else [])]
     times = context.scope.view.relation(
         ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
@@ -217,7 +218,7 @@ def clock(context: CheckContext) -> str:
 
 
 def _in_time(manifest: Manifest) -> str:
-    """Return the SQL of what orders the records of a source as they happened."""
+    """Write the sort key that orders the records of a source as they happened."""
     backwards = {number for number, stanza in enumerate(manifest.stanzas) if stanza.newest_first}
     names = [literal(name) for name, number in manifest.sources.items() if number in backwards]
     return f"CASE WHEN source IN ({', '.join(names)}) THEN -position ELSE position END" if names else "position"
@@ -226,7 +227,7 @@ def _in_time(manifest: Manifest) -> str:
 def no_creation(context: CheckContext) -> str:
     """Select the first events of entities that begin with another type than nearly all of their kind.
 
-    A log of rows begins in the middle of their lives; `unseen` has those that it never tells whole.
+    Rows are left out, as a change log begins in the middle of their lives; `unseen` finds those never seen whole.
     """
     stanzas = context.scope.view.manifest.stanzas
     of_rows = [f"stanza <> {number}" for number, stanza in enumerate(stanzas) if has_rows(stanza)]

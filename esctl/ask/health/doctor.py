@@ -40,15 +40,15 @@ CHECKS = (
     HealthCheck("unhandled", "an event of a type that its projection has no rule for", checks.unhandled),
     HealthCheck("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),
 )
-"""Names are those of the command's options too."""
+"""Their names are also those of the command's options."""
 ROW_CHECKS = (
     HealthCheck("schema-changes", "a change of a table's columns", check_rows.schema_changes),
     HealthCheck("transactions", "a transaction whose changes are not those that it counts", check_rows.transactions),
     HealthCheck("unseen", "a row that is told of in parts alone", check_rows.unseen),
 )
-"""Those of change logs, which are made where there is one."""
+"""Checks of change logs, made if there is one."""
 TOPIC_CHECKS = (HealthCheck("partitions", "an entity with events in several partitions of a topic", partitions),)
-"""Those of topics, which are made where there are several partitions."""
+"""Checks of topics, made if there are several partitions."""
 
 SUMMARY = (
     Column("check", "text"),
@@ -73,7 +73,7 @@ OCCURRENCES = (
 
 
 class Result(Struct, frozen=True):
-    """What one check found: how many positions (the first five), of how many entities, the worst or first in words."""
+    """What one check found: how many positions, the first five, how many entities, and the worst or first in words."""
 
     check: HealthCheck
     count: int

@@ -1,4 +1,4 @@
-"""Events that two sources tell, which are read differently: neither knows the ids of the other, so both are folded."""
+"""Events that are in two sources read differently: the sources do not share ids, so both events are folded."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def read_twice(context: CheckContext) -> str:
 
 
 def count_read_twice(scope: Scope, after: int) -> tuple[int, str, str] | None:
-    """Count the events behind a position that an earlier source tells too, read differently; with two sources' names.
+    """Count the events after a position that another source, read differently, delivered before.
 
-    None where there are none.
+    Return the count and, for the first of these events, the names of its source and the other; None if there are none.
     """
     if not _are_several(scope):
         return None
@@ -43,9 +43,9 @@ def _are_several(scope: Scope) -> bool:
 
 
 def _meetings(scope: Scope, known: Sequence[Test], after: int = 0) -> str:
-    """Select the events that are not the first with their id, type and time, and are read otherwise than the first.
+    """Select the events that are not the first with their id, type and time, and are read differently from it.
 
-    Those behind a position, and whatever has their ids: all others are not sorted.
+    Only events after a position, and those with their ids, are looked at: the others need not be sorted.
     """
     family = f"{by_stanza(families(scope.view.manifest.stanzas))} AS family"
     rows = scope.view.relation(["position", "source", "id", "type", "time"], None, [FOLDABLE, *known], family)

@@ -1,4 +1,4 @@
-"""Events without an id that another source delivers in the same words: exports whose windows overlap."""
+"""Events without an id of which another source delivers equal ones: exports whose windows overlap."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from esctl.index.scan import Read
 
 _CHEAP = ("time", "type", "kind", "entity", "role", "actor", "sequence")
 _SAME = (*_CHEAP, "payload")
-"""What is the same of two events that are told twice."""
+"""The columns in which an event and its repeat are equal."""
 _COMPARED = 2_000_000
-"""So many events, about, are looked at after an ingest: of more, those of some moments, which are the same in each
+"""About how many events are compared after an ingest: if there are more, only those of some moments, the same in each
 source."""
 _SHARE = 10
-"""One in so many of a source's events makes it one that is read twice: few are told by two sources by chance."""
+"""A source repeats another if at least one in this many of its events does: a few may be equal by chance."""
 
 
 def repeats(context: CheckContext) -> str:
-    """Select events without an id of which an earlier one, of another source, differs in nothing."""
+    """Select events without an id that are equal to an earlier event of another source."""
     columns = [*EVENT, "role", "actor", "sequence"]
     rows = context.events(columns, ["id IS NULL", FIRST_DELIVERY], reads={"payload": Read((), "json")})
     detail = "'differs in nothing from @' || first || ' of ' || told_by || '; neither has an id' AS detail"
@@ -27,9 +27,9 @@ def repeats(context: CheckContext) -> str:
 
 
 def count_repeats(scope: Scope, after: int) -> tuple[int, str, str] | None:
-    """Count the events behind a position, of the source with most, that an earlier source tells in the same words.
+    """Count the events after a position that are equal to earlier ones of another source, for the source with most.
 
-    With the names of both; None where there are none, or no more than may be by chance.
+    Return the count and the names of both sources; None if there are none, or no more than may be by chance.
     """
     view = scope.view
     if len(view.manifest.sources) < 2:
@@ -58,7 +58,7 @@ def count_repeats(scope: Scope, after: int) -> tuple[int, str, str] | None:
 
 
 def _with_first(rows: str) -> str:
-    """Add the position and the source of the first event that is the same."""
+    """Add to rows the position and the source of the first event that is equal."""
     same = f"(PARTITION BY {', '.join(_SAME)} ORDER BY position)"
     first = f"first_value(position) OVER {same} AS first, first_value(source) OVER {same} AS told_by"
     return f"SELECT *, {first} FROM ({rows})"

@@ -1,4 +1,4 @@
-"""Aggregate expressions over states, such as `sum(balance) / count(*) filter (status = 'open')`, taken apart."""
+"""Aggregate expressions over states, such as `sum(balance) / count(*) filter (status = 'open')`, and their parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Aggregate(Struct, frozen=True):
 
     @property
     def additive(self) -> bool:
-        """Return whether a state's part in it can be taken away again."""
+        """Return whether a state's contribution can be subtracted again."""
         return self.kind in ("count", "sum", "avg")
 
 
@@ -50,17 +50,17 @@ class AggregateExpression(Struct, frozen=True):
     """A parsed expression: its aggregates, and the tree over their names."""
 
     text: str
-    aggregates: Mapping[str, Aggregate]  # by how they are written
+    aggregates: Mapping[str, Aggregate]  # by their text
     tree: exp.Expr
 
     def words(self) -> frozenset[str]:
-        """List words among which are all the names that the aggregates mention."""
+        """Return words that include all the names that the aggregates mention."""
         parts = [part for one in self.aggregates.values() for part in (one.argument, one.condition)]
         return frozenset[str]().union(*(words_of(part) for part in parts if part is not None))
 
     @property
     def field_kept(self) -> str:
-        """Return the field whose sum, minimum or maximum this is and nothing else; "" where it is another thing."""
+        """Return the field if the expression is just its sum, minimum or maximum; else an empty text."""
         from sqlglot import exp
 
         one = next(iter(self.aggregates.values()))
@@ -69,7 +69,7 @@ class AggregateExpression(Struct, frozen=True):
         return one.argument.name if is_kept and isinstance(one.argument, exp.Column) and not one.argument.table else ""
 
     def inputs(self, resolve: Resolve) -> list[Value]:
-        """Compile what each aggregate takes of one state: NULL where the state has no part in it."""
+        """Compile each aggregate's input from one state: NULL if the state contributes nothing."""
         with _placed():
             return [_input(aggregate, resolve) for aggregate in self.aggregates.values()]
 
@@ -178,14 +178,14 @@ def unified(inputs: Sequence[Sequence[Value]]) -> list[list[Value]]:
 
 
 def is_summed_wide(aggregate: Aggregate, value: Value) -> bool:
-    """Return whether an aggregate adds up numbers that no DECIMAL holds: as BIGNUMs of units of 10^-`s<number>`."""
+    """Return whether an aggregate adds up numbers that no DECIMAL holds, as BIGNUMs of units of 10^-`s<number>`."""
     return aggregate.kind in ("sum", "avg") and value.shape is not None and value.shape.is_wide
 
 
 def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value:
     """Write an aggregate's value from columns `n<number>` (how many states take part) and `x<number>` (their total).
 
-    `states`: no more than so many states are ever added up.
+    `states`: the most states that are ever added up.
     """
     digits = len(str(max(states, 1)))
     amount = Value(f"CAST(coalesce(n{number}, 0) AS DECIMAL({digits},0))", "number", Shape(digits, 0))

@@ -1,4 +1,4 @@
-"""Grids of points in time: every so many minutes, days or months, as a calendar in some zone has them."""
+"""Grids of points in time: every few minutes, days or months of the calendar in some zone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimeStep(Struct, frozen=True):
-    """The distance of two points: `count` of `unit` (s, m, h, d, w, mo, y)."""
+    """The distance between two points: `count` of `unit` (s, m, h, d, w, mo, y)."""
 
     count: int
     unit: str
 
     @property
     def least_seconds(self) -> int:
-        """Return how long the step lasts at least, changes of a zone's offset aside."""
+        """Return the shortest length of the step in seconds, apart from changes of a zone's offset."""
         return self.count * (_SECONDS[self.unit] if self.unit in _SECONDS else _DAYS[self.unit] * _DAY)
 
 
 def parse_step(text: str) -> TimeStep:
-    """Read a step such as `15m`, `1h`, `1d`, `1w`, `3mo`. Raises UsageError for one that is none."""
+    """Read a step such as `15m`, `1h`, `1d`, `1w`, `3mo`. Raises UsageError if it is not a valid step."""
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*(s|m|h|d|w|mo|y)\s*", text)
     if found is None:
         raise UsageError(f"--every {text!r} is not a step of time", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
@@ -48,11 +48,11 @@ def parse_step(text: str) -> TimeStep:
 
 
 def grid(step: TimeStep, first: int, last: int, tz: str, *, beyond: bool) -> list[int]:
-    """List the points from `first` on (microseconds since the epoch), up to `last`; `beyond`: to the one not before it.
+    """List the points from `first` to `last` (microseconds since the epoch); `beyond`: to the first not before `last`.
 
-    Points lie where a clock in the zone `tz` shows the start of the unit: counted from midnight (s, m, h), from
-    1970-01-01 (d), Mondays (w), Januaries (mo), years. An hour that the zone has twice has its points twice, one that
-    it skips has none; a day always has one. Raises UsageError for more than `MOST_POINTS`.
+    Points lie where a clock in the zone `tz` shows the start of a step, counted from midnight (s, m, h), 1970-01-01
+    (d), Monday 1970-01-05 (w) or January of the year 0 (mo, y). An hour that occurs twice in the zone has its points
+    twice, one that the zone skips has none; a day always has one. Raises UsageError for more than `MOST_POINTS`.
     """
     if (last - first) // 1_000_000 > MOST_POINTS * step.least_seconds:
         raise _too_many()
@@ -79,17 +79,17 @@ def _points(step: TimeStep, first: int, tz: str) -> Iterator[int]:
     """Yield points in order, from one before `first` on; some may come twice."""
     zone = find_zone(tz)
     moment = _EPOCH + timedelta(microseconds=first)
-    start = date.min if moment.year == date.min.year else moment.date() - timedelta(days=2)  # in whatever zone
+    start = date.min if moment.year == date.min.year else moment.date() - timedelta(days=2)  # early enough in any zone
     for day in _dates(TimeStep(1, "d") if step.unit in _SECONDS else step, start):
         if step.unit in _SECONDS:
             yield from _times_of(day, step.least_seconds, zone)
         else:
-            with suppress(UsageError):  # of no year that UTC has
+            with suppress(UsageError):  # in UTC it is outside the years of the calendar
                 yield parse_instant(day.isoformat(), tz)
 
 
 def _dates(step: TimeStep, start: date) -> Iterator[date]:
-    """Return the days on which a step begins, from the last that is not after `start` on."""
+    """Yield the days on which a step begins, from the last one not after `start`."""
     if step.unit in ("d", "w"):
         width = step.count * _DAYS[step.unit]
         zero = _MONDAY if step.unit == "w" else _EPOCH.toordinal()

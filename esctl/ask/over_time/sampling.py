@@ -1,4 +1,4 @@
-"""The states of one projection as ranges of points of a grid: what each entity was at which of them."""
+"""The states of one projection on a grid of points: each state with the range of points at which it holds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from esctl.projection.trails.running import AFTER, ENDS
 def sampled(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
     """Return the states of a claim's entities at points (microseconds since the epoch, ascending).
 
-    The SQL has, beside the columns of `States`, key, `low` and `high`: the state is that of the points from number
-    `low` on, up to and without `high`; of none where both are the same.
-    `only`: words among which are all the fields that will be asked for.
+    The SQL has, besides the columns of `States`, key, `low` and `high`: the state holds at the points from number
+    `low` up to but not including `high`; at none if both are equal.
+    `only`: words that include all the fields that will be asked for.
     """
     apart = _returning(scope, claim, points)
     if not apart:
@@ -56,9 +56,9 @@ def _at(instant: int) -> AsOf:
 
 
 def _placed(rows: str, points: Sequence[int]) -> str:
-    """Add to rows `low`: the number of the first point that is not before the row's time, or how many there are.
+    """Add `low` to rows: the number of the first point not before the row's time, or else the number of points.
 
-    Time is parted into cells no wider than any two points are apart, so that each holds one point at most.
+    Time is divided into cells no wider than the shortest distance of two points, so that each has at most one point.
     """
     width = min((after - before for before, after in pairwise(points)), default=1)
     last = (points[-1] - points[0]) // width
@@ -75,9 +75,9 @@ def _listed(points: Sequence[int], numbers: Sequence[int]) -> list[int]:
 
 
 def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
-    """Find entities whose events, in fold order, go back behind a point: what it folds is not a prefix of theirs.
+    """Find the entities whose events, in fold order, go back past a point: those up to the point are not a prefix.
 
-    Gives a SELECT of kind, entity and the `low` of their events; empty where there are none.
+    Return a SELECT of kind, entity and the `low` of their events; empty if there are none.
     """
     if scope.view.orderings <= {"time"}:
         return ""
@@ -91,7 +91,7 @@ def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
 
 
 def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str, only: Set[str]) -> States:
-    """Replay entities at each point before which they have had events since the last point."""
+    """Replay entities at each point that has events of theirs between the point before and itself."""
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT low FROM ({apart}) ORDER BY low").fetchall()
     parts = []
@@ -100,13 +100,13 @@ def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str, onl
         part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
         parts.append(replace(part, sql=_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})")))
     whole = " UNION ALL ".join(part.sql for part in parts)
-    if parts[0].streamed:  # its fields are told by its own states: those of one point may be too narrow for another's
+    if parts[0].streamed:  # its fields are found from states: those of one point may be too narrow for another
         return streamed_states(scope, claim, whole, calculating=True, only=only)
     return replace(parts[0], sql=whole)
 
 
 def _kept(scope: Scope, rows: str) -> str:
-    """Run a SELECT into a temporary file, and give the one that reads it."""
+    """Write the rows of a SELECT to a temporary file, and return a SELECT that reads it."""
     path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
     with explained():
         scope.connection.execute(f"COPY ({rows}) TO {literal(str(path))} (FORMAT parquet)")

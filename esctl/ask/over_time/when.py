@@ -43,10 +43,10 @@ _ORDER = "PARTITION BY kind, entity ORDER BY key"
 
 
 class Moments(Struct, frozen=True):
-    """What is looked for: a predicate on the state, and which of the moments at which it turns true.
+    """What to look for: a predicate on the state, and which of the moments at which it turns true.
 
-    `start` and `end` bound these moments, not what is folded. `each_event`: the state after every event counts, rather
-    than that after the last of several events that an entity has at one time. `state`: with the state at the moment.
+    `start` and `end` bound these moments, not what is folded. `each_event`: the state after every event counts, not
+    only that after the last of an entity's events at one time. `state`: include the state at the moment.
     """
 
     predicate: str
@@ -60,7 +60,7 @@ class Moments(Struct, frozen=True):
 def when(scope: Scope, wanted: Moments) -> Answer:
     """Return each interval in which the predicate held: from the event that made it true to the one that ended it.
 
-    `end` and what belongs to it are null while it still holds.
+    `end` and the columns of its event are null while the predicate still holds.
     """
     parts = _histories(scope, wanted)
     columns = (*COLUMNS, STATE) if wanted.state else COLUMNS
@@ -85,7 +85,7 @@ def when(scope: Scope, wanted: Moments) -> Answer:
 
 
 def held(scope: Scope, wanted: Moments) -> Answer:
-    """Return the intervals that overlap the bounds, including those that began before `start` and hold there."""
+    """Return the entity of each interval that overlaps the bounds, even if it began before `start`."""
     intervals = _intervals(scope, wanted, _histories(scope, wanted))
     return Answer(
         scope.session,
@@ -101,7 +101,7 @@ def count(answer: Answer) -> Answer:
 
 
 def _histories(scope: Scope, wanted: Moments) -> list[States]:
-    """Fold the entities event by event; only the fields that are asked for where that is less."""
+    """Fold the entities event by event: only the fields in the predicate, unless whole states are asked for."""
     check_entities(scope)
     check_order(scope)
     words = None if wanted.state else Expression(wanted.predicate, "PREDICATE").words()
@@ -109,9 +109,10 @@ def _histories(scope: Scope, wanted: Moments) -> list[States]:
 
 
 def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
-    """Select all intervals: kind, entity, key, the columns of both events, and how they lie to the bounds.
+    """Select all intervals: kind, entity, key, the columns of both events, and where these are relative to the bounds.
 
-    starts_after, ends_after: the event is not before `start` (ends_after: after it); starts_until: not after `end`.
+    starts_after: the first event is not before `start`; starts_until: it is not after `end`; ends_after: the last event
+    is after `start`.
     """
     known = known_fields(parts)
     turns = _described(scope, " UNION ALL ".join(_turns(scope, part, wanted, known) for part in parts))
@@ -129,23 +130,23 @@ def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
 
 
 def _own(scope: Scope, time: str, position: str) -> str:
-    """Write the time of an event in UTC, empty where it is undated."""
+    """Write the time of an event in UTC, NULL if it is undated."""
     undated = _undated(scope)
     sql = f"timezone('UTC', {time})"
     return f"CASE WHEN {position} NOT IN ({undated}) THEN {sql} END" if undated else sql
 
 
 def _undated(scope: Scope) -> str:
-    """Select the positions of undated events; empty where there are none."""
+    """Select the positions of undated events; empty if there are none."""
     if not scope.view.manifest.undated:
         return ""
     return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
 
 
 def _described(scope: Scope, turns: str) -> str:
-    """Add to the rows at which a condition turns what else is told of their events.
+    """Add id, type and actor of their events to the rows at which the predicate turns.
 
-    Looked up for these few, which is cheaper than to carry it through the fold for all.
+    Looking these up for a few rows is cheaper than carrying them through the fold for all.
     """
     if not _is_looked_up(scope):
         return turns
@@ -159,7 +160,7 @@ def _described(scope: Scope, turns: str) -> str:
 
 
 def _is_looked_up(scope: Scope) -> bool:
-    """Return whether an entity has one row in an event, by which it can be looked up."""
+    """Return whether an entity has at most one row per event, so that the row can be looked up."""
     return not scope.view.has_twice
 
 
@@ -188,7 +189,7 @@ def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str])
 
 
 def _is_followed(scope: Scope, part: States) -> bool:
-    """Return whether the next row of an entity is told by the order of the rows alone."""
+    """Return whether the order of the rows alone shows the next row of an entity, and none is undated."""
     return part.ordered and not scope.view.manifest.undated
 
 
@@ -200,10 +201,10 @@ def _followed(scope: Scope, part: States) -> str:
 
 
 def _closes(scope: Scope, part: States) -> str:
-    """Write whether a row is the last of its entity at one time, over `_followed`."""
+    """Write whether a row is the last of its entity at its time, over `_followed`."""
     if _is_followed(scope, part):
         return f"({ENDS} OR time_after IS DISTINCT FROM time)"
-    # Events that share an instant only because nobody dated them are no moment: each is one.
+    # Undated events that happen to share an instant are not one moment: each is its own.
     alone = f"(undated OR lead(undated, 1, false) OVER ({_ORDER}))"
     return f"({alone} OR lead(time) OVER ({_ORDER}) IS DISTINCT FROM time)"
 
@@ -219,7 +220,7 @@ def _until(scope: Scope, end: AsOf | None) -> str:
 
 
 def _placed(scope: Scope, filters: Filters) -> str:
-    """Write that the event of a row lies where filters say."""
+    """Write the condition that the event of a row is within the filters."""
     conditions = filter_conditions(scope, filters)
     point = filters.start or filters.end
     if point is not None and point.kind in ("time", "position"):

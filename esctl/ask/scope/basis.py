@@ -1,4 +1,4 @@
-"""What an answer rests on, and a store as it was on a basis."""
+"""The basis that an answer rests on, and a store as it was on a basis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _FIXED = tuple(name for name in Basis.__struct_fields__ if name != "bounds")
 _LARGEST = 64 << 20
-"""Bytes of a file that a basis is looked for in: all that a command said may be in it."""
+"""The most bytes of a file that is searched for a basis: it may hold all output of a command."""
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
@@ -49,7 +49,7 @@ def basis_of(scope: Scope, snapshot: StoreState, mapping: MappingConfig, points:
 
 
 def projections_hash(projections: Sequence[Projection], chosen: str, config: Path | None) -> str:
-    """Digest what states are folded with: all projections, or the one chosen; Python code by its text."""
+    """Return a digest of what states are folded with: all projections, or the one chosen; Python code by its text."""
     used = [p for p in projections if not chosen or p.name == chosen]
     told = [[p.name, p.digest, _code(p, config)] for p in used]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
@@ -63,7 +63,7 @@ def _code(projection: Projection, config: Path | None) -> str:
 
 
 def to_json(basis: Basis) -> str:
-    """Write a basis as one line of JSON: its own keys, and one for each bound; `at` is null where there is none."""
+    """Write a basis as one line of JSON: its own keys, and one for each bound; `at` is null if there is none."""
     known = {name: getattr(basis, name) for name in ("position", "root")}
     known |= {"at": None, **basis.bounds}
     known |= {"without": list(basis.without)} if basis.without else {}
@@ -86,7 +86,7 @@ def to_lines(basis: Basis) -> list[str]:
 
 
 def read_basis(path: Path) -> Basis:
-    """Read the basis in a file: its last line that is one, whatever else was said there.
+    """Read the basis in a file: its last line that is one, whatever the others are.
 
     Raises InputError if the file is unreadable, UsageError if there is no basis in it.
     """
@@ -104,7 +104,7 @@ def read_basis(path: Path) -> Basis:
 
 
 def parse_basis(line: str) -> Basis | None:
-    """Read a line that `to_json` wrote; None for another."""
+    """Read a line that `to_json` wrote; None for any other line."""
     try:
         document = json.loads(line)
         position, root = int(document["position"]), str(document["root"])
@@ -148,7 +148,7 @@ def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) 
 
 
 def zones_note(basis: Basis, current: StoreState) -> str:
-    """Return how time zones may differ from those of a basis; empty where that touches no time."""
+    """Return a note if time zones may differ from those of a basis and a time depends on that; else an empty text."""
     here = zones.version()
     if basis.tzdata == here or not names_zones(current.cursors.values()):
         return ""
@@ -176,7 +176,7 @@ def ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState |
 
 
 def check_projection(basis: Basis, given: Basis) -> None:
-    """Check that a question is asked of what a basis was. Raises UsageError naming what is another."""
+    """Check that a question has the projections and what-if of a basis. Raises UsageError, naming what differs."""
     if basis.projection != given.projection:
         raise UsageError(
             f"the basis has the projections {basis.projection}, and these are {given.projection}",

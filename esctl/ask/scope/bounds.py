@@ -1,4 +1,4 @@
-"""Bounds on events: which ones an answer rests on, as SQL conditions on the quantity each names."""
+"""Bounds on events as SQL conditions on what each names: time, position, sequence, version or event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Bound(Struct, frozen=True):
-    """A condition over stored envelope columns, and how many events of each entity count (0: all)."""
+    """A condition over stored envelope columns, and how many events of each entity count (None: all)."""
 
     condition: Predicate = ALWAYS
     first_versions: int | None = None
@@ -95,12 +95,12 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
     key = sequence_text_key(parts)
     if not at.inclusive:
         return f"sequence_key < {key}"
-    # A bound on the first parts of a sequence takes in all that begin with them.
+    # A bound on the first parts of a sequence includes all sequences that begin with them.
     return f"(sequence_key <= {key} OR starts_with(sequence_key, {key} || chr(1)))"
 
 
 def sequence_number(text: str) -> int:
-    """Return a sequence as a number. Raises ValueError where it is none."""
+    """Return a sequence as a number. Raises ValueError if it is not one."""
     position = position_number(text.strip())
     return int(text) if position is None else position
 
@@ -124,7 +124,7 @@ def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
 
 
 def _key_literal(key: int | Mapping[str, Any]) -> str:
-    """Write a fold key as it was fetched."""
+    """Write a fold key that was fetched as an SQL literal."""
     if isinstance(key, int):
         return f"{key}::HUGEINT"
     return f"{{'s': {literal(key['s'])}, 'n': {key['n']}::HUGEINT}}"
@@ -147,5 +147,5 @@ def is_glob(name: str) -> bool:
 
 
 def matches(column: str, name: str) -> str:
-    """Write the condition that a column is a name, or matches it where it is a glob."""
+    """Write the condition that a column is a name, or matches it if it is a glob."""
     return f"{column} LIKE {like_pattern(name)}" if is_glob(name) else f"{column} = {literal(name)}"

@@ -1,4 +1,4 @@
-"""Which events an id names: one, or several where it was given in several numberings."""
+"""Which events an id names: one, or several if it was given in several numberings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Named(Struct, frozen=True, order=True):
 
 
 def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], folded: Test) -> list[Named]:
-    """List the events, for which a condition holds, that have one of some ids, in order of position."""
+    """List the events with one of some ids that meet the condition `folded`, in order of position."""
     return _listed(connection, view, f"id IN ({text_values(ids)})", folded)
 
 
@@ -49,7 +49,7 @@ def events_hint(name: str) -> str:
 def no_event(
     connection: duckdb.DuckDBPyConnection, view: IndexView, name: str, option: str, hint: str
 ) -> NotFoundError:
-    """Return the error that no event has an id: with those that have it as a part of theirs, where there are any."""
+    """Return the error that no event has an id; it names the events that have it as a part of theirs, if any."""
     found = _listed(connection, view, part_condition([name]), "duplicate_of IS NULL AND invalid IS NULL")
     if not found:
         return NotFoundError(f"no event has the id {name!r}", hint)
@@ -71,7 +71,7 @@ def _listed(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions:
 
 
 def several(name: str, events: Sequence[Named]) -> str:
-    """Return which events an id names, where it names several; else nothing."""
+    """Return a sentence that lists the events with an id if there are several; else an empty text."""
     if len(events) < 2:
         return ""
     listed = ", ".join(f"@{event.position} of {event.source}" for event in events[:MOST_NAMED])
@@ -80,6 +80,6 @@ def several(name: str, events: Sequence[Named]) -> str:
 
 
 def require_one(name: str, events: Sequence[Named], option: str) -> None:
-    """Raise UsageError, naming them, where an id names several events."""
+    """Raise UsageError, listing the events, if an id names several."""
     if told := several(name, events):
         raise UsageError(told, f"name one of them by its position: {option or '--at'} @{events[0].position}")

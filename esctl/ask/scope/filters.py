@@ -16,7 +16,7 @@ from esctl.model import AsOf
 
 
 class Filters(Struct, frozen=True):
-    """Which rows of the trail to show. Names of actors and types may be globs; `start` is kept, as `end` is."""
+    """Which rows of the trail to show. Names of actors and types may be globs; `start` and `end` are inclusive."""
 
     actors: tuple[str, ...] = ()
     types: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from esctl.model import Stanza
 
 
 def check_order(scope: Scope) -> None:
-    """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
+    """Check that each entity has one fold order. Raises UsageError, naming `order =`, otherwise."""
     scope.lookups.once(lambda: _check_order(scope))
 
 
@@ -55,7 +55,7 @@ def _order(stanza: Stanza) -> str:
 
 
 def _hint(sources: list[str], stanzas: list[Stanza]) -> str:
-    """Return the line to write: the time of the source in which none was recognised, else one order for both."""
+    """Return a hint on what to write: the time of the source in which none was recognised, else one order for both."""
     import glob
 
     timeless = [number for number, stanza in enumerate(stanzas) if stanza.order == "position" and not stanza.time]

@@ -1,4 +1,4 @@
-"""Events of no entity that are declared to be of none: tombstones, markers. They are kept, and no finding."""
+"""Homeless events that the mapping declares to have no entity: tombstones, markers. They are kept, and no finding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHERE = "mapping.ignore"
 
 
 def check_conditions(mapping: MappingConfig) -> None:
-    """Raise UsageError for a condition of the mapping that is none."""
+    """Raise UsageError if an `ignore` of the mapping is not a valid condition."""
     stanzas = (mapping.default, *(stanza for _, stanza in mapping.sources))
     for stanza in stanzas:
         if stanza is not None and stanza.ignore:
@@ -32,7 +32,7 @@ def _named(path: Path) -> Value:
 
 
 def ignored(scope: Scope) -> str:
-    """Select the positions of the events of no entity that their mapping declares so; empty where none does."""
+    """Select the positions of the homeless events that the mapping declares to have no entity; empty if it has none."""
     parts = (
         _matching(scope, number, stanza)
         for number, stanza in enumerate(scope.view.manifest.stanzas)
@@ -42,7 +42,7 @@ def ignored(scope: Scope) -> str:
 
 
 def count_ignored(scope: Scope, after: int = 0) -> int:
-    """Count the ignored events behind a position."""
+    """Count the ignored events after a position."""
     rows = ignored(scope)
     if not rows:
         return 0
@@ -52,9 +52,9 @@ def count_ignored(scope: Scope, after: int = 0) -> int:
 
 
 def count_homeless(scope: Scope, after: int = 0) -> list[tuple[str, int, int]]:
-    """Count the events of no entity behind a position that are not ignored, and all events, of each source with some.
+    """Count the homeless events after a position that are not ignored, and all events, for each source that has some.
 
-    Those with the most come first.
+    Sources with the most come first.
     """
     rows = scope.view.relation(["position", "source", "entity", "invalid"], None, [f"position > {after}"])
     kept = f"position NOT IN ({ignored(scope) or 'SELECT NULL WHERE false'})"

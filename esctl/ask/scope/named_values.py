@@ -1,4 +1,4 @@
-"""Whether the names that a question asks for are in the log, and what was meant by those that are not."""
+"""Checks that the names in a question are in the log, and hints on what was meant by those that are not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
 
 _LONGEST = 80
-"""Characters of a name that a hint tells."""
+"""The most characters of a name that a hint shows."""
 _LIKE = 0.65
-"""The Jaro-Winkler similarity from which on a name may be meant by another."""
+"""The least Jaro-Winkler similarity at which one name may be meant by another."""
 _MOST_LISTED = 50
-"""Fields that a hint lists."""
+"""The most fields that a hint lists."""
 
 
 def check_named(scope: Scope, column: str, names: Sequence[str]) -> tuple[str, ...]:
     """Check that each name is a value that a column has in some record, inside the bounds or not.
 
-    A glob may match nothing: then that is a note, which is returned. Raises NotFoundError, with the nearest value.
+    Return a note for each glob that matches nothing. Raises NotFoundError, with the nearest value, for another name.
     """
     notes = []
     for name in names:
@@ -43,9 +43,9 @@ def check_named(scope: Scope, column: str, names: Sequence[str]) -> tuple[str, .
 
 
 def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
-    """Return a hint that proposes the nearest value of a column, or a glob where a longer value holds the name.
+    """Return a hint that proposes the nearest value of a column, or a glob if a longer value contains the name.
 
-    `unlike`, where it is given, stands for one that is not much like it. Empty where the column has no value.
+    `unlike`, if given, is returned instead of a value that is not much like the name. Empty if the column has no value.
     """
     bare = name.replace("*", "").replace("?", "") if is_glob(name) else name
     values = scope.view.relation([column], None, [f"{column} IS NOT NULL"])
@@ -70,14 +70,14 @@ def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
 
 
 def _letters(text: str) -> str:
-    """Write the letters and digits of a text alone: `ord-1003` is meant by ORD1003."""
+    """Write only the letters and digits of a text, so that ORD1003 finds `ord-1003`."""
     return f"regexp_replace({text}, '[^\\pL\\pN]', '', 'g')"
 
 
 def nothing_named(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:
-    """Return a note where the log has no entity of the names and globs that are asked for, or none of a projection.
+    """Return a note if no entity in the log matches the names and globs asked for, or none that a projection claims.
 
-    `claimed` is the condition for entities of the projection that is asked for, if one is.
+    `claimed`: the condition for the entities of the projection asked for; empty if it claims all, or none is asked for.
     """
 
     def is_any(*conditions: str) -> bool:
@@ -128,7 +128,7 @@ def check_sources(asked: Sequence[str], known: Collection[str]) -> None:
 
 
 def _part(value: str, asked: str) -> str:
-    """Return the part of a value that is the text asked for, as it is spelled there; empty where it has none."""
+    """Return the part of a value that is the text asked for, in any case, as spelled there; empty if it has none."""
     at = value.lower().find(asked.lower())
     part = value[at : at + len(asked)] if at >= 0 else ""
     return part if part.lower() == asked.lower() else ""

@@ -1,4 +1,4 @@
-"""Which findings lie in the scope of a question: what was set aside or repeated when its events were indexed."""
+"""Notes on the findings in the scope of a question: invalid, repeated, undated, erased and lost records."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def findings_note(scope: Scope, at: AsOf | None = None) -> str:
 
 
 def erased_note(scope: Scope, at: AsOf | None = None) -> str:
-    """Return one line that says which events are missing because they were erased; empty for none.
+    """Return one line on how many events are missing because they were erased; empty for none.
 
-    Nobody knows which entities they concerned, or when they happened: of a scope's limits only those on what the log
-    held, and on positions, leave one out.
+    It is not known which entities they concerned, or when they happened: only bounds on what the log held, and on
+    positions, can exclude one.
     """
     count = sum(file.erased for file in scope.view.manifest.files)
     placed = at if at is not None and at.kind == "position" else None
@@ -62,7 +62,7 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
 
 
 def lost_note(scope: Scope) -> str:
-    """Return one line on records that a source had no more when they were to be read; empty for none."""
+    """Return one line on records that a source no longer had when they were to be read; empty for none."""
     cursors = {} if scope.records is None else scope.records.cursors
     lost = {name: cursor.lost for name, cursor in cursors.items() if isinstance(cursor, KafkaCursor) and cursor.lost}
     if lost:
@@ -77,7 +77,7 @@ def lost_note(scope: Scope) -> str:
 
 
 def missed_of(scope: Scope) -> dict[str, tuple[int, int]]:
-    """Return the places in a database's log between which no slot was read, by the source that goes on after them."""
+    """Return the places in a database's log between which no slot was read, by the source that continues after them."""
     cursors = {} if scope.records is None else scope.records.cursors
     found = {name: each.missed for name, each in cursors.items() if isinstance(each, PostgresCursor)}
     return {name: places for name, places in found.items() if places[1]}

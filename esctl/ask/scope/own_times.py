@@ -1,4 +1,4 @@
-"""Times that events have of their own, in answers: what an undated one is folded at is not a time of it."""
+"""The times of events in answers: the instant that an undated event is folded at is not its time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from esctl.model import Answer, Column
 
 
 def with_own_times(scope: Scope, answer: Answer) -> Answer:
-    """Return an answer whose `time` is empty where the event at its `position` is undated."""
+    """Return an answer whose `time` is NULL if the event at its `position` is undated."""
     if not scope.view.manifest.undated:
         return answer
     undated = scope.view.relation(["position"], None, ["undated IS NOT NULL"])

@@ -1,4 +1,4 @@
-"""How the projections of a scope are compiled: against the fields of its index and what its events have in them."""
+"""Compilation of the projections of a scope, against the fields of its index and their values."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plan_for(
 ) -> Plan:
     """Compile a projection against the scope's index.
 
-    `calculating`: something else will reckon with its fields, with those `only` where that is told. `before`: what
+    `calculating`: other expressions will compute with its fields, or with those in `only` if given. `before`: what
     need not be measured again. `stepped`: as in `plan`.
     """
     projection = completed(scope, projection)
@@ -61,7 +61,7 @@ def plan_for(
 
 
 def completed(scope: Scope, projection: Projection) -> Projection:
-    """Return a projection with what its rules say only of logs that have tombstones, where this one may."""
+    """Return a projection with the rules that depend on the log: on its tombstones, and on names that events give."""
     if any(stanza.tombstone for stanza in scope.view.manifest.stanzas):
         projection = with_tombstones(projection)
     is_named = any(operation.named is not None for rule in projection.rules for operation in rule.operations)
@@ -73,12 +73,12 @@ def completed(scope: Scope, projection: Projection) -> Projection:
 
 
 def _names_told(scope: Scope, rule: Rule, named: Expression) -> list[str]:
-    """List the names that events tell by an expression where a rule is for them; of all entities, if not a few."""
+    """List the names that an expression gives in the events of a rule; of all entities, unless a few are asked for."""
     few = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
     reads = Reads(scope.view, {}, lenient=True)
     with placed(named.where):
         name = to_text(named.compile(reads.resolve)).sql
-    # Whether its condition holds may hang on numbers that are not measured here: it settles which events, not names.
+    # Its condition may depend on numbers that are not measured here: it decides which events count, not which names.
     guard = guard_sql(replace(rule, when=None), reads)
     rows = scope.view.relation(reads.columns, reads.by_alias(), counted(scope) if few else [FOLDABLE])
     told = f"SELECT DISTINCT {name} AS name FROM ({rows}) WHERE {guard} AND {name} IS NOT NULL LIMIT {MOST_NAMES + 1}"
@@ -102,7 +102,7 @@ def _member_paths(view: IndexView, projection: Projection, keys: Keys, only: Set
 def measured_paths(
     view: IndexView, projection: Projection, calculating: bool = False, only: Set[str] | None = None
 ) -> list[PayloadPath]:
-    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers.
+    """List the payload paths whose digits matter: all but those that are only carried and may not be numbers.
 
     The arguments are those of `plan_for`.
     """

@@ -1,4 +1,4 @@
-"""What to say of a bound by sequence: whether it lies among the sequences there are, and how often one is given."""
+"""Notes on a bound by sequence: whether it lies among the sequences of the log, and whether these are unique."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf) -> list[str]:
-    """Return notes on a bound by sequence that lies beyond all sequences, or below, or that several events have.
+    """Return notes on a bound by sequence that lies above or below all sequences, or that several events have.
 
-    The bound is one that `bounds.bound` takes.
+    The bound is one that `bounds.bound` accepts.
     """
     own = sequence_text_key([literal(part.strip()) for part in at.value.split(",")])
     asked = own if view.has_text_sequences else str(sequence_number(at.value))

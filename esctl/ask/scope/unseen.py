@@ -1,4 +1,4 @@
-"""Rows that a change log tells of only in parts: no record has them whole, so neither has a state."""
+"""Rows that a change log has only in parts: no record has them whole, so neither has a state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from esctl.model import AsOf
 
 _PARTLY = "role IN ('partial', 'patch')"
 _OF_KEYS = ("dynamodb",)
-"""Presets whose inserts may be of a key alone; those of others that are in parts have all that there is."""
+"""Presets whose inserts may have only a key; in other presets, inserts in parts have all that there is of a row."""
 
 
 def unseen_firsts(scope: Scope, known: Sequence[Test] = ()) -> str:
-    """Select position and entity of the first changes of rows that begin in parts; empty where none does."""
+    """Select position and entity of the first changes of rows that begin in parts; empty if none does."""
     from esctl.projection.row_changes.rules import has_rows
 
     stanzas = scope.view.manifest.stanzas
@@ -42,7 +42,7 @@ def unseen_firsts(scope: Scope, known: Sequence[Test] = ()) -> str:
 
 
 def unseen_note(scope: Scope, at: AsOf | None = None) -> str:
-    """Return one line on the rows of an answer's scope that were never told whole; empty for none."""
+    """Return one line on the rows in an answer's scope that no record has whole; empty for none."""
     tests: list[Test] = [entity_conditions(scope.entities)] if scope.entities else []
     tests += known_conditions(scope.connection, scope.view, scope.known_at)
     tests.append(bound(scope.connection, scope.view, at).condition)

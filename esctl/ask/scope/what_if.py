@@ -1,4 +1,4 @@
-"""What if: the same question, some events supposed never to have happened."""
+"""What-if: the same question, as if some events had never happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 
 _VALID = "duplicate_of IS NULL AND invalid IS NULL"
-"""What may be supposed away: an event of no entity too, of which no state depends."""
+"""The events that a what-if may exclude: also homeless ones, on which no state depends."""
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
 
@@ -28,7 +28,7 @@ _NAMED_SO = "list events with: esctl log; or give a predicate: \"type = 'X'\""
 def supposed(scope: Scope, without: Sequence[str]) -> Scope:
     """Return the scope without some events: each named (`id:evt-9`, `@123`, its id), or all that a predicate holds for.
 
-    Raises NotFoundError for a name that no event has, UsageError for a predicate that is none.
+    Raises NotFoundError for a name that no event has, UsageError for an invalid predicate.
     """
     return replace(scope, without=tuple(_skipped(scope, text) for text in without))
 

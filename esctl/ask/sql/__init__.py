@@ -1,1 +1,1 @@
-"""SQL of a user's own over events and states."""
+"""A user's own SQL over events and states."""

@@ -1,4 +1,4 @@
-"""Fields that are text in SQL because no DECIMAL holds their numbers: what would compare them as text is refused."""
+"""Fields that are text in SQL because no DECIMAL holds their numbers: queries must not compare them as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ORDER_FREE = frozenset({
     "any_value", "array_agg", "coalesce", "concat", "count", "first", "first_value", "lag", "last", "last_value",
     "lead", "len", "length", "list", "string_agg", "struct_pack", "typeof",
 })  # fmt: skip
-"""Functions that a number may be given to as text: their answer does not depend on its order or size."""
+"""Functions that may take a number as text: their result does not depend on its order or size."""
 _ORDERED_OPERATORS = ("COMPARE_IN", "COMPARE_NOT_IN")
 
 
@@ -25,7 +25,7 @@ class NumbersAsText(Struct, frozen=True):
     states: frozenset[str] = frozenset()
 
     def named_by(self, node: Node) -> str:
-        """Return the field that a node stands for, as the query writes it; empty if it stands for none of them."""
+        """Return the one of these fields that a node refers to, as the query writes it; empty if it refers to none."""
         written = node.get("column_names", ()) if node.get("class") == "COLUMN_REF" else ()
         parts = [str(part).lower() for part in written]
         within = self.payload if "data" in parts[:-1] else self.states
@@ -33,7 +33,7 @@ class NumbersAsText(Struct, frozen=True):
 
 
 def check_uses(select: Select, fields: NumbersAsText) -> None:
-    """Raise UsageError where a query orders or compares such a field as the text that it is."""
+    """Raise UsageError if a query orders or compares such a field, which would go by its text."""
     for node in select.nodes():
         for used in _by_order(node):
             if name := fields.named_by(used):
@@ -58,7 +58,7 @@ def lower(names: Iterable[str]) -> frozenset[str]:
 
 
 def _by_order(node: Node) -> Iterator[Node]:
-    """Yield the expressions in a node whose order or size its value depends on."""
+    """Yield the expressions in a node on whose order or size its value depends."""
     kind = node.get("class")
     if kind in ("COMPARISON", "BETWEEN") or node.get("type") in _ORDERED_OPERATORS:
         yield from _children(node)

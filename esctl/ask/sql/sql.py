@@ -1,4 +1,4 @@
-"""sql: a SELECT of one's own over events, entities, types, and each projection at any time."""
+"""sql: a user's own SELECT over events, entities, types, and each projection at any time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Call(Struct, frozen=True):
 class Compiled(Struct, frozen=True):
     """A query ready to be run: statements that make its relations, the SELECT, the files that these read.
 
-    `points` are the points in time that its relations stand for.
+    `points` are the points in time that its relations are at.
     """
 
     setup: tuple[str, ...]
@@ -69,8 +69,8 @@ class Compiled(Struct, frozen=True):
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
     """Run a query in a process of its own; return the answer and the points in time that it names.
 
-    Raises UsageError for what is not one SELECT over the relations, or where DuckDB refuses it; InputError where it
-    passes its limits.
+    Raises UsageError if it is not one SELECT over the relations or DuckDB refuses it; InputError if it exceeds its
+    limits.
     """
     compiled = compile_query(scope, text)
     select = compiled.select
@@ -82,7 +82,7 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
 
 
 def compile_query(scope: Scope, text: str) -> Compiled:
-    """Check a query and write what it reads. Raises UsageError as `sql` does."""
+    """Check a query and write the SQL of what it reads. Raises UsageError as `sql` does."""
     view = replace(scope.view, folder=scope.view.folder.resolve())
     scope = replace(scope, view=view)
     named = _projections(scope)
@@ -102,16 +102,17 @@ def compile_query(scope: Scope, text: str) -> Compiled:
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
-    """Return the projections by the name they are called by: as DuckDB does, whatever the case."""
+    """Return the projections by the name they are called by, in lower case, as DuckDB ignores case."""
     named = {projection.name.lower(): projection for projection in scope.projections}
     every = {MERGE: default_projection(scope.view), **named}
     return {name: of_view(projection, scope.view) for name, projection in every.items()}
 
 
 def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
-    """List the calls of our functions; `histories` are those that are at no point in time.
+    """List the calls of our functions; `histories` are those that take no point in time.
 
-    A projection's own name goes before the history of another: `x_history` is a projection where one is called so.
+    A projection's own name takes precedence over the history of another: `x_history` is a projection if one has that
+    name.
     """
     known = set(functions)
     found: dict[Call, None] = {}
@@ -154,7 +155,7 @@ def _point(scope: Scope, call: Call) -> AsOf:
 
 
 def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
-    """Write the relations that the query names; gives also the payload fields whose numbers are text in them."""
+    """Write the relations that the query names; return also the payload fields whose numbers are text in them."""
     read = {
         str(node["table_name"]).lower() for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE"
     }
@@ -175,7 +176,7 @@ def _with_json(rows: str, column: str) -> str:
 def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     """Write all events, whatever became of them: a row per event and entity that it concerns.
 
-    Gives also the payload fields whose numbers are text in them.
+    Return also the payload fields whose numbers are text in them.
     """
     view = scope.view
     fields = mentioned_fields(select, view.fields)
@@ -195,14 +196,14 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
 
 
 def _names_raw(select: Select) -> bool:
-    """Return whether a query names the records as they came, which no `*` stands for: they are read from the log."""
+    """Return whether a query names `raw`, the records as received: they are read from the log, and not part of `*`."""
     return any("raw" in (part.lower() for part in node.get("column_names", ())) for node in select.nodes())
 
 
 def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
     """List the payload fields that a query may read: all of them, unless every mention of `data` names a known one.
 
-    DuckDB works out a STRUCT whole, whichever part of it is asked for.
+    DuckDB computes a STRUCT whole, whichever part of it is asked for.
     """
     known = {name.lower() for name in fields}
     names: set[str] = set()
@@ -229,7 +230,7 @@ def _functions(
 ) -> tuple[list[str], list[str]]:
     """Write the table functions that the query calls: a view for each call, and macros that choose among them.
 
-    Gives also the fields of states whose numbers are text in them.
+    Return also the fields of states whose numbers are text in them.
     """
     if calls:
         check_order(scope)
@@ -258,7 +259,7 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
 
 
 def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
-    """Write the rows of a table function; gives also the fields that are columns of it."""
+    """Write the rows of a table function; return also the fields that are columns of it."""
     if name == EVERY_STATE:
         return _with_json(replay(scope, at).sql, "state"), ()
     if name in named:
@@ -283,7 +284,7 @@ def _history(scope: Scope, claim: Claim) -> tuple[str, Sequence[StateField]]:
 
 
 def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
-    """Write the fields as typed columns; one whose name is taken, as names go in SQL, is `state.<name>`."""
+    """Write the fields as typed columns; one whose name is taken, in any case, is `state.<name>`."""
     names = {name.lower() for name in taken}
     items = []
     for field in fields:

@@ -91,7 +91,7 @@ def stream_trail(
     fields: Sequence[str],
     also: AsOf | None = None,
 ) -> str:
-    """Return the SQL of trails, with the columns of `queries.trail.Trail`."""
+    """Return the SQL of trails, with the columns of `trail.Trail`."""
     import pyarrow as pa
 
     text, instant = pa.string(), pa.timestamp("us")
@@ -110,9 +110,9 @@ def stream_trail(
 def stream_history(
     scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str], only: Set[str] | None = None
 ) -> tuple[str, frozenset[str]]:
-    """Return the SQL of `queries.history.history`, with the one column `state`, and the names of all fields.
+    """Return the SQL of `history.history`, with one column `state` for all fields, and the names of all fields.
 
-    `only`: the fields that `state` has; by default all, which takes space by the square of an entity's keys.
+    `only`: the fields that `state` has; by default all, which takes space quadratic in the number of an entity's keys.
     """
     import pyarrow as pa
 
@@ -129,7 +129,7 @@ def stream_history(
 
 
 def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[str]) -> Iterator[tuple[Any, ...]]:
-    """Write the rows of a history, and add to `names` the fields there are."""
+    """Yield the rows of a history, and add its fields to `names`."""
     for stepped in lives:
         row, state = stepped.row, stepped.state
         names.update(stepped.after)
@@ -142,10 +142,10 @@ def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[st
 def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
     """Return the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
 
-    `value` is the field's JSON text after the row of the event, NULL where that removed it; `resets`: it was set (true)
-    or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is
-    `dead`, ends.
-    `fields`: only these.
+    `value` is the field's JSON text after the row of the event, NULL if that removed it; `resets`: it was set (true) or
+    removed (false), whatever it was before, else NULL. A row without a field marks where an incarnation begins or, if
+    it is `dead`, ends.
+    `fields`: only these; empty: all.
     """
     import pyarrow as pa
 
@@ -189,7 +189,7 @@ def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
 
 
 def _only(state: State, fields: Set[str]) -> State:
-    """Return some fields of a state; all where none are named."""
+    """Return some fields of a state; all if none are named."""
     return {name: state[name] for name in state if name in fields} if fields else state
 
 
@@ -268,7 +268,7 @@ def _declared_members(projection: Projection, reads: Reads, operation: Operation
 
 
 def _operation_value(operation: Operation, reads: Reads, kind: str) -> str:
-    """Write an operation's value as JSON text; NULL where there is nothing to do."""
+    """Write an operation's value as JSON text; NULL if there is nothing to do."""
     expression, name = operation.value, operation.name
     if expression is None:
         return "CAST(NULL AS VARCHAR)"

@@ -1,4 +1,4 @@
-"""A field of a state, which stands as JSON text, as an SQL value of its own type."""
+"""A field of a state, kept as JSON text, as an SQL value of its own type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from esctl.index.scan import read_json
 
 
 def field_value(field: StateField) -> str:
-    """Write a field as DECIMAL, BOOLEAN, JSON or, where it has no one type, VARCHAR; missing and null are NULL."""
+    """Write a field as DECIMAL, BOOLEAN, JSON or, if it has no single type, VARCHAR; missing and null are NULL."""
     column = field.column
     if field.number:
         return f"CAST({field_text(field)} AS {field.number})"
@@ -20,8 +20,8 @@ def field_value(field: StateField) -> str:
 
 
 def field_text(field: StateField) -> str:
-    """Write a field as text: what a string holds, else its JSON text, numbers with all their digits."""
+    """Write a field as text: the content of a string, else its JSON text, numbers with all their digits."""
     column = field.column
-    # DuckDB's JSON functions, which read what a string holds, would round a number.
+    # DuckDB's JSON functions, which read the content of a string, would round a number.
     string = read_json(column, (), "text", marked=True)
     return f"CASE WHEN {column}[1:1] = '\"' THEN {string} ELSE nullif({unmark_json_sql(column)}, 'null') END"

@@ -1,4 +1,4 @@
-"""The ground of questions about states, where a log holds changes of rows."""
+"""The scope of questions about states if a log holds changes of rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def folding(scope: Scope) -> Scope:
-    """Return a scope in which changes of rows, if it has any, stand for what became of the rows."""
+    """Return the scope with its changes of rows, if it has any, replaced by what became of the rows."""
     if not any(stanza.opened for stanza in scope.view.manifest.stanzas):
         return scope
     from esctl.ask.states.row_edits import with_row_edits

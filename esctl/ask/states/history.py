@@ -1,4 +1,4 @@
-"""The history of states: what every event left its entity in. Shared by when, series and sql."""
+"""The history of states: the state of an entity after every event. Shared by when, series and sql."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def history(
     """Fold one projection's entities event by event: a row per event and entity, with the state after it.
 
     The SQL has kind, entity, key (unique, in fold order), version, deleted, EVENT and a column per field; `calculating`
-    is as in `states`. `only`: words among which are all the fields that will be asked for. `placed` adds a column `low`
-    to rows by their time. Raises UsageError for a projection that is an SQL query: it gives states of one point only.
+    is as in `states`. `only`: words that include all the fields that will be asked for. `placed` adds a column `low` to
+    rows by their time. Raises UsageError for a projection that is an SQL query: it gives states of one point only.
     """
     if claim.projection.sql:
         raise UsageError(
@@ -61,7 +61,7 @@ def _folded(
     only: Set[str] | None,
     placed: Callable[[str], str] | None,
 ) -> States:
-    """Fold set-wise, as `history` says. Raises NeedsStreamError where that is not possible."""
+    """Fold set-wise, as `history` says. Raises NeedsStreamError if that is not possible."""
     if claim.projection.python:
         raise NeedsStreamError
     plan = plan_for(scope, claim.projection, calculating=calculating, only=only)
@@ -82,7 +82,7 @@ def _folded(
 
 
 def historic_claims(scope: Scope) -> list[Claim]:
-    """Return the claims of projections that have a history. Raises UsageError where there is none among several."""
+    """Return the claims of projections that have a history; if none has, all, for which `history` raises UsageError."""
     shared = claims(scope)
     with_history = [claim for claim in shared if not claim.projection.sql]
     return with_history or shared

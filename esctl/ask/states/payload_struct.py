@@ -14,7 +14,7 @@ BIGINT_DIGITS = 18
 
 
 def payload_struct(reads: Reads, names: Iterable[str]) -> str:
-    """Write SQL for a STRUCT of payload fields: of names that differ in case alone, the first."""
+    """Write SQL for a STRUCT of payload fields: of names that differ only in case, the first."""
     items: list[str] = []
     seen: set[str] = set()
     for name in names:
@@ -25,7 +25,7 @@ def payload_struct(reads: Reads, names: Iterable[str]) -> str:
 
 
 def number_fields(view: IndexView) -> list[tuple[str]]:
-    """List the paths of the fields that are numbers wherever they have a value: their digits matter."""
+    """List the paths of the fields that are numbers whenever they have a value: their digits matter."""
     return [(name,) for name in view.fields if view.static_type((name,)) == "NUMBER"]
 
 

@@ -1,4 +1,4 @@
-"""Partial states of pieces of the fold order, where the events of an entity are folded in such, put together."""
+"""Partial states put together from pieces: ranges of the fold order in which one entity's events are folded."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from esctl.projection.sql import EventRows
 
 
 def cells_of_pieces(scope: Scope, plan: Plan, rows: EventRows, at: AsOf | None) -> str:
-    """Write the partial states that pieces come to; empty where the events are folded at once.
+    """Write the partial states put together from pieces; empty if the events are folded at once.
 
-    Versions are counted from the first event, so a bound by them cannot be told in a piece.
+    Versions are counted from the first event, so a bound by version cannot be applied to a piece.
     """
     if at is not None and at.kind not in ("time", "position"):
         return ""

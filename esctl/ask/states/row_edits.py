@@ -1,8 +1,8 @@
-"""The view of a log in which each change of a row stands for what became of it.
+"""The view of a log in which each change of a row is replaced by what became of the row.
 
-A truncated table is an event of each row that it held; a new key has what it inherits; a row that is read again and is
-known is no event; a row without a key is one of so many. The index has what each record says alone; what stands for it
-is found anew for a question, and only where there are such changes.
+The truncation of a table is an event of each row that it held; a new key has what it inherits; reading a known row
+again is no event; equal rows without a key are counted. The index has what each record says by itself; what replaces it
+is found anew for each question, and only if there are such changes.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class _Asked(Struct, frozen=True):
     tables: frozenset[str]
     truncated: frozenset[str]
     identities: Mapping[str, tuple[str, ...]]
-    matches: bool  # values name rows somewhere
-    rows: str  # a SELECT of the entities to follow, and until which fold key (NULL: to their ends); empty: none
+    matches: bool  # some rows are named by values, not by keys
+    rows: str  # a SELECT of the entities to follow, and up to which fold key (NULL: to their ends); empty: none
 
 
 def with_row_edits(scope: Scope) -> Scope:
-    """Return the scope over a view in which changes of rows stand for what became of them."""
+    """Return the scope over a view in which changes of rows are replaced by what became of the rows."""
     stanzas = scope.view.manifest.stanzas
     ours = [number for number, stanza in enumerate(stanzas) if has_rows(stanza)]
     if not ours or not scope.view.manifest.files:
@@ -69,7 +69,7 @@ def with_row_edits(scope: Scope) -> Scope:
 
 
 def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
-    """Find what must be followed; None where every change stands for itself."""
+    """Find what must be followed; None if every change can be folded as it is."""
     kinds = scope.view.relation(["role", "type"], None, tests)
     seen = scope.connection.execute(f"SELECT DISTINCT role, type FROM ({kinds})").fetchall()
     roles, types = {role for role, _ in seen}, {kind for _, kind in seen}
@@ -94,11 +94,11 @@ _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
 
 
 def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
-    """Return a SELECT of the rows to follow one by one, from a file of them; empty where there are none.
+    """Return a SELECT of the rows to follow one by one, from a temporary file; empty if there are none.
 
-    Columns: entity; `until`: the fold key of the last of its events that concerns it, NULL where all do. What a new key
-    does depends on the rows that it is taken from and given to, and so on their events until then: what comes after
-    the last such event of a row stands for itself.
+    Columns: entity; `until`: the fold key of the last of its events to follow, NULL if it is to be followed to its end.
+    What a change of key does depends on the earlier events of the rows that it is taken from and given to. Later events
+    of a row can be folded as they are.
     """
     parts = []
     if "read" in types:
@@ -128,11 +128,11 @@ def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: Abst
 
 
 _KEPT_KEY = "DECIMAL(38,0)"
-"""Holds a fold key that is a number, also in a file."""
+"""The SQL type of a fold key that is a number, also in a file."""
 
 
 def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the columns that values name rows by, of each table where they do."""
+    """Return, for each table whose rows are named by values, the columns of these values."""
     if not matched:
         return {}
     named = scope.connection.execute(
@@ -153,7 +153,7 @@ def _edits(scope: Scope, asked: _Asked, tests: Sequence[Any], events: str) -> li
     edits += _truncations(scope, events, others) if others else []
     if not asked.matches:
         return edits
-    # What a match says beside a key that is none of its table's inventions is in the row as well.
+    # If the key of a change is not an invention of its table's log, the row has what a match says as well.
     told = {edit.position for edit in edits}
     named = f"SELECT position, role_order FROM ({events}) WHERE role = 'match'"
     rest = scope.connection.execute(named).fetchall()
@@ -186,7 +186,7 @@ _FETCHED = 10_000
 
 
 def _concerning(rows: str, followed: str) -> str:
-    """Leave out what concerns no other row: what comes after `until`, and what a whole row takes the place of next."""
+    """Leave out changes that concern no other row: those after `until`, and those that a whole row replaces next."""
     known = f"SELECT entity, CAST(until AS HUGEINT) AS until FROM ({followed})"
     joined = f"SELECT * FROM ({rows}) LEFT JOIN ({known}) USING (entity) WHERE until IS NULL OR key <= until"
     replaced = "lead(role IS NULL AND type <> 'delete', 1, false) OVER (PARTITION BY entity ORDER BY key)"
@@ -202,14 +202,14 @@ def _part(row: tuple[Any, ...]) -> Part:
 
 
 def _within(tables: AbstractSet[str]) -> str:
-    """Write whether a row is of some tables: by how its name begins, as to cut out the table of each costs more."""
+    """Write whether a row is of some tables, by how its name begins: extracting the table of each name costs more."""
     names = sorted(tables)
     begins = [f"starts_with(entity, {literal(name + end)})" for name in names for end in ("/", MATCH)]
     return f"(entity IN ({', '.join(map(literal, names))}) OR {' OR '.join(begins)})"
 
 
 def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit]:
-    """Find the rows that tables held when they were truncated."""
+    """Return the edits that end the rows which tables held when they were truncated."""
     sql = f"""WITH e AS MATERIALIZED (SELECT * FROM ({events}) WHERE {_within(tables)}),
         ends AS (SELECT tab, key, position FROM e WHERE {_TRUNCATES}),
         rows AS (SELECT * FROM e WHERE NOT {_TRUNCATES} AND role IS DISTINCT FROM 'match'),
@@ -225,7 +225,7 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
 
 
 def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
-    """Return the view with edits: rows of events that go, and a file of those that come."""
+    """Return the view with edits: a file of the rows of events to take out, and one of those to put in."""
     import pyarrow as pa
 
     folder = scope.session.folder
@@ -248,7 +248,7 @@ def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
 
 
 def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
-    """Write the rows that come, each with the envelope of its event; return the fields of their payloads."""
+    """Write the rows to put in, each with the envelope of its event; return the fields of their payloads."""
     import pyarrow as pa
 
     data = (None if part.data is None else dumps(dict(sorted(part.data.items()))) for _, part in parts)
@@ -266,7 +266,7 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
     try:
         stored = _stored(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
         own = "own_entity AS entity, own_kind AS kind, own_role AS role, own_order AS role_order"
-        moved = ("tie", "wall", "undated")  # of an instant that is the event's
+        moved = ("tie", "wall", "undated")  # they belong to the instant of the event
         is_own = f"own_time <> {_NO_TIME}"
         own += "".join(f", CASE WHEN NOT {is_own} THEN {name} END AS {name}" for name in moved)
         own += f", CASE WHEN {is_own} THEN make_timestamptz(own_time) ELSE time END AS time"

@@ -1,7 +1,7 @@
-"""The ends of rows whose versions say until when they hold, and that no other version follows.
+"""The ends of rows whose versions say until when they hold, and are followed by no other version.
 
-A record says when its version began and when it ended. The beginning is the event; where the next version begins by the
-end, that is all there is to say. Else the row was gone from then on, which is an event of its own.
+A record says when its version began and when it ended. The beginning is the event. If the next version begins by the
+end, nothing else happened; otherwise the row was gone from then on, which is an event of its own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _ENDS = "esctl_row_ends"
 _UNIT = r"""CASE WHEN NOT contains(until, ':') AND NOT regexp_full_match(until, '-?[0-9.]+') THEN 86400000000
     WHEN regexp_matches(until, '[.,][0-9]{4,}') OR regexp_full_match(until, '-?[0-9]{14,}') THEN 1
     WHEN regexp_matches(until, '[.,][0-9]') OR regexp_full_match(until, '-?[0-9]{12,13}') THEN 1000 ELSE 1000000 END"""
-"""Microseconds of the last digit that an end tells: tables whose ends are inclusive go on that much later."""
+"""Microseconds of the last digit of an end: in tables with inclusive ends, the next version begins that much later."""
 
 
 def row_ends(scope: Scope, tests: Sequence[Any]) -> list[Edit]:
-    """Return the ends of rows, each as what its last version says besides."""
+    """Return the ends of rows, each as an addition to the event of the row's last version."""
     if UNTIL not in scope.view.fields:
         return []
     told = scope.view.relation(
@@ -47,7 +47,7 @@ def row_ends(scope: Scope, tests: Sequence[Any]) -> list[Edit]:
 
 
 def _read(scope: Scope, ends: Any) -> Any:
-    """Read when versions end, each as its source has the times of events."""
+    """Read when versions end, in the format and zone in which each source has its times."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

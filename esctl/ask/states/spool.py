@@ -1,4 +1,4 @@
-"""Rows that are made in Python, in a temporary Parquet file."""
+"""Temporary Parquet files of rows that are made in Python."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BATCH = 5000
 def spooled(
     scope: Scope, schema: Any, rows: Callable[[], Iterable[tuple[Any, ...]]], names: Set[str] = frozenset()
 ) -> tuple[str, frozenset[str]]:
-    """Write rows to a temporary Parquet file: memory stays bounded. Return the SQL that reads them.
+    """Write rows to a temporary Parquet file, in bounded memory. Return the SQL that reads them, and names.
 
-    `names`: those that come up while the rows are made; they are returned beside it.
+    `names`: a set that is filled while the rows are made; what is in it then is returned.
     """
 
     def make() -> Spooled:

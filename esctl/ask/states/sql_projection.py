@@ -54,7 +54,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
 
 
 def _shape(kind: str) -> Shape:
-    """Return the digits that a column's numbers surely have no more of."""
+    """Return the most digits that a column's numbers can have."""
     if kind.startswith("DECIMAL"):
         precision, scale = (int(part) for part in kind[len("DECIMAL(") :].rstrip(")").split(","))
         return Shape(precision - scale, scale)
@@ -62,7 +62,7 @@ def _shape(kind: str) -> Shape:
 
 
 def _typed(kind: str) -> tuple[str, str]:
-    """Return the type of a column's numbers, else the JSON type of its values."""
+    """Return the SQL type of a column of numbers, and the JSON type of a column of other values; each may be empty."""
     if kind.startswith("DECIMAL") or kind in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE"):
         return kind, ""
     return "", {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "JSON": "CONTAINER"}.get(kind, "")

@@ -1,4 +1,4 @@
-"""The states of one projection as SQL, and what is known of their fields before any are computed."""
+"""The states of one projection as SQL, and what is known of their fields before they are computed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class States(Struct, frozen=True):
     fields: tuple[StateField, ...]
 
     streamed: bool = False  # the one column `state` holds all fields, whose own columns are SQL over it
-    names: frozenset[str] = frozenset()  # of the fields, where they are too many to be listed
-    ordered: bool = False  # the rows come in the order of kind, entity and key, each of which is once there
+    names: frozenset[str] = frozenset()  # of all fields, if `fields` does not list them all
+    ordered: bool = False  # the rows come sorted by kind, entity and key, none of them twice
 
     @property
     def known(self) -> frozenset[str]:
-        """Name the fields."""
+        """Return the names of the fields."""
         return self.names or frozenset(field.name for field in self.fields)
 
 
 WHOLE = (StateField("*", "state", static="CONTAINER"),)
-"""The fields where there are too many: all in one."""
+"""The one field of a state with too many: the whole state."""

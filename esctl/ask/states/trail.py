@@ -21,8 +21,8 @@ from esctl.projection.trails.windows import TRAIL_COLUMNS, trail_sql
 class Trail(Struct, frozen=True):
     """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields.
 
-    `fields` lists the names of the fields touched. `names` are those that a state can have; None where only the events
-    tell.
+    `fields` lists the names of the fields touched. `names`: those of the fields that a state can have; None if only the
+    events show them.
     """
 
     sql: str
@@ -37,7 +37,7 @@ def trail(
     fields: Sequence[str] = (),
     also: AsOf | None = None,
 ) -> Trail:
-    """Fold one projection's entities event by event. `fields`: only their changes; `also`: events of this bound too."""
+    """Fold one projection's entities event by event. `fields`: only their changes; `also`: a second bound."""
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError
@@ -79,7 +79,7 @@ def _touched(scope: Scope, part: Trail) -> frozenset[str]:
 
 
 def check_touched(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> None:
-    """Check that each field asked for is known already, or some event of the log touches it, in any bounds.
+    """Check that each field asked for is in `known`, or that some event of the log touches it, whatever the bounds.
 
     Raises NotFoundError, with the nearest field.
     """
@@ -90,12 +90,12 @@ def check_touched(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> 
 def _check_everywhere(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> None:
     everything = replace(scope, entities=(), known_at=None, without=())
     parts = [trail(everything, claim, None) for claim in claims(everything) if not claim.projection.sql]
-    if parts:  # what an SQL projection has is not known by events
+    if parts:  # events do not show the fields of an SQL projection
         check_fields(asked, known.union(*(touched_fields(everything, part) for part in parts)))
 
 
 def change_sql(field: str, before: str, after: str) -> str:
-    """Write one change as JSON text, without the key of a side that is absent; NULL where nothing changed."""
+    """Write one change as JSON text, without the key of a side that is absent; NULL if nothing changed."""
     name = literal('{"field":' + json_string(field))
     parts = [
         f"CASE WHEN {sql} IS NOT NULL THEN {literal(f',{chr(34)}{key}{chr(34)}:')} || {sql} ELSE '' END"
@@ -105,7 +105,7 @@ def change_sql(field: str, before: str, after: str) -> str:
 
 
 def differ(before: str, after: str) -> str:
-    """Write whether two columns of JSON text differ by value: a number may be marked in one, or have a scale."""
+    """Write whether two columns of JSON text differ by value: a number may be marked in one, or have trailing zeros."""
     one, two = plain_json_sql(before), plain_json_sql(after)
     marked = f"(contains({before}, {literal(MARK)}) OR contains({after}, {literal(MARK)}))"
     return f"""CASE WHEN {before} IS NOT DISTINCT FROM {after} THEN false

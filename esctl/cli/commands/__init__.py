@@ -1,1 +1,1 @@
-"""One module a command: parse, call, render."""
+"""One module for each command: parse, call, render."""

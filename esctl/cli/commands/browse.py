@@ -50,13 +50,13 @@ def run(
         find_projection(store.projections, projection)
     color = diagnostics.color_wanted(shared.color or output_settings(store).get("color") or "auto", os.environ, True)
     session = Session(store, Ground(tuple(entities or ()), projection, known_at), tuple(_same(shared)), at)
-    # Python would hand each resizing of the terminal to what stops queries for Ctrl-C, were it not for this.
+    # Without this, each resizing of the terminal (SIGWINCH) would stop queries, as Ctrl-C does.
     with asked_to_stop() as stop:
         browse(session, color=color, is_asked_to_stop=stop)
 
 
 def _same(shared: Shared) -> Iterator[str]:
-    """Give the options that commands need to ask the same store in the same way."""
+    """Yield the options that make other commands ask the same store in the same way."""
     for name, value in (("--store", shared.store), ("--config", shared.config), ("--tz", shared.tz)):
         if value is not None:
             yield from (name, str(value))

@@ -37,7 +37,7 @@ LISTS = {
     "partitions": "List where an entity goes on in another partition of a topic.",
     "unseen": "List rows of change logs that were never told whole.",
 }
-"""What the flags list, each the occurrences of the check of its name."""
+"""The flags and their help: each lists the occurrences of the check of its name."""
 
 
 @question

@@ -49,7 +49,7 @@ _ABOUT = {
     "proofs": "evidence",
     "clocks": "times",
 }
-"""Words that are told on pages of another name."""
+"""Words that are explained on pages of another name."""
 
 
 def _refuse(name: str, known: list[str]) -> None:
@@ -63,7 +63,7 @@ def _refuse(name: str, known: list[str]) -> None:
 
 
 def _show(text: str) -> None:
-    """Write a page: laid out on a terminal, as it is in a pipe."""
+    """Write a page, formatted on a terminal and unchanged in a pipe."""
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return

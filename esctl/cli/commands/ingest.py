@@ -99,7 +99,7 @@ def run(
 
 
 def _check_engine(engine: str, **others: bool) -> None:
-    """Raise UsageError for an engine with what looks at each record before it is kept, or at records as they come."""
+    """Raise UsageError for an engine with an option that examines records before they are kept, or follows sources."""
     from esctl.errors import UsageError
 
     for name, given in others.items():
@@ -111,7 +111,7 @@ def _check_engine(engine: str, **others: bool) -> None:
 
 @contextmanager
 def _in_parts(store: Store, engine: str, shared: Shared) -> Iterator[None]:
-    """Let an engine work for the store. It is not that of `ESCTL_ENGINE`: with one, everything is one commit."""
+    """Give the store an engine for the block. `ESCTL_ENGINE` does not count here: an engine makes it all one commit."""
     if engine:
         from esctl.cluster.engines import engine_of
 
@@ -123,12 +123,12 @@ def _in_parts(store: Store, engine: str, shared: Shared) -> Iterator[None]:
 
 
 def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
-    """Check what would be found wrong too late; give the key to sign with, if there is to be a checkpoint."""
+    """Check early what would otherwise fail after reading; return the key to sign with, or None."""
     from esctl.cli.opening import zone
     from esctl.engine.zones import find_zone
 
     failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
-    find_zone(zone(shared))  # it is kept with the sources
+    find_zone(zone(shared))  # the zone is kept with the sources
     if not (checkpoint or key):
         return None
     from esctl.ledger.sign.keys import read_key
@@ -137,7 +137,7 @@ def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
 
 
 def _made(shared: Shared, found: Named, meaning: Meaning, *, erasable: bool, jobs: int | None) -> Store:
-    """Return the store, made where there was none."""
+    """Return the store, created if there was none."""
     from esctl.api import Store
     from esctl.cli.opening import zone
     from esctl.engine import processors
@@ -157,7 +157,7 @@ def _options(shared: Shared, strict: bool, skip_duplicates: bool, reading: Readi
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
-    """Print which store is used, where that is not plain to see."""
+    """Print which store is used, unless it lies in the working folder."""
     if store.path.resolve().parent != Path.cwd():
         diagnostics.note(f"store: {store.path}", shared.quiet)
 
@@ -240,9 +240,9 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
-    """Raise UsageError where no entity is known, or the times of a source may be read in two ways.
+    """Raise UsageError if a new source's mapping leaves its entity or times open, or finds none.
 
-    InputError where nothing of a source could be read.
+    Raises InputError if no record of a source could be read, typer.Exit(1) if more than half could not.
     """
     from esctl.cli.intake.telling import refuse_unread
     from esctl.cli.intake.unsure import refuse_doubts, refuse_unmet, refuse_unsure
@@ -255,7 +255,7 @@ def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
 
 
 def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
-    """Keep the new head as last seen, and sign it where that is wanted."""
+    """Keep the new head as last seen, and sign it if there is a key."""
     from esctl.ledger.sign.last_seen import advance
 
     if not advance(outcome.snapshot, anew=outcome.first):

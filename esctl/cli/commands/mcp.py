@@ -28,7 +28,7 @@ def run(
     from esctl.storage.mirrors import shown
 
     require_library()
-    store = open_store(shared)  # one that is none, or damaged, is told before anything is asked
+    store = open_store(shared)  # a missing or damaged store is reported before the first question
     if diagnostics.is_terminal(sys.stdin):
         diagnostics.note("esctl mcp speaks to programs: let an assistant start it; Ctrl-C ends it", shared.quiet)
     config = None if store.config.path is None else str(store.config.path.absolute())

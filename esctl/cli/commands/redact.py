@@ -114,9 +114,9 @@ def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: st
 
 
 def _with_same_bytes(store: Store, selection: ErasureSelection, wanted: bool | None) -> ErasureSelection:
-    """Add the other records with the same bytes to a selection, or leave them, as was asked.
+    """Add the other records with the same bytes to a selection, or leave them out if `wanted` is False.
 
-    Raises UsageError where it was not: what is to be gone must not be left over in silence.
+    Raises UsageError if there are some and `wanted` is None: no copy of erased bytes may stay behind unnoticed.
     """
     from msgspec.structs import replace
 

@@ -56,7 +56,7 @@ def run(
 
 
 def _tell_forgotten(forgotten: Sequence[str], mapping: Sequence[str], shared: Shared) -> None:
-    """Say which options of before no longer hold, other than for what is said anew, and how to have both."""
+    """Print which earlier options `--map` removes without giving new ones for their keys, and how to keep both."""
     from esctl.cli.intake.unsure import command as for_store
     from esctl.index.envelope.mapping import parted
 

@@ -53,7 +53,7 @@ def run(
         *(entities or ()), at=at, from_=start, to=end, known_at=known_at, projection=projection,
         checkpoint=checkpoint, case=case,
     )  # fmt: skip
-    as_data = replace(shared, format="jsonl", output=None)  # what is told is no table, whatever the page is called
+    as_data = replace(shared, format="jsonl", output=None)  # notes on the basis need a format, which .html is not
     announce(Relation(made.answer, made.scope, made.at, made.points), as_data, store)
     for line in made.answer.notes:
         diagnostics.note(line, shared.quiet)
@@ -63,7 +63,7 @@ def run(
 
 
 def _told(made: Report, shared: Shared) -> list[str]:
-    """Say what of the report can be checked, and how large it is."""
+    """Return notes on how large the report is, and which of its records cannot be checked."""
     where = "on stdout" if shared.output is None or str(shared.output) == "-" else f"in {shared.output}"
     lines = [f"{made.records} record{'s' * (made.records != 1)}, {len(made.html):,} bytes {where}"]
     if made.checkpoint is None:

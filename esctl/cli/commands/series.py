@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from esctl.model import Answer
 
 SUFFIXES = (".svg", ".png", ".html")
-"""Of outputs that are charts."""
+"""Suffixes of outputs that are charts."""
 HEIGHT = 16
-"""Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
+"""Lines of a plot without its axes, so that it fits a terminal of 24 lines with the command above it."""
 
 
 Expression = Annotated[

@@ -59,7 +59,7 @@ def run(
 
 
 def _erasure(snapshot: StoreState, position: int) -> str:
-    """Return when, by whom and why a record was erased; empty where it was not."""
+    """Return when, by whom and why a record was erased; empty if it was not."""
     from esctl.timespec import format_instant
 
     found = snapshot.redaction_of(position)
@@ -74,7 +74,7 @@ def _refuse_erased(snapshot: StoreState, position: int) -> None:
 
 
 def _tell_encoded(store: Store, found: Answer, raws: Mapping[int, bytes | None]) -> None:
-    """Print records that are no UTF-8 as the text that they were read as."""
+    """Print the text that records in other encodings than UTF-8 were read as."""
     from esctl.sources.formats.encodings import utf8
 
     for position, source in store.session.connection.execute(f"SELECT position, source FROM ({found.sql})").fetchall():
@@ -84,7 +84,7 @@ def _tell_encoded(store: Store, found: Answer, raws: Mapping[int, bytes | None])
 
 
 def _text(raw: bytes | None) -> str | None:
-    """Write raw bytes as text; bytes that are no UTF-8 in base64, told by a prefix."""
+    """Return raw bytes as text, or as base64 with a prefix if they are not UTF-8; None if there are none."""
     if raw is None:
         return None
     try:

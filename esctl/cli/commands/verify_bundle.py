@@ -44,7 +44,7 @@ def run(
 
 
 def _told(found: Checked) -> list[str]:
-    """Describe what was found, and what a bundle cannot show."""
+    """Return notes on what was found, and on what a bundle cannot show."""
     if found.is_refuted:
         count = sum(len(check.findings) for check in found.checks)
         return [f"refuted: {count} finding{'s' * (count != 1)}"]

@@ -67,7 +67,7 @@ def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
 
 
 def _told(judged: Proven, raw: bytes | None) -> list[str]:
-    """Describe what was proven."""
+    """Return notes on what was proven, or why it was not."""
     head, position = judged.checkpoint.head, judged.content.position
     if judged.result != "proven":
         hint = [] if judged.signers or judged.result == "refuted" else ["give the signer's public key with --trust"]

@@ -57,7 +57,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "help": "Explain times, projections, formats and more.",
     },
 }
-"""Of each purpose its commands, as they are listed."""
+"""The commands of each purpose with their help lines, in the order of the listing."""
 
 LINES: Mapping[str, str] = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 

@@ -1,4 +1,4 @@
-"""Two examples of each command, as its help and its manual page end with them; all run on the sample logs."""
+"""Two examples for each command, shown at the end of its help and manual page; all run on the sample logs."""
 
 from __future__ import annotations
 
@@ -168,4 +168,4 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("esctl help diff", "a command"),
     ),
 }
-"""Of each command: what to type, and what it is for."""
+"""By command: what to type, and what it is for."""

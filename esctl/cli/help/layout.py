@@ -13,7 +13,7 @@ from esctl.cli.help.catalogue import GROUPS
 PANEL = "Shared options"
 """The panel of the options that every command has."""
 WIDTH = 200
-"""The widest help: that of the terminal up to this."""
+"""The greatest width of help, on a terminal that is wide enough."""
 
 
 class HelpfulCommand(TyperCommand):
@@ -29,10 +29,10 @@ class HelpfulCommand(TyperCommand):
 
 
 class HelpfulGroup(TyperGroup):
-    """A group that without any argument shows its help, as talk (stderr) and as a wrong call (exit code 2)."""
+    """A group that, called without arguments, prints its help on stderr and exits with 2."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, or show the help where there is nothing to parse."""
+        """Parse the arguments, or show the help if there are none."""
         rest = super().parse_args(ctx, args) if args else []
         if not (ctx._protected_args or ctx.resilient_parsing):
             typer.echo(self.shown_alone(ctx), err=True)
@@ -40,7 +40,7 @@ class HelpfulGroup(TyperGroup):
         return rest
 
     def shown_alone(self, ctx: Any) -> str:
-        """Return what is shown where nothing is asked for."""
+        """Return what is shown if no command is given."""
         return str(ctx.get_help())
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -62,7 +62,7 @@ class HelpfulGroup(TyperGroup):
 
 
 def write_commands(table: dict[str, str], formatter: Any) -> None:
-    """Write names and help lines, those of the catalogue by what they are for."""
+    """Write the names and help lines of commands, those in the catalogue under their purpose."""
     left = dict(table)
     width = max(map(len, table), default=0)
     for group, commands in GROUPS.items():

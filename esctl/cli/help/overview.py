@@ -1,4 +1,4 @@
-"""What `esctl` alone shows: the store at hand, and what it can be asked."""
+"""What `esctl` without a command shows: the store at hand, and what it can be asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOWHERE = """no store here: esctl ingest FILE... makes one of logs, and says how
 
 
 def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | None = None) -> str:
-    """Return a few lines about the store at hand, with commands that work when pasted; `told`: options given."""
+    """Return a few lines about the store at hand, with commands to paste; `told` are the options to give them."""
     from esctl.config import find_store
 
     if find_store(store) is None:
@@ -60,7 +60,7 @@ def _counted(number: int, one: str, many: str) -> str:
 
 
 def _wrong(store: Store) -> str:
-    """Say what doctor is for, with what is known to be wrong."""
+    """Return what doctor is for, with the findings that are known already."""
     from esctl.ask.scope.notes import findings_note
 
     found = findings_note(store.scope()).removeprefix("note: ").partition(" in scope:")[0]

@@ -1,4 +1,4 @@
-"""The pages of concepts that `esctl help TOPIC` prints: those of the documentation."""
+"""The concept pages of the documentation, which `esctl help TOPIC` prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import esctl
 
 
 def topics() -> Mapping[str, Path]:
-    """Return the pages by name: of the installed package, else of the checkout that it runs from."""
+    """Return the pages by name: those of the installed package, else of the checkout that esctl runs from."""
     package = Path(esctl.__file__).parent
     folders = (package / "concepts", package.parent / "docs" / "concepts")
     found = next((folder for folder in folders if folder.is_dir()), None)

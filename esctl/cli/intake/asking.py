@@ -1,4 +1,4 @@
-"""Ask at a terminal how sources are to be read, and write that as a stanza for each of them."""
+"""Ask at a terminal how sources are to be read, and write the answers as a stanza for each of them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _RECORDS = 3
 _WIDTH = 100
 _NONE = "none"
 _LARGEST = 16 << 20
-"""Bytes of an esctl.toml."""
+"""The most bytes that an esctl.toml may have."""
 
 
 def is_possible() -> bool:
-    """Return whether somebody can answer: neither what is typed nor what is told goes elsewhere."""
+    """Return whether a user can answer: stdin and stderr are both terminals."""
     return diagnostics.is_terminal(sys.stdin) and diagnostics.is_terminal(sys.stderr)
 
 
 def require_terminal(option: str) -> None:
-    """Raise UsageError where nobody can answer."""
+    """Raise UsageError if no user can answer."""
     if not is_possible():
         raise UsageError(f"{option} asks, and there is no terminal", "without one: esctl init, or --map KEY=PATH")
 
 
 class Asked(Struct):
-    """A source that is asked about, or several that are alike: their names, how they are read, their first records."""
+    """Sources that are read alike and asked about together: their names, stanza, and first records."""
 
     names: list[str]
     stanza: Stanza
@@ -51,9 +51,9 @@ class Asked(Struct):
 
 
 def ask_about(store: Store, names: Sequence[str]) -> dict[str, Stanza]:
-    """Ask how some sources of a store are read, those that are alike together; return the stanza of each.
+    """Ask how some sources of a store are read, once for those that are read alike; return the stanza of each.
 
-    Raises UsageError where the answers end before all is said.
+    Raises UsageError if stdin ends before everything is answered.
     """
     chosen: dict[str, Stanza] = {}
     for each in _alike(store, names):
@@ -82,13 +82,13 @@ def _alike(store: Store, names: Sequence[str]) -> list[Asked]:
 
 
 class _Dialog:
-    """What is said and answered about sources that are alike."""
+    """The questions and answers about sources that are read alike."""
 
     def __init__(self, store: Store, about: Asked) -> None:
         self._store, self._about, self._stanza = store, about, about.stanza
 
     def run(self) -> Stanza:
-        """Ask until it is right."""
+        """Ask until the user confirms the stanza; return it."""
         from esctl.index.envelope.finding.options import CHOSEN
 
         more = f" and {len(self._about.names) - 1} more" if len(self._about.names) > 1 else ""
@@ -109,7 +109,7 @@ class _Dialog:
                 diagnostics.note(f"{answer!r} is none of these")
 
     def _show(self) -> None:
-        """Show the mapping, and the first records as it reads them."""
+        """Show the mapping, and how it reads the first records."""
         from esctl.ask.events.as_read import as_read
         from esctl.index.envelope.finding.options import CHOSEN
 
@@ -140,7 +140,7 @@ class _Dialog:
             return
 
     def _inner(self) -> Sequence[object]:
-        """Return the sampled records, or what is in the field that holds the events."""
+        """Return the sampled records, or the events inside them if the stanza unwraps a field."""
         from esctl.index.envelope.paths import parse_path
         from esctl.index.envelope.recognise import look_up
 
@@ -149,7 +149,7 @@ class _Dialog:
         return [look_up(sample, parse_path(self._stanza.unwrap)) for sample in self._about.samples]
 
     def _take(self, name: str, path: str | None) -> None:
-        """Read a field from a path, or from none; nothing changes where the answer is empty."""
+        """Set the path of a field, None for no path; an empty path changes nothing."""
         from esctl.index.envelope.mapping import override
 
         if path == "":
@@ -164,7 +164,7 @@ class _Dialog:
             self._retime()
 
     def _retime(self) -> None:
-        """Find out anew how the times are written, and ask which is the day where nothing tells."""
+        """Detect again how the times are written; ask for the order of day and month if the samples leave it open."""
         from esctl.index.envelope.times.of_sample import told_of
 
         stanza = replace(self._stanza, time_format=(), newest_first=None)
@@ -215,7 +215,10 @@ def _clipped(text: str) -> str:
 
 
 def _meant(answer: str, found: Sequence[Candidate]) -> str | None:
-    """Return the path that an answer means: empty for the one there is, None for none."""
+    """Return the path that an answer means: empty to keep the current one, None for none.
+
+    Raises UsageError for a number that is not in the list.
+    """
     if answer.lower() == _NONE:
         return None
     if answer.isascii() and answer.isdigit():
@@ -227,7 +230,7 @@ def _meant(answer: str, found: Sequence[Candidate]) -> str | None:
 
 
 def _answer(prompt: str) -> str:
-    """Ask on stderr, and return what is typed. Raises UsageError where nothing more comes."""
+    """Ask on stderr, and return what is typed. Raises UsageError at the end of stdin."""
     sys.stderr.write(prompt)
     sys.stderr.flush()
     line = sys.stdin.readline()
@@ -237,10 +240,10 @@ def _answer(prompt: str) -> str:
 
 
 def settle(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store:
-    """Ask about some sources, write what was answered, and return the store as it is read from now on.
+    """Ask about some sources, write their stanzas to esctl.toml, and return the store with the new mapping.
 
-    What `--map` said is written too, for all sources, and no longer goes before: it is in their stanzas. Nothing is
-    written before all is answered. Raises UsageError where the answers end too soon or the stanzas cannot be added.
+    Options kept from `--map` become stanzas too, of all sources that have none, and are then forgotten. Nothing is
+    written before everything is answered. Raises UsageError if the answers end too soon or the stanzas cannot be added.
     """
     from esctl.ask.events.source_stanzas import as_mapping, with_stanzas
     from esctl.ask.events.starter_toml import starter
@@ -267,7 +270,7 @@ def settle(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store
 
 
 def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
-    """Raise UsageError where `--ask` has nobody to ask."""
+    """Raise UsageError if `--ask` is given and no user can answer."""
     if not ask:
         return
     if follow or "-" in sources:
@@ -279,9 +282,10 @@ def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
 
 
 def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) -> tuple[Store, Outcome, Outcome]:
-    """Ask about new sources: all where that is wanted, else at a terminal those that are unsure.
+    """Ask about new sources: with `ask` about all, else at a terminal about those that are unsure.
 
-    Returns the store as it is read now, what the ingest did in it, and that without the sources that are settled.
+    Returns the store with its new mapping, the outcome of the ingest under it, and that outcome without the sources
+    that were asked about.
     """
     from esctl.cli.intake.unsure import unsure_sources
 
@@ -305,7 +309,7 @@ def _anew(store: Store, config: Config) -> Store:
 
 
 def unsettled(store: Store) -> list[str]:
-    """List the sources of a store that no stanza of its own in the configuration is for."""
+    """List the sources of a store that have no stanza of their own in the configuration."""
     from esctl.index.envelope.mapping import stanza_for
     from esctl.model import MappingConfig
 

@@ -1,4 +1,4 @@
-"""What following sources asks for beyond reading them: how often to commit, when to stop."""
+"""Follow sources until asked to stop, and check the options that this allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
-    """Take in what the sources have and get, until asked to stop; give what came of it."""
+    """Take in what the sources hold and what is added to them until asked to stop; return the outcome."""
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.intake.telling import report_detections
     from esctl.intake.follow import Callbacks, follow
@@ -43,7 +43,7 @@ def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sha
 
 
 def check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
-    """Raise UsageError for options that do not go with --follow, or with the sources."""
+    """Raise UsageError for options that cannot be combined with --follow, or with the sources."""
     from esctl.cli.intake.live_sources import check_options
 
     check_options(found, options.source)
@@ -51,7 +51,7 @@ def check_followable(options: IngestOptions, follow: bool, found: Named) -> None
         return
     if options.strict or options.skip_duplicates:
         raise UsageError("--follow cannot be combined with --strict or --skip-duplicates", "leave one of them out")
-    if not found.files:  # what is live comes whole, in whatever format
+    if not found.files:  # live sources deliver whole records, in any format
         return
     if options.source.records_path is not None:
         raise UsageError("--follow cannot be combined with --records-path", "only lines can be followed: leave one out")

@@ -1,4 +1,4 @@
-"""What ingest says on stderr of files of which nothing is new."""
+"""What ingest prints on stderr about files with nothing new."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def report_same(found: Sequence[tuple[str, str]], quiet: bool) -> None:
-    """Print which files have just the bytes of a known one, so that nothing of them is new."""
+    """Print which files have the same bytes as a known one, and so nothing new."""
     for name, known in found[:MOST_TOLD]:
         diagnostics.note(f"note: {name}: same bytes as {known}, nothing new", quiet)
     if len(found) > MOST_TOLD:
@@ -21,7 +21,10 @@ def report_same(found: Sequence[tuple[str, str]], quiet: bool) -> None:
 
 
 def report_begun(outcome: Outcome, quiet: bool) -> None:
-    """Print which files are the beginning of a known one, so that nothing of them is new, or may be that."""
+    """Print which files are the beginning of a known one, and so have nothing new, and which may be one.
+
+    The latter are read as new: erased records of the known file leave it open.
+    """
     for name, known in outcome.begun[:MOST_TOLD]:
         of = "what is known of it" if name == known else known
         diagnostics.note(f"note: {name}: the beginning of {of}, nothing new", quiet)

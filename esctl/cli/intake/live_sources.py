@@ -1,4 +1,4 @@
-"""Which of the sources named on a command line are files, and which are live."""
+"""Find the files and the live sources that a command line names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OnRecreated = Annotated[str, _option("on-recreated", "WHAT", "If it was deleted 
 
 
 class LiveOptions(Group, frozen=True):
-    """Where live sources are read from and to, and how they are reached."""
+    """Where the reading of live sources begins and ends, and how they are reached."""
 
     from_: From = ""
     until: Until = ""
@@ -60,7 +60,7 @@ class LiveOptions(Group, frozen=True):
     snapshot: Snapshot = False
 
     def given(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
+        """Return the options and the properties given. Raises UsageError for a property that is not NAME=VALUE."""
         told = {name: value for name, value in asdict(self).items() if name != "property_" and value}
         named = {name.rstrip("_").replace("_", "-"): "yes" if value is True else value for name, value in told.items()}
         return named, properties_of(self.property_)
@@ -79,13 +79,13 @@ class Named(Struct, frozen=True):
 
     @property
     def size(self) -> int | None:
-        """Return the bytes to be read; None where that is not known."""
+        """Return the number of bytes to be read; None if it is not known."""
         sizes = [each.member.size if each.member is not None else _size(each.path) for each in self.files]
         return None if None in sizes or self.live else sum(size or 0 for size in sizes)
 
 
 def check_options(found: Named, source: SourceOptions) -> None:
-    """Raise UsageError for options of files where a live source is named that holds none."""
+    """Raise UsageError for options of files if a live source is named that holds no files."""
     names = ("input_format", "records_path", "encoding", "header", "decimal", "null", "final")
     given = [name for name in names if getattr(source, name) not in (None, False, "auto")]
     if given and not all(each.holds_files for each in found.live):
@@ -98,7 +98,7 @@ def _size(path: Path | None) -> int | None:
 
 
 def properties_of(pairs: Sequence[str] | None) -> dict[str, str]:
-    """Return the properties that were given. Raises UsageError for one that is no NAME=VALUE."""
+    """Return the properties given. Raises UsageError for one that is not NAME=VALUE."""
     found = {}
     for each in pairs or ():
         name, equals, value = each.partition("=")
@@ -117,7 +117,7 @@ def find_sources(
 ) -> Named:
     """Find the files, and connect to the live sources: URLs, and names of [sources.NAME] in the esctl.toml.
 
-    Raises UsageError for options of live sources where none is named, and as `expand` and `connect` do.
+    Raises UsageError for options of live sources if none is named, and what `expand` and `connect` raise.
     """
     from esctl.cli.opening import zone
     from esctl.sources.files.finding import expand, expand_followed
@@ -151,7 +151,7 @@ def _live(names: Sequence[str], live: tuple[dict[str, str], dict[str, str]], sha
 
 
 def _timed(live: Live, tz: str) -> Live:
-    """Return a live source whose times, if it begins or ends at some, are written in UTC. Raises UsageError."""
+    """Return a live source with the times in `from` and `until` written in UTC. Raises UsageError for other text."""
     from msgspec.structs import replace
 
     from esctl.timespec import format_instant, parse_as_of

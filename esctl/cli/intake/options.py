@@ -85,7 +85,7 @@ class Reading(Group, frozen=True):
     max_unpacked: MaxUnpacked = "1TiB"
 
     def options(self) -> SourceOptions:
-        """Return what sources are read with. Raises UsageError for what is no size."""
+        """Return the options that sources are read with. Raises UsageError for a size that is none."""
         from esctl.engine.sizes import parse_size
         from esctl.sources.files.reading import SourceOptions
         from esctl.sources.streams import Limits
@@ -104,7 +104,7 @@ class Reading(Group, frozen=True):
 
 
 class Meaning(Group, frozen=True):
-    """What the records mean; kept for the commands that follow."""
+    """What the records mean; kept in the store for later commands."""
 
     mapping: Map = None
     time_format: TimeFormat = None
@@ -113,7 +113,7 @@ class Meaning(Group, frozen=True):
     preset: PresetName = None
 
     def overrides(self, shared: Shared) -> list[str] | None:
-        """Return what a store has of such options, with these; None where none of these is given."""
+        """Return the mapping options kept in the store, updated with these; None if none of these is given."""
         from esctl.config import find_store
         from esctl.index.envelope.map_options import listed_paths, read_overrides, with_options
 
@@ -127,14 +127,14 @@ class Meaning(Group, frozen=True):
 
 
 class Following(Group, frozen=True):
-    """Whether sources are followed, and how often what they get is committed."""
+    """Whether sources are followed, and how often new records are committed."""
 
     follow: Follow = False
     commit_every: CommitEvery = "1s"
     commit_records: CommitRecords = 500_000
 
     def pace(self) -> Pace:
-        """Return how often to commit. Raises UsageError for what is no time."""
+        """Return how often to commit. Raises UsageError if `--commit-every` is not a time."""
         import re
 
         from esctl.intake.follow import Pace

@@ -1,4 +1,4 @@
-"""What is said about `--map` beside esctl.toml: what goes before what, and where each part of a mapping is from."""
+"""Report how `--map` overrides esctl.toml, and where each part of a mapping comes from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = (*FIELDS, *TABLES, "dedupe_by", "tombstone", "unwrap", "time_format")
 
 
 def report_overruled(store: Store, quiet: bool) -> None:
-    """Print which keys of esctl.toml `--map` goes before, and which options and stanzas are for no source."""
+    """Print which keys of esctl.toml `--map` overrides, and which options and stanzas apply to no source."""
     options = store.overrides
     known = store.view.manifest.sources
     found = overruled(store.config.mapping, options, known)
@@ -40,7 +40,7 @@ def report_overruled(store: Store, quiet: bool) -> None:
 
 
 def report_idle(store: Store, quiet: bool) -> None:
-    """Print which stanzas of esctl.toml no source is read by."""
+    """Print which stanzas of esctl.toml apply to no source."""
     known = store.view.manifest.sources
     idle = _idle(store.config.mapping, known)
     if idle:
@@ -55,14 +55,14 @@ def _listed(known: Iterable[str]) -> str:
 
 
 def _idle(mapping: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """List the globs of sources in [mapping] that are the first to match no source."""
+    """List the globs in [mapping.sources] that are the first match of no source."""
     globs = list(mapping.get("sources", ()))
     used = {next((glob for glob in globs if is_named(glob, name)), "") for name in names}
     return [glob for glob in globs if glob not in used]
 
 
 def kept_options(options: Sequence[str]) -> Iterator[Setting]:
-    """List what `--map` said as settings."""
+    """Yield the kept `--map` options as settings."""
     for option in options:
         source, key, path = parted(option)
         place = f"mapping.sources.{json_string(source)}.{key}" if source else f"mapping.{key}"
@@ -72,7 +72,7 @@ def kept_options(options: Sequence[str]) -> Iterator[Setting]:
 def configured_keys(
     settings: Iterable[Setting], config: Config, options: Sequence[str], names: Iterable[str]
 ) -> Iterator[Setting]:
-    """Say of the settings of a file's mapping which of them `--map` goes before."""
+    """Yield the mapping settings of esctl.toml, marked if `--map` overrides them or they apply to no source."""
     known = tuple(names)
     said = {told.place: f"behind --map {told.option}" for told in overruled(config.mapping, options, known)}
     if known:
@@ -89,7 +89,7 @@ def _is_at(name: str, place: str) -> bool:
 
 
 def read_by(manifest: Manifest, config: MappingConfig, file: str) -> Iterator[Setting]:
-    """List how sources are read, those that are read alike once, and where each part of that is from."""
+    """Yield the fields by which sources are read, with their origins; sources that are read alike share a setting."""
     alike: dict[tuple[Any, ...], list[str]] = {}
     for name, number in sorted(manifest.sources.items()):
         said = tuple(option for option in config.overrides if source_of(option) in ("", *_globs_of(name, config)))

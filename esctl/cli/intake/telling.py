@@ -1,4 +1,4 @@
-"""What ingest and reindex say on stderr about mappings and sources."""
+"""What ingest and reindex print on stderr about mappings and sources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 20
 MOST_TOLD = 5
-"""Sources that are told one by one."""
+"""The most sources that are named one by one."""
 _READINGS = {
     ("encoding", "utf-16-le"): "read as UTF-16",
     ("encoding", "utf-16-be"): "read as UTF-16 (big-endian)",
@@ -36,14 +36,14 @@ _READINGS = {
     "its own: --decimal ,",
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
-"""What is told of the dialect of a source."""
+"""The note for a key and value in the dialect of a source."""
 _OFFSETS = {
     "PST": "-08:00", "PDT": "-07:00", "MST": "-07:00", "MDT": "-06:00", "CST": "-06:00", "CDT": "-05:00",
     "EST": "-05:00", "EDT": "-04:00", "WET": "+00:00", "BST": "+01:00", "CET": "+01:00", "CEST": "+02:00",
     "EET": "+02:00", "EEST": "+03:00", "MSK": "+03:00", "IST": "+05:30", "JST": "+09:00", "AEST": "+10:00",
     "AEDT": "+11:00",
 }  # fmt: skip
-"""What abbreviations of zones mostly mean: for the user to say so."""
+"""The usual offsets of zone abbreviations, to suggest to the user."""
 _YEARLESS = (
     "its times have no year, so its events are undated; say that of its first line: esctl reindex --map year=YYYY"
 )
@@ -51,7 +51,7 @@ _UNPATTERNED = "its lines are no text, so the pattern that is told is not used"
 
 
 def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
-    """Print the mapping recognised in new sources, sources that are alike together."""
+    """Print the mapping recognised in new sources, once for those that are alike."""
     if quiet:
         return
     alike: dict[object, tuple[list[str], Detection]] = {}
@@ -59,7 +59,7 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
         alike.setdefault(detection.stanza, ([], detection))[0].append(name)
     for names, detection in alike.values():
         if not detection.rows:
-            continue  # all of it is configured
+            continue  # the whole mapping is configured
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         diagnostics.note(f"mapping of {names[0]}{more}: {detection.stanza.name}")
         width = max((len(choice.field) for choice in detection.rows), default=0)
@@ -74,7 +74,7 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
 
 
 def _report_unmet(found: Sequence[tuple[str, Detection]]) -> None:
-    """Print which paths of a mapping lead nowhere in the records of a source, and how to say them of others alone."""
+    """Print which paths of a mapping lead nowhere in a source, and how to give a path for some sources only."""
     unmet = [(name, each) for name, detection in found for each in detection.unmet if each.path]
     for name, each in unmet[:MOST_TOLD]:
         meant = f"; did you mean {each.near}?" if each.near else ""
@@ -88,7 +88,7 @@ def _report_unmet(found: Sequence[tuple[str, Detection]]) -> None:
 
 
 def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping: MappingConfig, quiet: bool) -> None:
-    """Say of new sources what their text is read as, where that is not plain; those that are alike together."""
+    """Print how the text of new sources is read if that is not plain, once for those that are alike."""
     from esctl.index.envelope.text.told import pattern_of, year_of
 
     alike: dict[str, list[str]] = {}
@@ -106,7 +106,7 @@ def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping
 
 
 def report_apart(found: Sequence[Apart], quiet: bool) -> None:
-    """Print which sources turned out to have a numbering of ids of their own, and how to say so by hand."""
+    """Print which sources were found to have a numbering of ids of their own, and how to declare that in esctl.toml."""
     for told in found[:MOST_TOLD]:
         shared = f", as are those of {', '.join(told.kin[:MOST_TOLD])}" if told.kin else ""
         diagnostics.note(
@@ -125,9 +125,9 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
 
 
 def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
-    """Tell of new sources of which little could be read, of the records behind a position.
+    """Print which new sources could hardly be read, judged by their records after a position.
 
-    Raises InputError where nothing could be; leaves with exit code 1 where most could not.
+    Raises InputError if no record of a source could be read, typer.Exit(1) if more than half could not.
     """
     rows = store.view.relation(["position", "source", "invalid", "data"], None, [f"position > {after}"])
     unread = "count(*) FILTER (invalid IS NOT NULL AND data IS NULL)"
@@ -164,9 +164,9 @@ def _unread_hint(store: Store, name: str, at: int) -> str:
 
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position are of no entity, and how many of them the mapping says should be.
+    """Print how many events after a position have no entity, and for how many of them the mapping intends that.
 
-    Where there are several sources, those that have such events are told, with how many.
+    If there are several sources, those with such events are listed with their counts.
     """
     from esctl.ask.scope.ignored import count_homeless, count_ignored
 
@@ -186,9 +186,9 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
 
 
 def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position are those of another source too, so that both count.
+    """Print how many events after a position are in another source too, so that they count twice.
 
-    Either that is read differently, or none of them has an id.
+    Either the other source is read differently, or the events have no id.
     """
     from esctl.ask.health.read_twice import count_read_twice
     from esctl.ask.health.repeats import count_repeats
@@ -220,7 +220,7 @@ def _events(count: int) -> str:
 
 
 def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str, quiet: bool) -> None:
-    """Say which known sources had no new record, so that a zone that was asked for does not apply to them."""
+    """Print which known sources had no new record, so that `--tz` does not apply to them."""
     if not names:
         return
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -233,7 +233,7 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
 
 
 def report_unheeded(found: Sequence[tuple[str, str, str]], quiet: bool) -> None:
-    """Say of known sources which options of how they are read come too late: source, option, value."""
+    """Print which options come too late to change how known sources are read. `found`: source, option, value."""
     for name, option, value in found[:MOST_TOLD]:
         diagnostics.note(
             f"note: --{option} {shell_word(value)} does not apply to {name}, whose first records were read otherwise. "
@@ -243,7 +243,7 @@ def report_unheeded(found: Sequence[tuple[str, str, str]], quiet: bool) -> None:
 
 
 def _zone_way(why: str) -> str:
-    """Return the line that says what the abbreviation of a zone means which an unread time ends in, or nothing."""
+    """Return the hint that defines the zone abbreviation at the end of an unread time; empty if there is none."""
     found = re.search(r" ([A-Z]{2,5})\"?$", why)
     if found is None:
         return ""
@@ -252,7 +252,7 @@ def _zone_way(why: str) -> str:
 
 
 def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position are undated, with one of them."""
+    """Print how many events after a position are undated, with one of them as an example."""
     from esctl.ask.events.undated import find_undated
 
     found = find_undated(store.scope(), after) if store.view.manifest.undated else None
@@ -268,7 +268,7 @@ def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
 
 
 def report_untold(store: Store, names: Sequence[str], quiet: bool) -> None:
-    """Print which sources are change logs that leave something out by what they are."""
+    """Print which sources are change logs whose format leaves something out: truncations, in wal2json's format 1."""
     stanzas, sources = store.view.manifest.stanzas, store.view.manifest.sources
     for name in names:
         cursor, number = store.snapshot.cursors.get(name), sources.get(name)
@@ -281,7 +281,7 @@ def report_untold(store: Store, names: Sequence[str], quiet: bool) -> None:
 
 
 def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position have times that a clock shows twice or never."""
+    """Print how many events after a position have times that a clock shows twice or never."""
     from esctl.ask.events.undated import count_changed
     from esctl.ask.scope.basis import names_zones
 
@@ -304,7 +304,10 @@ def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
 
 
 def report_clock(ahead: int, at: int, quiet: bool) -> None:
-    """Report that the log was ahead of the clock (microseconds), so that records are dated by the log: `at`."""
+    """Print that the log was ahead of the clock (in microseconds), so that records are dated by its last commit, `at`.
+
+    A difference of up to CLOCK_SKEW_SECONDS is not reported.
+    """
     if ahead > CLOCK_SKEW_SECONDS * 1_000_000:
         from datetime import timedelta
 
@@ -319,7 +322,7 @@ def report_clock(ahead: int, at: int, quiet: bool) -> None:
 
 
 def summary_answer(outcome: Outcome, store: Store) -> Answer:
-    """Return the summary as an answer of one row."""
+    """Return the summary of an ingest as an answer of one row."""
     from msgspec.structs import asdict
 
     from esctl.model import Answer, Column

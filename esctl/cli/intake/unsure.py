@@ -1,4 +1,4 @@
-"""Refuse what is not sure: fields that the records of a source leave open, with the line to type."""
+"""Refuse a mapping that is not sure: name the fields that records leave open, and the command that settles them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 _SHOWN = 4
-"""Candidates that an error names."""
+"""The most candidates or sources that an error names."""
 _SEVERAL = 5
-"""So many records with times are a log."""
+"""From this many records on, a source with times is taken for a log."""
 
 
 _Open = tuple[str, str, tuple["Candidate", ...]]
@@ -34,11 +34,11 @@ _Open = tuple[str, str, tuple["Candidate", ...]]
 
 
 def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
-    """Raise UsageError, with candidates and sample values, where the entity or time of a new source is open.
+    """Raise UsageError, with candidates and sample values, if the entity or time of a new source is open.
 
-    A source of no entity among others that have one may be no log of events, as what lies beside an export: unless its
-    records have times, types and a field that could be the entity, they are counted, and no error. `given` is the store
-    as it was named by an option.
+    A source without an entity among sources that have one may be no log of events, but a file that lies beside an
+    export. It is refused only if its records look like events (`_are_events`). `given` is the store as named by the
+    option.
     """
     for name, open_fields in _unsure(store, found).items():
         raise UsageError(_told(name, open_fields), _hint(store, name, open_fields, [each for each, _ in found], given))
@@ -60,7 +60,10 @@ def _unsure(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, l
 
 
 def _are_events(store: Store, name: str, detection: Detection, stanza: Stanza) -> bool:
-    """Return whether records that are of no entity are events of things all the same: one of them comes again."""
+    """Return whether records without an entity look like events of entities all the same.
+
+    They have times, they are several or have types, and values of a candidate for the entity come up again.
+    """
     cursor = store.snapshot.cursors.get(name)
     count = 0 if cursor is None else cursor.records
     told = bool(stanza.time) and (count >= _SEVERAL or stanza.type[:1] != ("=event",))
@@ -68,7 +71,7 @@ def _are_events(store: Store, name: str, detection: Detection, stanza: Stanza) -
 
 
 def _open_fields(store: Store, name: str, detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
-    """Yield the fields that are open: name, why, candidates. `is_any`: some source has an entity."""
+    """Yield the fields that are open: name, reason, candidates. `is_any`: some new source has an entity."""
     if stanza is None:
         return
     if detection.candidates and not (stanza.entity or stanza.entities):
@@ -105,7 +108,7 @@ def _hint(
     new: Sequence[str],
     given: Path | None,
 ) -> str:
-    """Write the command that says what is open, of this source alone where there are others."""
+    """Return the command that settles the open fields, for this source alone if there are others."""
     manifest = store.view.manifest
     others = set(manifest.sources) - set(new) or len({manifest.sources[each] for each in new}) > 1
     of_source = f"{glob.escape(name)}:" if others else ""
@@ -118,12 +121,12 @@ def _hint(
 
 
 def command(text: str, given: Path | None) -> str:
-    """Write a command for a store as it was named, so that it works where it is typed."""
+    """Return a command with the store as the user named it, so that it works when pasted."""
     return text if given is None else f"{text} --store {shell_word(str(given))}"
 
 
 def refuse_doubts(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
-    """Raise UsageError where day and month of a source's times cannot be told apart: its events are undated."""
+    """Raise UsageError if day and month of a source's times cannot be told apart, so that its events are undated."""
     unsure = [(name, detection.doubt) for name, detection in found if detection.doubt is not None]
     if not unsure:
         return
@@ -138,7 +141,7 @@ def refuse_doubts(store: Store, found: Sequence[tuple[str, Detection]], given: P
 
 
 def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
-    """Write the options that say how times are written: of some sources alone, where others have theirs."""
+    """Return the options that set how times are written: one for all sources, else one for each unsure source."""
     keys = {name: doubt.line.partition(" = ")[2].strip('"') for name, doubt in unsure}
     if set(keys) == set(store.view.manifest.sources) and len(set(keys.values())) == 1:
         return f"--time-format {shell_word(next(iter(keys.values())))}"
@@ -147,15 +150,15 @@ def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
 
 
 def refuse_unmet(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
-    """Raise UsageError where a mapping leaves all events of a new source without an entity, or without a time."""
+    """Raise UsageError if a mapping gives no event of a new source an entity or a time, or its rows no key."""
     unmet = [(name, each) for name, detection in found for each in detection.unmet]
-    for name, each in sorted(unmet, key=lambda pair: not pair[1].near):  # what may be meant is the likeliest slip
+    for name, each in sorted(unmet, key=lambda pair: not pair[1].near):  # first those that look like a typing error
         if _is_lost(store, name, each):
             raise UsageError(f"{name}: the events are kept, but {_why(each)}", _way_on(store, name, each, given))
 
 
 def _is_lost(store: Store, name: str, each: Unmet) -> bool:
-    """Return whether no event of a source has an entity, or a time, where that leads nowhere."""
+    """Return whether an unmet path leaves all events of a source without an entity or a time, or rows without a key."""
     group = each.field.partition(".")[0]
     if group not in ("entity", "entities", "time"):
         return group == "row_keys"
@@ -163,7 +166,7 @@ def _is_lost(store: Store, name: str, each: Unmet) -> bool:
 
 
 def _has(store: Store, group: str, sources: str) -> bool | None:
-    """Return whether any event of some sources has an entity, or a time; None where there is no event of theirs."""
+    """Return whether any event of the sources (an SQL condition) has an entity, or a time; None if there is none."""
     has = "undated IS NULL" if group == "time" else "entity IS NOT NULL"
     rows = store.scope().view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", sources])
     with explained():
@@ -188,12 +191,12 @@ def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
         return f"look at them: {command('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
     of_source = f"{glob.escape(name)}:" if len(store.view.manifest.sources) > 1 else ""
     said = f"{of_source}{each.field}={each.near}"
-    # What was said for all sources stays where it is of use to others.
+    # An option for all sources is kept if it finds the field in any other source.
     is_of_use = bool(of_source) and bool(_has(store, each.field.partition(".")[0], f"source <> {literal(name)}"))
     kept = [one for one in store.overrides if parted(one)[1] != each.field or parted(one)[0] or is_of_use]
     forgets = (
         [""] if of_source and len(kept) < len(store.overrides) else []
-    )  # what is bound to sources replaces no other
+    )  # an option for one source does not replace those for all
     options = " ".join(f"--map {shell_word(option)}" for option in (*forgets, *kept, said))
     asked = f"did you mean {each.near}?" if each.path else "say which:"
     return f"{asked} {command(f'esctl reindex {options}', given)}"

@@ -1,4 +1,4 @@
-"""Messages as tools dump them, with their headers as `header`: what a list, or a text, tells by name."""
+"""Read the headers of messages dumped by tools, a list or a text, into a member `header` by name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _JSON = Cursor(format="jsonl")
 _TABLE = "esctl_dumps"
 _BESIDE = ("key", "topic", "partition", "offset", "tstype", "ts", "timestamp")
 _PAIR = r"([A-Za-z0-9_.\-]+):([^,]*(?:,[^,:]*)*)(?:,|$)"
-"""A header as the console prints it; no comma of a value is one that a name and a colon follow."""
+"""A header as the console prints it; a comma ends its value only if a name and a colon follow."""
 
 
 def with_headers(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Judged:
-    """Give dumped messages their headers by name, and write CloudEvents that are told by headers as structured ones."""
+    """Give dumped messages their headers by name, and turn CloudEvents in binary mode into structured mode."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -82,7 +82,7 @@ _VALUES_SQL = f"""
     SELECT CASE WHEN contains(j, {literal(EVENT)}) AND json_type(j, '/payload') = 'VARCHAR'
                 THEN json_extract_string(j, '/payload') END AS v
     FROM {_TABLE} ORDER BY "row\""""
-"""The values of events that are texts, as kcat writes them."""
+"""The payloads of CloudEvents that are texts, as kcat writes them."""
 _SQL = f"""
     WITH told AS (
         SELECT "row", j, v, CASE WHEN {_IS_LIST} THEN json_extract_string(j, '$.headers[*]') END AS l,

@@ -190,17 +190,17 @@ def _suspects_sql(valid: bool) -> str:
         f"WHEN regexp_matches(j, {literal(_NOT_ONLY_LONG)}) THEN {_NUMBERS} "
         f"WHEN {same} THEN 0 ELSE {_NUMBERS} END"
     )
-    # A filter, and one of its own, looks at no more of a text than it must.
+    # A separate filter looks at no more of a text than it must.
     asked = f"{_candidate_sql()} OR {deep}" + ("" if valid else " OR NOT json_valid(j)")
     odd = f'odd AS MATERIALIZED (SELECT "row", j FROM {_TABLE} WHERE {asked})'
     return f'WITH {odd} SELECT "row", why FROM (SELECT "row", {why} AS why FROM odd) WHERE why > 0'
 
 
 def _candidate_sql() -> str:
-    """Write whether JSON text may hold what DuckDB reads otherwise than RFC 8259 or inexactly.
+    """Write SQL for whether JSON text may hold what DuckDB reads inexactly, or otherwise than RFC 8259.
 
-    RE2 is several times faster at a pattern that begins with one certain character. A number stands after a colon, or
-    in an array, or is all there is.
+    RE2 is several times faster at a pattern that begins with a fixed character. A number comes after a colon, is in an
+    array, or is the whole text.
     """
 
     member, first, further, alone, comma, string = (
@@ -234,7 +234,7 @@ def _object_paths(texts: pa.Array) -> list[str]:
 
 
 def _is_plain_key(key: str) -> bool:
-    # Half a surrogate pair is in no record that is read.
+    # No record that is read has half a surrogate pair.
     return is_text(key) and not _INDEX_LIKE.match(key)
 
 
@@ -271,7 +271,7 @@ def _repeats_sql(keys: str) -> str:
 
 
 def _examined(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
-    """Return the rows that are written anew, ascending, their texts, and why rows are no JSON."""
+    """Return the rows that are rewritten, ascending, their new texts, and by row why a text is not JSON."""
     suspects = _suspects(connection, texts)
     taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
     examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}

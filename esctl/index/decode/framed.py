@@ -1,4 +1,4 @@
-"""Values and keys that name their schema, as Confluent's serializers write them, as JSON."""
+"""Decode values and keys that name their schema, as Confluent's serializers write them, to JSON."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Decode = Callable[[bytes, bytes], bytes]
-"""Reads what follows a frame as JSON text, given what a header tells more of its type.
+"""Decodes the bytes after a frame to JSON text, given what else a header says of their type.
 
-It raises whatever a library does for bytes that are not of its schema.
+Raises whatever a library does for bytes that do not match the schema.
 """
 PREFIX = "schemas:"
 _HEADERS = {"raw": "__value_schema_id", "key": "__key_schema_id"}
@@ -33,7 +33,7 @@ class Schemas(Struct):
     _decoders: dict[tuple[str, str], Decode | str] = field(default_factory=dict)
 
     def add(self, lines: bytes) -> None:
-        """Take in the lines of a source of schemas; one that is none is passed over."""
+        """Add the schemas in the lines of a source of schemas; other lines are skipped."""
         for line in lines.splitlines():
             try:
                 told = json.loads(line)
@@ -42,7 +42,7 @@ class Schemas(Struct):
                 continue
 
     def decoder(self, registry: str, key: str) -> Decode | str:
-        """Return what decodes with a schema, or why nothing does."""
+        """Return the decoder of a schema, or why there is none."""
         if (registry, key) not in self._decoders:
             self._decoders[registry, key] = self._made(registry, key)
         return self._decoders[registry, key]
@@ -57,7 +57,7 @@ class Schemas(Struct):
             return _DECODERS[found[0]["type"]](found[0])
         except ImportError as error:
             return f"schema {key} needs {error.name}: pip install 'esctl-audit[kafka]'"
-        except Exception as error:  # whatever a library says of a schema that is none
+        except Exception as error:  # whatever a library raises for a bad schema
             return f"schema {key} cannot be read: {_reason(error)}"
 
 
@@ -65,7 +65,7 @@ _kept: dict[tuple[str, tuple[tuple[str, int], ...]], Schemas] = {}
 
 
 def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
-    """Return the schemas that a store has, and those in some log rows."""
+    """Return the schemas of a store, and those of new sources in some log rows."""
     from esctl.index.decode.log_rows import runs_of
     from esctl.log.reader import export_raw
 
@@ -85,7 +85,7 @@ def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
 
 
 def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tuple[pa.Array, dict[int, str]]:
-    """Decode the column `raw` or `key` of log rows; what is not framed stays, and what cannot be read has a reason."""
+    """Decode framed values in the column `raw` or `key` of log rows; return it, and by row why one cannot be read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -107,7 +107,7 @@ def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tupl
 
 
 def with_decoded_keys(table: pa.Table, cursor_of: Callable[[str], Cursor], schemas: Callable[[], Schemas]) -> pa.Table:
-    """Return log rows whose keys are decoded where they name a schema; of one that cannot be, the bytes stay."""
+    """Decode the keys of log rows that name a schema; one that cannot be decoded keeps its bytes."""
     import pyarrow as pa
 
     from esctl.index.decode.log_rows import runs_of
@@ -136,7 +136,7 @@ def _key_texts(rows: pa.Table, cursor: Cursor, schemas: Callable[[], Schemas]) -
 
 
 def _bare(before: bytes | None, key: bytes | None) -> bytes | None:
-    """Return a decoded key: of a JSON string, what it says."""
+    """Return a decoded key; for a JSON string, its content."""
     if key is None or key is before or not key.startswith(b'"'):
         return key
     return str(json.loads(key)).encode()
@@ -154,12 +154,12 @@ def _decoded(raw: bytes | None, named: tuple[str, bytes], registry: str, schemas
         return decode
     try:
         return decode(more, body)
-    except Exception as error:  # whatever a library raises for bytes that lie about themselves
+    except Exception as error:  # whatever a library raises for bytes that do not match the schema
         return f"it is not of its schema {key}: {_reason(error)}"
 
 
 def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
-    """Return the GUIDs that headers name, by row, with what follows them there."""
+    """Return by row the GUID that a header names, with the bytes that follow it there."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

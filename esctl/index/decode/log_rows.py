@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _JUDGED = ("text", "invalid", "marked")
 _FEW_ROWS = 4096
-"""Chunks have more rows than this on average, or are put together."""
+"""Arrow chunks of fewer rows than this on average are put together."""
 
 
 class JudgedRows(Struct, frozen=True):
@@ -44,9 +44,9 @@ def judge_rows(
     cursor_of: Callable[[str], Cursor],
     schemas: Callable[[], Schemas] | None = None,
 ) -> JudgedRows:
-    """Judge the records of log rows; neighbouring sources that are written alike at once.
+    """Judge the records of log rows, neighbouring sources of one format together.
 
-    `schemas` gives those that values of messages may name.
+    `schemas` returns the schemas that values of messages may name.
     """
     import pyarrow as pa
 
@@ -87,7 +87,7 @@ def _judged_values(connection: duckdb.DuckDBPyConnection, rows: pa.Table, cursor
 
 
 def _coarse(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Put small neighbouring chunks together: to judge one costs much the same however few rows it has."""
+    """Put small chunks together: judging one costs much the same however few rows it has."""
     import pyarrow as pa
 
     if len(column) >= _FEW_ROWS * column.num_chunks:
@@ -104,7 +104,7 @@ def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _writing(cursor: Cursor) -> tuple[str, ...]:
-    """Return what the text of a record depends on beside its bytes."""
+    """Return what the text of a record depends on besides its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
     of_text = ("pattern", "year", "month") if cursor.format == "text" else ()
@@ -120,7 +120,7 @@ def judged_chunk(
     cursors: Mapping[str, Cursor],
     manifest: Manifest,
 ) -> tuple[pa.Table, list[Group]]:
-    """Return how each judged log row is read: the chunk and groups that `builder.build` takes."""
+    """Return judged log rows as the chunk that `builder.build` takes, and the groups by which they are read."""
     import numpy as np
     import pyarrow as pa
 
@@ -167,7 +167,7 @@ def _with_messages(
     cursors: Mapping[str, Cursor],
     groups: Mapping[tuple[int, str], Group],
 ) -> pa.Table:
-    """Write the values of a chunk that came in messages as these, with the parts that the stanza of each names."""
+    """Turn the values of a chunk that came in messages into messages, with the parts that their stanzas name."""
     sources = {source for source, _, _ in runs_of(table) if cursors[source].format == MESSAGE}
     if not sources:
         return chunk
@@ -204,7 +204,7 @@ def _with_surroundings(
     cursors: Mapping[str, Cursor],
     groups: list[Group],
 ) -> pa.Table:
-    """Give the records of a chunk what stood around them, where the stanzas of its groups look there."""
+    """Give the records of a chunk what surrounded them, if the stanzas of its groups use it."""
     from esctl.index.envelope.envelope_sql import looks_around
 
     headers = table["headers"] if "headers" in table.column_names else None
@@ -269,7 +269,7 @@ def _with_rows(chunk: pa.Table, name: str, rows: pa.Array, values: pa.Array) -> 
 
 
 def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
-    """Cut log rows where the source changes: (source, start, stop)."""
+    """Cut log rows where the source changes; return (source, start, stop) of each part."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -285,7 +285,7 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
 
 
 def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
-    """Return a function that fetches records' bytes without blanks around them, from these rows or from the log."""
+    """Return a function that fetches records' trimmed bytes by position, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
         import numpy as np
@@ -306,6 +306,6 @@ def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[in
 
 
 def trimmed(raw: bytes | None) -> bytes:
-    """Return a record's bytes without BOM and blanks around them, nor marks and NUL bytes before them."""
+    """Return a record's bytes without blanks around them, or BOMs, record separators (1E) and NUL bytes before them."""
     text = (raw or b"").removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x1e\0").rstrip(b" \t\r\n")
     return text.removeprefix(b"\xef\xbb\xbf")

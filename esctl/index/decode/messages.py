@@ -1,6 +1,6 @@
 """Messages of a broker as records: an object of the key, the headers, and the value as `payload`.
 
-So a topic is read as a dump of it is. A CloudEvent whose attributes are in headers (binary mode) is written as one that
+So a topic is read like a dump of it. A CloudEvent whose attributes are in headers (binary mode) is written as one that
 has them in its value (structured mode).
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 PAYLOAD = "payload"
 PARTS = ("key", "header", "topic", "partition", "offset", "timestamp", PAYLOAD)
-"""What a path may name beside the fields of the value."""
+"""The parts of a message that a path may name."""
 _TABLE, _KEYS = "esctl_messages", "esctl_keys"
 EVENT = "ce_specversion"
 _JSON = Cursor(format="jsonl")
 COLUMNS = ("key", "headers", "source_time", "offset", "source", "raw")
-"""The columns of log rows that messages are made of."""
+"""The columns of log rows that messages are made from."""
 
 
 def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Table, parts: Set[str]) -> Judged:
-    """Write judged values as messages with some of their parts.
+    """Return judged values as messages, with only the parts that are asked for.
 
     `rows` are the log rows of the values, with COLUMNS. A record without bytes has the payload null, an empty one "".
     """
@@ -69,7 +69,7 @@ def any_event(headers: pa.ChunkedArray) -> bool:
 
 
 def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[pa.Table, bool]:
-    """Add the keys that are JSON objects or arrays as texts, with whether they have marks, where there are any."""
+    """Add keys that are JSON objects or arrays as judged text, with marks; return whether there are any."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -112,7 +112,7 @@ def _key(keyed: bool) -> str:
 
 
 def _string(blob: str) -> str:
-    """Write bytes as a JSON string: text that is UTF-8, else base64."""
+    """Write SQL for bytes as a JSON string: their text if it is UTF-8, else base64."""
     text = f"try(decode({_name(blob)}))"
     marked = f"CASE WHEN starts_with({text}, {literal(MARK)}) THEN {literal(MARK)} || {text} ELSE {text} END"
     return f"to_json(coalesce({marked}, to_base64({_name(blob)})))::VARCHAR"
@@ -127,14 +127,14 @@ def _is_marked(blob: str) -> str:
 
 
 def _any_marked() -> str:
-    """Write whether a header begins with the mark, by bytes: no text has these three but the one of the mark."""
+    """Write SQL for whether any header begins with the mark, by its three bytes, which no other character has."""
     mark = "".join(f"\\x{byte:02X}" for byte in MARK.encode())
     each = f'lambda h: starts_with(h."value"::VARCHAR, {literal(mark)})'
     return f"coalesce(list_bool_or(list_transform(headers, {each})), false)"
 
 
 def _members(headers: str) -> str:
-    """Write headers as members of a JSON object; of one name, the last."""
+    """Write SQL for headers as members of a JSON object; of several with one name, the last."""
     names = f"list_transform({headers}, lambda h: h.name)"
     last = f"list_filter({headers}, lambda h, i: NOT list_contains({names}[i + 1:], h.name))"
     value = f"CASE WHEN h.\"value\" IS NULL THEN 'null' ELSE {_string('h.value')} END"
@@ -145,7 +145,7 @@ _CONTENT_TYPE = "list_filter(headers, lambda h: lower(h.name) = 'content-type')[
 
 
 def _event(value: str) -> str:
-    """Write a CloudEvent of binary mode as one of structured mode."""
+    """Write SQL that turns a CloudEvent in binary mode into structured mode."""
     own = "list_filter(headers, lambda h: starts_with(h.name, 'ce_'))"
     named = f"list_transform({own}, lambda h: {{'name': h.name[4:], 'value': h.\"value\"}})"
     kind = f"coalesce(',\"datacontenttype\":' || to_json(try(decode({_CONTENT_TYPE})))::VARCHAR, '')"
@@ -157,7 +157,7 @@ def _event(value: str) -> str:
 
 
 def _is_other(evented: bool) -> str:
-    """Write whether a record is an event whose data says that it is no JSON."""
+    """Write SQL for whether a record is a CloudEvent whose content type is not JSON."""
     if not evented:
         return "false"
     text = f"try(decode({_CONTENT_TYPE}))"

@@ -1,6 +1,6 @@
-"""Open texts inside records that hold JSON: as it stands, as hexadecimal digits, as base64, compressed.
+"""Open texts inside records that hold JSON: plain, as hexadecimal digits, as base64, compressed.
 
-The record becomes JSON text with the value in place of the text, as exact as the rest. Its evidence stays as it was.
+The record becomes JSON text with the value in place of the text, as exact as the rest. The evidence does not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HSTORE = (
     f"CASE WHEN array_to_string(regexp_extract_all(s, {literal(_PAIR)}), ', ') = s "
     f"THEN encode('{{' || array_to_string({_HSTORE_PAIRS}, ',') || '}}') END"
 )
-"""PostgreSQL's hstore escapes in its quotes as JSON does; what is not wholly made of pairs is none."""
+"""PostgreSQL's hstore escapes in its quotes as JSON does; a text that is not wholly made of pairs is not hstore."""
 _LARGEST = 256 << 20
 """Bytes that one compressed text may become."""
 _HEX = r"(?:\\x|0x|0X)?(?:[0-9a-fA-F]{2})+"
@@ -49,10 +49,10 @@ def open_texts(
     openings: Sequence[Opening],
     naming: Naming | None = None,
 ) -> tuple[pa.Array, pa.Array]:
-    """Open texts of judged records; gives their JSON text (large_string) and whether it has marks, row by row.
+    """Open texts of judged records; return their JSON text (large_string) and whether it has marks, row by row.
 
-    A text that does not hold what it should stays a text. `naming`: how rows are named, where records are
-    changes of them.
+    A text that does not hold what it should stays a text. `naming` says how rows are named, if records are changes of
+    rows.
     """
     for path, encoding in openings:
         if encoding == EXTENDED:
@@ -79,11 +79,11 @@ _EXTENDED = (
     (r'"\$oid"\s*:\s*("[0-9a-fA-F]{24}")', r"\1"),
     (r'"\$date"\s*:\s*("[^"\\]*"|-?[0-9]+)', r"\1"),
 )
-"""What stands in the braces of a value in MongoDB's extended JSON, and what it is; numbers before the dates of them."""
+"""What the braces of a value in MongoDB's extended JSON hold, and its plain form; numbers before dates of them."""
 
 
 def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
-    """Write extended JSON as JSON. Inside a string no quote follows a brace but by a backslash, so none is changed."""
+    """Turn extended JSON into JSON. Inside a string, a quote after a brace is escaped, so no string is changed."""
     import pyarrow as pa
 
     sql = "j"
@@ -137,7 +137,7 @@ def _open(
 
 
 def _texts_sql(path: Path, encoding: str) -> str:
-    """Select `row` and the bytes `b` of the texts at a path, in objects only, whose encoding can be undone."""
+    """Write a SELECT of `row` and the decoded bytes `b` of the texts at a path, if they can be decoded."""
     place = literal(place_of(path))
     text = f"json_extract_string(j, {place})"
     own = (
@@ -159,7 +159,7 @@ def _bytes_sql(encoding: str) -> str:
     padded = "rpad(t, CAST(ceil(length(t) / 4.0) * 4 AS INTEGER), '=')"
     base64 = f"from_base64({padded})"
     is_hex = f"regexp_full_match(t, {literal(_HEX)})"
-    # The last condition: bits that no encoder sets are those of a text that only looks like base64.
+    # The last condition: if bits are set that no encoder sets, the text only looks like base64.
     is_base64 = (
         f"CASE WHEN regexp_full_match(t, {literal(_BASE64)}) AND length(rtrim(t, '=')) % 4 <> 1 "
         f"THEN rtrim(to_base64({base64}), '=') = rtrim(t, '=') END"
@@ -174,7 +174,7 @@ def _bytes_sql(encoding: str) -> str:
 
 
 def _decompressed(raw: bytes) -> bytes | None:
-    """Undo gzip or zlib; None for bytes that are neither, or that become too large."""
+    """Decompress gzip or zlib; None for bytes that are neither, or that become too large."""
     stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         text = stream.decompress(raw, _LARGEST)

@@ -1,4 +1,4 @@
-"""Open lists of pairs, as OTLP keeps attributes and audit logs their parameters, as the objects that they stand for."""
+"""Open lists of pairs, in which OTLP keeps attributes and audit logs keep parameters, as objects."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ _VALUES = (
     "/multiMessageValue", "/#text",
 )  # fmt: skip
 _WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
-"""Whole numbers that JSON text keeps exactly: OTLP writes them as strings."""
+"""Integers that JSON text keeps exactly; OTLP writes them as strings."""
 
 
 def open_pairs(connection: duckdb.DuckDBPyConnection, texts: pa.Array, path: Path) -> pa.Array:
-    """Write the lists at a path of judged records as objects; a list in which a pair has no name, or that of another,
-    stays one.
-    """
+    """Turn the lists at a path of judged records into objects; a list with a missing or repeated name stays a list."""
     import pyarrow as pa
 
     connection.register(_TABLE, pa.table({"row": pa.array(range(len(texts)), pa.int64()), "j": texts}))
@@ -56,7 +54,7 @@ def _first(places: tuple[str, ...], extract: str) -> str:
 
 
 def _value() -> str:
-    """Write SQL for the JSON text of the value of a pair `e`; null for none. What OTLP says of its type is left out."""
+    """Write SQL for the JSON text of the value of a pair `e`, without its type in OTLP; null if there is none."""
     kinds = ("stringValue", "boolValue", "doubleValue", "bytesValue")
     plain = [f"json_extract(e, {literal('/value/' + kind)})::VARCHAR" for kind in kinds]
     number = "json_extract_string(e, '/value/intValue')"

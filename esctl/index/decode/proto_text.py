@@ -1,4 +1,4 @@
-"""Schemas in the language of Protocol Buffers, read into descriptors: what registries hand out is text."""
+"""Parse schemas of Protocol Buffers, which registries deliver as text, into descriptors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPEATED = 3
 
 
 def parse_proto(name: str, text: str) -> FileDescriptorProto:
-    """Read the text of a schema. Raises ValueError for one that is none."""
+    """Parse the text of a schema. Raises ValueError if it is not a schema."""
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
     file = FileDescriptorProto(name=name, syntax="proto2")
@@ -81,7 +81,7 @@ class _Parser:
         self._number_optionals(message)
 
     def _number_optionals(self, message: DescriptorProto) -> None:
-        """Give each optional field of proto3 the oneof that it has by itself; these come after the others."""
+        """Give each optional field of proto3 its implicit oneof; these come after the declared ones."""
         for field in message.field:
             if field.proto3_optional:
                 field.oneof_index = len(message.oneof_decl)
@@ -114,7 +114,7 @@ class _Parser:
         if kind in _SCALARS:
             field.type = _SCALARS[kind]
         else:
-            field.type_name = kind  # a message or an enum: the pool finds out which
+            field.type_name = kind  # a message or an enum: resolved once the whole file is read
 
     def _named(self, field: Any) -> None:
         field.name = self._next()
@@ -169,7 +169,7 @@ class _Parser:
                     pass
 
     def _skip(self) -> None:
-        """Pass over a statement, with the blocks in it."""
+        """Skip a statement, with the blocks in it."""
         depth = 0
         while True:
             token = self._next()

@@ -1,4 +1,4 @@
-"""Messages of Protocol Buffers as exact JSON, by schemas that are known at run time."""
+"""Decode messages of Protocol Buffers to exact JSON, by schemas that are only known at run time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ENUM, _MESSAGE, _BYTES = 14, 11, 12
 
 
 def protobuf_decoder(told: Mapping[str, Any]) -> Callable[[bytes, bytes], bytes]:
-    """Return what decodes messages of a schema, given with those that it refers to.
+    """Return the decoder of a schema's messages. `told` has the schema, and those that it refers to.
 
-    It takes the indexes that say which message it is, b"" where they are before the message, and the bytes.
+    The decoder takes the indexes that say which message it is (b"" if they precede the message) and the bytes.
     """
     from google.protobuf import descriptor_pool, message_factory
 
@@ -70,7 +70,7 @@ def _add(pool: Any, name: str, text: str, known: set[str]) -> None:
 
 
 def _resolved(file: Any, pool: Any, there: list[str]) -> Any:
-    """Say of the fields of a file's messages whether they are messages or enums, with their full names."""
+    """Set for the fields of a file's messages whether their type is a message or an enum, and its full name."""
     kinds: dict[str, int] = {}
     for name in there:
         _collect_known(pool.FindFileByName(name), kinds, pool, set())
@@ -125,7 +125,7 @@ def _full_name(name: str, scope: str, kinds: Mapping[str, int]) -> str:
 
 
 def _indexes(data: bytes) -> tuple[list[int], bytes]:
-    """Read which message it is, as zigzag varints: how many indexes, then these; 0 alone is the first message."""
+    """Read the indexes of a message, zigzag varints: a count, then each (0: the first message); return the rest too."""
     count, at = _varint(data, 0)
     if count == 0:
         return [0], data[at:]
@@ -149,7 +149,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _written(message: Any) -> str:
-    """Write a message as JSON text: whole numbers as such, enums by name, bytes as base64, times as RFC 3339."""
+    """Write a message as JSON text: integers as numbers, enums by name, bytes as base64, times as RFC 3339."""
     if message.DESCRIPTOR.full_name.startswith("google.protobuf."):
         from google.protobuf import json_format
 

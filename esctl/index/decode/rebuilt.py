@@ -1,4 +1,4 @@
-"""SQL that puts another value at a path of a JSON text; all else keeps its bytes and its order."""
+"""SQL that replaces the value at a path of a JSON text; everything else keeps its bytes and its order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def place_of(path: Path) -> str:
 
 
 def leads_on(json: str, path: Path) -> str:
-    """Write SQL that is true where what a path goes through are objects, and arrays where it has an index."""
+    """Write SQL that is true if a path leads through objects, and through arrays where it has an index."""
     types = [
         ("ARRAY" if isinstance(step, int) else "OBJECT", place_of(path[:depth])) for depth, step in enumerate(path)
     ]
@@ -22,7 +22,7 @@ def leads_on(json: str, path: Path) -> str:
 
 
 def rebuilt(json: str, path: Path, value: str, depth: int = 0) -> str:
-    """Write a text anew with another value at a path that leads on."""
+    """Write SQL for a JSON text with another value at a path for which `leads_on` is true."""
     if depth == len(path):
         return value
     step, member = path[depth], f"m{depth}"
@@ -38,5 +38,5 @@ def rebuilt(json: str, path: Path, value: str, depth: int = 0) -> str:
 
 
 def _written(step: str | int) -> str:
-    """Return a name as judged texts have it, where one that begins with MARK has one more."""
+    """Return a name as it is in judged text, where a name that begins with MARK has another one in front."""
     return MARK + step if isinstance(step, str) and step.startswith(MARK) else str(step)

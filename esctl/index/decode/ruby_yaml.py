@@ -1,7 +1,7 @@
-"""The YAML that Ruby writes of a record's attributes, or of their changes, as JSON.
+"""Convert the YAML that Ruby writes of a record's attributes, or of their changes, to JSON.
 
-It is a mapping of names to scalars, or to lists of scalars; a time may be an object, of which its `utc` is taken. What
-is more than that is not read: its text stays.
+It maps names to scalars or lists of scalars; a time may be an object, whose `utc` is taken. Anything else is not read:
+its text stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LARGEST = 1 << 20
 
 
 def yaml_json(raw: bytes | None) -> bytes | None:
-    """Return the JSON of a text in Ruby's YAML, None where it is none that is read."""
+    """Return the JSON of a text in Ruby's YAML; None if it cannot be read."""
     if raw is None or not raw.startswith(b"---") or len(raw) > _LARGEST:
         return None
     try:
@@ -47,7 +47,7 @@ def _mapping(lines: list[str]) -> dict[str, object]:
 
 
 def _value(lines: list[str], at: int, text: str) -> tuple[object, int]:
-    """Read the value that a key has in its line and those below it; gives it, and where to go on."""
+    """Read a key's value from its line and those below it; return the value, and the line to continue at."""
     if text or at == len(lines) or not re.match(r"\s*-(?:\s|$)", lines[at]):
         return _item(lines, at, text, 0)
     found: list[object] = []
@@ -59,7 +59,7 @@ def _value(lines: list[str], at: int, text: str) -> tuple[object, int]:
 
 
 def _item(lines: list[str], at: int, text: str, indent: int) -> tuple[object, int]:
-    """Read a scalar, a block of text, or an object that is a time; what is deeper than `indent` belongs to it."""
+    """Read a scalar, a block of text, or a time object; lines indented deeper than `indent` belong to it."""
     below = at
     while below < len(lines) and lines[below].startswith(" " * (indent + 1)):
         below += 1

@@ -1,6 +1,6 @@
-"""Read JSON text strictly (RFC 8259) and write it anew where DuckDB would not read it exactly.
+"""Read JSON text strictly (RFC 8259), and rewrite it where DuckDB would not read it exactly.
 
-A token scanner of our own, because the text of every number has to survive as it stands and a nesting of 10,000 must
+The token scanner is our own, because the text of every number must survive unchanged and 10,000 levels of nesting must
 not recurse: no parser at hand gives both.
 """
 
@@ -34,7 +34,7 @@ _VALUE, _KEY, _COLON, _COMMA, _CLOSE, _END = 1, 2, 4, 8, 16, 32
 
 
 class Examined(Struct, frozen=True):
-    """What the strict reader says of one text: the text to read from now on, or why there is none."""
+    """The strict reader's result for one text: the text to read from now on, or why there is none."""
 
     text: str | None
     marked: bool = False
@@ -66,8 +66,8 @@ class _Scan(Struct):
 def examine(text: str) -> Examined:
     """Check a text against RFC 8259 and mark what DuckDB would read inexactly.
 
-    Numbers that a double may not keep, and objects with a key twice (the last wins), make the text be written anew,
-    its blanks as they stand; otherwise it comes back as it is.
+    The text is rewritten, with its blanks, if it has numbers that a double may not keep, strings that begin with the
+    mark, or objects with a key twice (the last wins); otherwise it is returned unchanged.
     """
     scan = _Scan()
     position = 0
@@ -90,7 +90,7 @@ def examine(text: str) -> Examined:
 
 
 def mark_numbers(text: str) -> Examined:
-    """Mark the numbers of a text that is known to be JSON, with nothing else in it to care for."""
+    """Mark the numbers of a text that is known to be JSON in which nothing else needs care."""
     pieces: list[str] = []
     copied = position = 0
     while found := _NEXT_NUMBER.match(text, position):
@@ -202,7 +202,7 @@ def _refuse_lone_surrogate(token: str) -> None:
 
 
 def needs_mark(number: str) -> bool:
-    """Return whether a JSON number may not come back from DuckDB's JSON functions as it was.
+    """Return whether DuckDB's JSON functions may change a JSON number.
 
     True: any exponent; over 15 significant digits with a fraction, unless a double prints the same; a fraction below
     1e-4 (printed with an exponent); 20 or more integer digits; a negative zero.

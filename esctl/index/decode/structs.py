@@ -1,7 +1,7 @@
-"""Rows as Athena, Presto and Hive print them in a cell of text: `{type=IAMUser, arn=..., tags=[{k=a}]}`, as JSON.
+"""Convert rows as Athena, Presto and Hive print them in a cell, `{type=IAMUser, arn=..., tags=[{k=a}]}`, to JSON.
 
-Such text has no quotes, so what a value is cannot be told: all are texts but `null`. What could be read in no way, or
-has one name twice, stays a text.
+Such text has no quotes, so the types of values are lost: all are texts but `null`. A cell that cannot be read, or has
+one name twice, stays a text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LARGEST, _DEEPEST = 1 << 20, 20
 
 
 def struct_json(raw: bytes | None) -> bytes | None:
-    """Return the JSON of a row's text, None where it is none."""
+    """Return the JSON of a printed row or array; None if the text is neither."""
     if raw is None or not raw.startswith((b"{", b"[")) or len(raw) > _LARGEST:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Records with what stood around them in their document, as their member `wrapper`."""
+"""Give records what surrounded them in their document, as their member `wrapper`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from esctl.model import Cursor
 
 WRAPPER = "wrapper"
-"""The member, and the header of a record that it is made of."""
+"""The name of the member, and of the record's header that it is made from."""
 
 
 class Around(dict[str, Any]):
-    """The member `wrapper` of a parsed record, where it was none of the record's own."""
+    """The member `wrapper` of a parsed record, if it was added and is not the record's own."""
 
 
 _TABLE = "esctl_around"
@@ -30,10 +30,10 @@ _JUDGED = "esctl_around_judged"
 def surround(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, headers: pa.Array, cursor: Cursor
 ) -> tuple[pa.Array, pa.Array]:
-    """Give judged records that are objects what stood around them; gives their texts and whether they have marks.
+    """Give judged records that are objects what surrounded them; return their texts and whether they have marks.
 
-    Of objects within one another, the inner member goes before the outer one of its name; a record that has a member
-    of the name `wrapper` keeps its own.
+    If nested objects have members of one name, the innermost one counts. A record with a member `wrapper` keeps its
+    own.
     """
     import pyarrow as pa
 
@@ -70,7 +70,7 @@ _SQL = (
 
 
 def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
-    """Return a parsed record with what stood around it, about as `surround` does."""
+    """Return a parsed record with what surrounded it, much as `surround` does."""
     value = next((each["value"] for each in headers or () if each["name"] == WRAPPER), None)
     if value is None or not isinstance(record, dict) or WRAPPER in record:
         return record
@@ -83,13 +83,13 @@ def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
 
 
 def around_of(record: Any) -> Around | None:
-    """Return what stood around a parsed record; None where nothing did."""
+    """Return what surrounded a parsed record; None if nothing did."""
     found = record.get(WRAPPER) if isinstance(record, dict) else None
     return found if isinstance(found, Around) else None
 
 
 def alone(record: Any) -> Any:
-    """Return a parsed record without what stood around it."""
+    """Return a parsed record without what surrounded it."""
     if around_of(record) is None:
         return record
     return {key: value for key, value in record.items() if key != WRAPPER}

@@ -1,1 +1,1 @@
-"""Where a record keeps its id, type, time, entity and actor."""
+"""Find and read the envelope of records: id, type, time, entity, actor, ..."""

@@ -1,4 +1,4 @@
-"""One reading for one log in several files: a source that leaves something open is read as one that is alike."""
+"""One stanza for one log in several files: a source that leaves something open is read like a similar one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esctl.index.envelope.times.of_sample import texts_at
 from esctl.model import Stanza
 
 FEW = 12
-"""Records that do not show how values repeat."""
+"""Fewer records than this do not show how values repeat."""
 _MOSTLY = 0.9
 _COMPARED = ("id", "type", "time", "entity", "actor", "sequence", "data")
 
@@ -25,9 +25,9 @@ _COMPARED = ("id", "type", "time", "entity", "actor", "sequence", "data")
 def as_one_known(
     found: Detection, sample: Sequence[Any], known: Mapping[Stanza, str]
 ) -> tuple[Stanza, Detection] | None:
-    """Return how a source is read that leaves something open, or has few records, as the only one known that it fits.
+    """Return the one known stanza that fits a source, if the source leaves something open or has few records.
 
-    None where it is read by itself. `known` are the stanzas before it, each with a source of it.
+    None if the source is read by itself. `known` are the stanzas of earlier sources, each with a source of it.
     """
     is_open = bool(found.doubt or found.times or (found.candidates and not found.stanza.entity))
     if found.stanza.name != PLAIN or found.stanza.pattern or not (is_open or len(sample) < FEW):
@@ -46,7 +46,7 @@ def as_one_known(
 
 
 def _has_form(stanza: Stanza, own: Stanza, is_open: bool) -> bool:
-    """Return whether a stanza finds its payload as a source's own does, and, where nothing is open, what happened."""
+    """Return whether a stanza has the payload and id of a source's own stanza, and its type if nothing is open."""
     form = (stanza.data, stanza.data_without, stanza.unwrap, stanza.opened, stanza.id)
     return form == (own.data, own.data_without, own.unwrap, own.opened, own.id) and (is_open or stanza.type == own.type)
 

@@ -1,4 +1,4 @@
-"""Times that a clock shows twice, or never, when it is changed: which these are, and which pass is meant."""
+"""Find times that a clock shows twice or never because it is changed, and which pass of it is meant."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import duckdb
 
 TWICE, NEVER = "twice", "never"
-"""What the index column `wall` says of a time without a zone."""
+"""The values of the index column `wall`, for times without a zone."""
 _MICRO = 1_000_000
 _NEAR = 86_400 * _MICRO
 _JITTER = 60 * _MICRO
-"""So far back a clock that runs on may go from one record to the next, in microseconds."""
+"""Microseconds that a clock may go back from one record to the next without having been changed."""
 Numbers = npt.NDArray[np.int64]
 
 
 def wall_columns(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, tz: str, reading: Reading
 ) -> tuple[pa.Array, pa.Array]:
-    """Return for times read in a zone whether its clock shows them twice or never, and when the second pass is."""
+    """Return for times read in a zone whether its clock shows them twice or never, and the second passes."""
     walls, seconds = pa.nulls(len(texts), pa.string()), pa.nulls(len(texts), pa.int64())
     if fixed_minutes(tz) is not None:
         return walls, seconds
@@ -63,7 +63,7 @@ def _between(times: pa.Array, low: int, high: int) -> pa.Array:
 
 
 def _clocks(connection: duckdb.DuckDBPyConnection, texts: pa.Array, reading: Reading) -> pa.Array:
-    """Return what clocks show, as if they showed UTC; null for times that name their zone."""
+    """Return what clocks show, in microseconds as if in UTC; null for times that name their zone."""
     one, other = (read_times(connection, texts, zone, reading).cast(pa.int64()) for zone in ("UTC", "+01:00"))
     return pc.if_else(pc.not_equal(one, other), one, None)
 
@@ -74,10 +74,10 @@ def settled(
     codes: Numbers,
     before: Callable[[int, int], int | None],
 ) -> Numbers:
-    """Return the instants with the second pass where the order of the records shows that it is meant.
+    """Return the instants, with the second pass where the order of the records shows that it is meant.
 
-    It is where else the record would be more than a minute earlier than the one before it in its source, and is not
-    with the second pass. `before` gives the instant before a row that is the first of its source, by source and row.
+    It is meant if the first pass is more than a minute earlier than the record before it in its source, and the second
+    pass is not. `before` gives the instant of the record before the first row of a source, by source and row.
     """
     found = instants.copy()
     unsure = seconds.is_valid().to_numpy(zero_copy_only=False)

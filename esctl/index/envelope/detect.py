@@ -1,4 +1,4 @@
-"""Find the mapping of a source from a sample of its records: a known format, else a plain one by its names."""
+"""Find the mapping of a source from a sample of its records: a known format, else a plain envelope by its names."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _ENCODED = {
 
 
 class Detection(Struct, frozen=True):
-    """What a sample of records tells: the mapping, the reasons, and what could be the entity where that is open.
+    """What a sample of records shows: the mapping, the reasons for it, and candidates for the entity if that is open.
 
-    `times` are what could be the time, where any of several could: the stanza then has none.
+    `times` are candidates for the time if several are equally likely; the stanza then has none.
     """
 
     stanza: Stanza
@@ -58,13 +58,13 @@ class Detection(Struct, frozen=True):
     candidates: tuple[Candidate, ...] = ()
     times: tuple[Candidate, ...] = ()
     doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
-    unmet: tuple[Unmet, ...] = ()  # what is said of it, and no record of the sample has
+    unmet: tuple[Unmet, ...] = ()  # what the mapping says, and no record of the sample has
 
 
 def detect(samples: Sequence[object], pattern: str = "") -> Detection:
     """Find the mapping of a source from its first records (parsed JSON).
 
-    `pattern` is that of the lines of a text log, whose name may tell the format.
+    `pattern` is that of a text log's lines; it may be the name of a known format.
 
     A known format comes before the plain envelope. Without an entity, `stanza.entity` and `.entities` are empty and
     `candidates` name the fields to choose from.
@@ -89,7 +89,7 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
 
 
 def detected_by_preset(name: str, samples: Sequence[object]) -> Detection:
-    """Return the mapping of a source whose records are in the form of a preset, as it is told where it is read."""
+    """Return the mapping of a source that is known, from where it is read, to follow a preset."""
     return _known(recognise_told(name, samples), samples)
 
 
@@ -113,7 +113,7 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
 def _places(
     records: list[dict[str, Any]], openings: Sequence[Opening], opened: Sequence[str], outer: Detection
 ) -> Iterator[tuple[Sequence[str | int], tuple[str, ...]]]:
-    """Yield where a whole envelope may stand within records that have but a part of one, and what it has to have."""
+    """Yield where a whole envelope may be inside records that have only part of one, and the fields it must have."""
     found = {row.field for row in outer.rows if row.path[:1] not in ("=", "?")}
     held, sure = _holder(outer.stanza.type), {row.field for row in outer.rows if not row.sure}
     carriers = _carriers(records)
@@ -127,10 +127,10 @@ def _places(
 
 
 def _only_held(records: list[dict[str, Any]], found: Set[str]) -> Detection | None:
-    """Return what is found in the only object that may be the event, of records that tell nothing beside it."""
+    """Return what is found in the only object that may be the event, if records have no id, type or time outside it."""
     if {"id", "type", "time"} & found:
         return None
-    # Who did it has a name and perhaps a date, and is no event.
+    # An actor has a name and perhaps a date, and is no event.
     keys = [key for key in sorted(records[0] if records else {}) if not names_one(key)]
     keys = [key for key in keys if all(isinstance(record.get(key), dict) for record in records)]
     inner = [held for key in keys if (held := _held_in((key,), records))]
@@ -138,7 +138,7 @@ def _only_held(records: list[dict[str, Any]], found: Set[str]) -> Detection | No
 
 
 def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detection) -> Detection:
-    """Say of events that keyed messages carry what a message without one does, and when."""
+    """Add tombstones, and their time, to the mapping of events that keyed messages carry."""
     search = Search(records)
     stanza = tombstone_of(search, inner.stanza)
     if not stanza.tombstone:
@@ -151,7 +151,7 @@ def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detect
 
 
 def _told_by_payload(records: list[dict[str, Any]], detection: Detection, opened: Sequence[str]) -> Detection | None:
-    """Look for type and time in the payload of records that have none beside it, as a key and its message have."""
+    """Look for type and time in the payload of records that have none outside it, such as keyed messages."""
     held = [str(part) for path in detection.stanza.data for part in parse_path(path)]
     found = _plain_envelope(records, (*opened, held[0])) if len(held) == 1 else None
     told = {row.field for row in found.rows if not row.path.startswith("=")} if found else set()
@@ -159,7 +159,7 @@ def _told_by_payload(records: list[dict[str, Any]], detection: Detection, opened
 
 
 def _holder(paths: Sequence[str]) -> object:
-    """Return the name of the object at the top that a path reaches into."""
+    """Return the name of the top-level object that the first path leads into, or None."""
     parts = parse_path(paths[0]) if paths and not paths[0].startswith("=") else ()
     return parts[0] if len(parts) > 1 else None
 
@@ -169,7 +169,7 @@ def _carriers(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _around(samples: Sequence[object]) -> tuple[Candidate, ...]:
-    """Name the fields that stand around records, as around the history of each order, and could be the entity."""
+    """List the fields around records (as around the history of each order) that could be the entity."""
     found = [{WRAPPER: around} for each in samples if (around := around_of(each))]
     return tuple(options(found, "entity"))
 
@@ -185,7 +185,7 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
         if paths:
             joined = _shortened(paths, " + " if name in ("id", "sequence") and not stanza.id else " | ")
             rows.append(Choice(name, joined, f"preset {stanza.name}"))
-    # What a change does to a row is told by roles that mean something to the dialect alone.
+    # The roles of a change log mean something to its dialect only.
     for role, paths in () if stanza.name in DIALECTS else stanza.entities:
         rows.append(Choice("entity", _shortened(paths, " | "), f"preset {stanza.name}, as {role}"))
     if stanza.row_keys and stanza.name in DIALECTS:
@@ -208,7 +208,7 @@ def _shortened(paths: Sequence[str], between: str) -> str:
 
 
 def _held_in(path: Sequence[str | int], records: list[dict[str, Any]], *needed: str) -> Detection | None:
-    """Return what is found in the objects at a path, where most records have one and it has what is needed."""
+    """Return what is found in the objects at a path, if most records have one and the needed fields are found."""
     inner = [held for record in records if isinstance(held := look_up(record, path), dict)]
     found = _plain_envelope(inner) if 2 * len(inner) > len(records) else None
     if not found or not {"type", "time", *needed} <= {row.field for row in found.rows if row.path[:1] not in "=?"}:
@@ -262,13 +262,13 @@ _NOTHINGS = frozenset(
 
 
 def _nothings(search: Search) -> tuple[str, ...]:
-    """List the texts that stand for nothing where some records name a thing, or who did it."""
+    """List the texts that mean nothing, in fields that name an entity, an actor or a tenant."""
     named = [search.found[name] for name in ("entity", "actor", "tenant") if name in search.found]
     return tuple(sorted({value for each in named for value in each.scalars if value in _NOTHINGS}))
 
 
 def _has_links(search: Search) -> bool:
-    """Return whether some types, but not all, are those that event stores give to what is their own."""
+    """Return whether some types, but not all, are those of an event store's own events (`$>`, `$metadata`)."""
     kind = search.found.get("type")
     own = [str(value).startswith("$") for value in kind.values.values()] if kind else []
     return kind is not None and any(value in ("$>", "$metadata") for value in kind.scalars) and not all(own)
@@ -282,7 +282,7 @@ def _envelope_of(search: Search, data: SampledField, before: Mapping[str, Sequen
 
 
 def _candidates(search: Search) -> tuple[Candidate, ...]:
-    """Name the fields that could be the entity, the likeliest first: called so, with many values that repeat."""
+    """List the fields that could be the entity, the likeliest first: named like one, with many values that repeat."""
     times = {each.path for each in search.fields if is_time(each)}
     usable = [each for each in search.fields if identifies(each) and search.free(each) and each.path not in times]
     open_between = list(search.doubts["entity"].fields) if "entity" in search.doubts else []

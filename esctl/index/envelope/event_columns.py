@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import duckdb
 
 BATCH_ROWS = 16_384
-"""DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy."""
+"""Rows of an Arrow batch: DuckDB hands whole batches to its threads, so one batch would keep only one core busy."""
 
 MOST_ENTITIES = 250
-"""Of one event: its rows are numbered in a byte."""
+"""Most entities of one event: its rows are numbered in a byte."""
 _UNREADABLE = "esctl_unreadable"
 _CONSUMED = ("position", "event_time", "unreadable", "nanos", "second_pass")
 
@@ -104,7 +104,7 @@ def _group_rows(
 
 
 def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:
-    """Set aside events of more entities than rows of one event can be told apart: as invalid, of none."""
+    """Mark events that have too many entities to number their rows as invalid, and remove their entities."""
     count = pa.array(np.full(len(found), roles - len(listed)))
     for i in listed:
         count = pc.add(count, pc.fill_null(pc.list_value_length(found[f"entity_{i}"]).combine_chunks(), 1))
@@ -124,9 +124,9 @@ def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[
 def _unreadable(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, none: pa.Array | None
 ) -> pa.Array:
-    """Return the reason why a record is undated where it has a time that cannot be read; null where it can.
+    """Return why the time of each record is unreadable; null if it can be read or there is none.
 
-    `none`: whether it is one that stands for none.
+    `none` is true for a time that means no time.
     """
     bad = pc.and_(texts.is_valid(), times.is_null())
     if not pc.any(bad).as_py():

@@ -1,4 +1,4 @@
-"""Read the events of a group with the native core: what is taken as it stands goes through no query."""
+"""Read the events of a group with the native core; texts that are taken unchanged need no query."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from esctl.index.files.payload_columns import PayloadColumn, null_mark
 if TYPE_CHECKING:
     import duckdb
 
-_ROWS = 16_384  # read at once: they stay in the processor's cache
+_ROWS = 16_384  # read at once, so that they stay in the processor's cache
 _ALIASES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 
 
 class _Rows(Struct, frozen=True):
-    """Records of a group, and what the core has read from them; `blank`: texts of which one is empty."""
+    """Records of a group, and what the core has read from them; `blank` names texts that are empty in some record."""
 
     records: pa.Table
     texts: Mapping[str, pa.Array]
@@ -43,9 +43,9 @@ def read_rows(
     roles: int,
     listed: Set[int],
 ) -> pa.Table | None:
-    """Return what the query of `event_select` gives, in order of position; None where it takes more than one reading.
+    """Return the rows of `event_select`, in order of position; None if there are none or one pass cannot read them.
 
-    `chunk` is in that order.
+    `chunk` is in order of position.
     """
     places = places_of(group, columns, listed)
     own = chunk.select(["position", "marked", "text", "grp"])
@@ -99,7 +99,7 @@ def _named(table: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 
 def _taken(rows: _Rows, sql: PlainSql) -> pa.Array:
-    """Return a column that is texts as they stand, null where they are empty."""
+    """Return a column of unchanged texts, null where they are empty."""
     if not sql.text:
         return pa.nulls(len(rows.fits), pa.string())
     text = rows.texts[sql.text]
@@ -107,7 +107,7 @@ def _taken(rows: _Rows, sql: PlainSql) -> pa.Array:
 
 
 def _loose(connection: duckdb.DuckDBPyConnection, rows: _Rows, group: Group) -> pa.Array:
-    """Return the payloads that fit no columns as JSON text."""
+    """Return the payloads that do not fit the columns as JSON text; null for the others."""
     nothing, loose = pa.nulls(len(rows.fits), pa.string()), pc.invert(rows.fits)
     if not pc.any(loose).as_py():
         return nothing
@@ -116,7 +116,7 @@ def _loose(connection: duckdb.DuckDBPyConnection, rows: _Rows, group: Group) -> 
 
 
 def _in_order(connection: duckdb.DuckDBPyConnection, read: pa.Table, sql: str) -> pa.Table:
-    """Query what was read; the answer is in order of position."""
+    """Return the rows of a query over what was read, in order of position."""
     connection.register(READ, pa.Table.from_batches(read.to_batches(max_chunksize=_ROWS), read.schema))
     try:
         found = connection.sql(sql).to_arrow_table()

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import duckdb
 
 READ = "esctl_read"
-"""The table of what the native core has read from records."""
+"""The registered table of what the native core has read."""
 SAMPLE = 20_000
-"""Records looked at to choose the typed columns; every row is checked against them all the same."""
+"""Records sampled to choose the typed columns; every row is checked against the columns all the same."""
 
 
 class Group(Struct, frozen=True):
@@ -43,13 +43,13 @@ class Group(Struct, frozen=True):
 
 
 class Payload:
-    """Where a stanza keeps the payload, as SQL."""
+    """SQL for the payload of a stanza's records, over the JSON text of an event."""
 
     def __init__(self, stanza: Stanza) -> None:
         paths = payload_paths(stanza)
         self.excluded = stanza.data_without if paths else mapped_fields(stanza)
         self.pointers = [json_pointer(path) for path in paths] or [""]
-        # Then it has a text of its own, which is what its members are taken from.
+        # If so, the payload gets a JSON text of its own, and its members are taken from that.
         self.several = len(self.pointers) > 1 or (bool(self.excluded) and self.pointers != [""])
 
     def holder(self, event: str) -> str:
@@ -123,7 +123,7 @@ def _event_text(stanza: Stanza) -> str:
 
 
 def places_of(group: Group, columns: Sequence[PayloadColumn], listed: Set[int] = frozenset()) -> Places | None:
-    """Return the places that the events of a group are read from; None where that takes more than one reading."""
+    """Return the places that the events of a group are read from; None if one pass cannot read them."""
     payload, texts = Payload(group.stanza), Extractor()
     envelope_sql(group.stanza, texts, listed)
     own = [(column, payload.field_pointer(column.field)) for column in _own(payload, columns)]
@@ -143,7 +143,7 @@ class EventSelect(Struct, frozen=True):
     source: str
 
     def sql(self, but: Collection[str] = ()) -> str:
-        """Write the query, some columns left out."""
+        """Write the query without the columns in `but`."""
         taken = [f"{sql} AS {identifier(name)}" for name, sql in self.columns if name not in but]
         return f"SELECT {', '.join(taken)} FROM ({self.source})"
 
@@ -153,8 +153,8 @@ def event_select(
 ) -> EventSelect:
     """Write the query of a group's events in the registered table `chunk`.
 
-    Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
-    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
+    Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null for the default kind) of `roles`
+    roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
     """
     payload, texts = Payload(group.stanza), Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
@@ -173,7 +173,7 @@ def event_select(
 def read_select(group: Group, roles: int, listed: Set[int] = frozenset()) -> EventSelect:
     """Write the query of `position` and the envelopes of a group's events, the first columns of `event_select`.
 
-    The registered table `READ` has their records (position, marked, text) and the texts at `places_of` them (x_1, ...).
+    The registered table `READ` has their records (position, marked, text) and the texts of `places_of` (x_1, ...).
     """
     texts = Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
@@ -205,7 +205,7 @@ def _as_extracted(group: Group, payload: Payload, texts: Extractor, held: Extrac
 
 
 def _gone(stanza: Stanza) -> str:
-    """Write whether a record is a tombstone: told from all of it, also where the event is but a part."""
+    """Write whether a record is a tombstone: the whole record says so, even if the event is only a part of it."""
     places = [literal(json_pointer(record_path(path))) for path in stanza.tombstone]
     tests = [f"json_type(text, {place}) IS NOT DISTINCT FROM 'NULL'" for place in places]
     return f", ({' OR '.join(tests)}) AS gone" if tests else ""
@@ -274,7 +274,7 @@ def _null_marks(own: Sequence[PayloadColumn]) -> str:
 
 
 def _by_name(payload: str) -> str:
-    """Write a payload's members in the order of their names, as those of typed rows are read."""
+    """Write a payload with its members sorted by name, as those of typed rows are."""
     members = f"list_sort({members_sql(payload)})"
     ordered = f"'{{' || array_to_string(list_transform({members}, lambda m: {member_sql('m')}), ',') || '}}'"
     return f"CASE WHEN json_type({payload}) = 'OBJECT' THEN {ordered} ELSE {payload}::VARCHAR END"

@@ -1,4 +1,4 @@
-"""Whose tables have short names: those of one database, so that no tables of two databases have one name."""
+"""Choose the one database whose tables have short names, so that tables of two databases never share a name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from esctl.model import Cursor, PostgresCursor, Stanza
 
 
 def at_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
-    """Return the stanza of a change log with the home of those before it, the first of which says whose tables it is.
+    """Return the stanza of a change log with its home: the database that the first change log settled.
 
-    Dialects name one server in their own ways, so among several of them only the database is the same.
+    Each dialect names servers in its own way, so only the database is taken over from another dialect.
     """
     if not is_changes(stanza):
         return stanza
@@ -29,10 +29,10 @@ def at_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
 
 
 def is_changes(stanza: Stanza) -> bool:
-    """Return whether the records of a stanza are changes of rows as a change log tells them."""
+    """Return whether the records of a stanza are changes of rows from a change log."""
     return any(encoding in DIALECTS for _, encoding in stanza.opened)
 
 
 def _family(stanza: Stanza) -> str:
-    """Return what names servers in one way."""
+    """Return the family of dialects to which a stanza's belongs; a family names servers in one way."""
     return stanza.name.partition("_")[0]

@@ -1,4 +1,4 @@
-"""What `--map` said when it was last given, kept in the store for later commands, and what it then stands for."""
+"""The `--map` options that were last given, kept in the store for later commands, and what they override."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LARGEST = 1 << 20
 
 
 def read_overrides(store: Path) -> tuple[str, ...]:
-    """Read `--map` options back; none where none were ever given. Raises InputError for a damaged file."""
+    """Return the `--map` options that a store keeps, if any. Raises InputError for a damaged file."""
     path = store / FILE
     try:
         data = read_regular(path, _LARGEST)
@@ -41,15 +41,15 @@ def read_overrides(store: Path) -> tuple[str, ...]:
 
 
 def write_overrides(store: Path, overrides: Sequence[str]) -> None:
-    """Keep `--map` options in place of those before. Raises InputError."""
+    """Keep `--map` options in place of earlier ones. Raises InputError if the file cannot be written."""
     with changing(store / FILE):
         LocalDepot(store).replace(FILE, to_line(sealed({"map": list(overrides)})))
 
 
 def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Sequence[str] | None) -> list[str] | None:
-    """Return what to keep of `--map`, and of options that stand for a key of it; None for what was there before.
+    """Return the `--map` options to keep, including those given as options of their own; None to leave them as kept.
 
-    `said` has what these say, by key: `time_format`, `pattern`, `dedupe_by`.
+    `said` has the values of these options by key: `time_format`, `pattern`, `dedupe_by`.
     """
     if mapping is not None:
         kept = _replaced(kept, mapping)
@@ -61,12 +61,12 @@ def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Seq
 
 
 def listed_paths(given: Sequence[str] | None) -> list[str] | None:
-    """Return the paths of an option that takes several, parted by commas; None where it was not given."""
+    """Return the paths of an option that takes several, separated by commas; None if it was not given."""
     return None if given is None else [path.strip() for each in given for path in each.split(",")]
 
 
 def _replaced(kept: Sequence[str], mapping: Sequence[str]) -> list[str]:
-    """Put options in place of those for the same sources; an empty one forgets all before it."""
+    """Put options in place of kept ones for the same sources; an empty option drops all that are kept."""
     from esctl.index.envelope.mapping import source_of
 
     if "" in mapping:
@@ -76,7 +76,7 @@ def _replaced(kept: Sequence[str], mapping: Sequence[str]) -> list[str]:
 
 
 class Overruled(Struct, frozen=True):
-    """A key of esctl.toml that `--map` goes before: the option, where the key stands, and its value there."""
+    """A key of esctl.toml that a `--map` option overrides: the option, the place of the key, and its value there."""
 
     option: str
     place: str
@@ -84,7 +84,7 @@ class Overruled(Struct, frozen=True):
 
 
 def overruled(table: Mapping[str, Any], overrides: Sequence[str], names: Iterable[str]) -> list[Overruled]:
-    """List the keys of the [mapping] table of a configuration that `--map` options go before, for sources by name."""
+    """List the keys of a configuration's [mapping] table that `--map` options override for the named sources."""
     from esctl.index.envelope.mapping import is_named, parted
 
     parts = [(option, *parted(option)) for option in overrides]
@@ -98,7 +98,7 @@ def overruled(table: Mapping[str, Any], overrides: Sequence[str], names: Iterabl
 
 
 def _said_of(table: Mapping[str, Any], source: str) -> Iterator[tuple[str, str, object]]:
-    """Yield what a [mapping] table says of a source: place, key, value."""
+    """Yield the place, key and value of all that a [mapping] table says for a source."""
     from esctl.index.envelope.mapping import is_named, is_whole
 
     stanzas = table.get("sources")
@@ -111,13 +111,13 @@ def _said_of(table: Mapping[str, Any], source: str) -> Iterator[tuple[str, str, 
 
 
 def _concerns(key: str, name: str) -> bool:
-    """Return whether an option for a key goes before another key of a mapping."""
+    """Return whether an option for `key` overrides the key `name` of a mapping."""
     group, _, _ = key.partition(".")
     return key == "preset" or name == group or {name, group} == {"entity", "entities"}
 
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:
-    """Return what was recognised with what is said in its place: `stanza`, and why."""
+    """Return a detection with its stanza replaced, and a row with the reason for each field that changed."""
     from esctl.index.envelope.finding.search import Choice
 
     changed = [

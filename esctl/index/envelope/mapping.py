@@ -21,20 +21,20 @@ from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key
 from esctl.model import MappingConfig, Stanza
 
 CUSTOM = "custom"
-"""Name of a stanza that rests on no preset."""
+"""Name of a stanza that is based on no preset."""
 RECOGNISED = ""
-"""Name of a stanza that leaves where fields are to what is recognised."""
+"""Name of a stanza that does not say where fields are, so that they are recognised."""
 
 FIELDS = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "sequence", "data")
 NOTHING = Stanza(CUSTOM)
-"""What is laid under a mapping that rests on no preset."""
+"""The base of a mapping that names no preset."""
 _NO_ID: dict[str, Any] = {"id": (), "id_parts": (), "dedupe_by": ()}
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
 TABLES = ("entities", "aliases", "row_keys")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore", "ignore_types", "dedupe_by", "row_keys", *TEXT_KEYS, *TIME_KEYS)
-"""What says nothing of where fields are, and so may stand beside what is recognised."""
+"""Keys that do not say where fields are, and so may be added to what is recognised."""
 _KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE, "day_first")
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
@@ -64,12 +64,12 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
 
 
 def _recognised(table: Mapping[str, Any]) -> Stanza | None:
-    """Return what to lay a table over that does not say where any field is."""
+    """Return the base of a table that does not say where any field is; None for one that does."""
     return None if is_whole(table) else Stanza(RECOGNISED)
 
 
 def is_whole(table: Mapping[str, Any]) -> bool:
-    """Return whether a table says where fields are, so that nothing else does of its sources."""
+    """Return whether a table says where fields are; if so, nothing else does for its sources."""
     return not set(table) <= {*_BESIDE, "day_first"}
 
 
@@ -86,13 +86,13 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
 
 
 def with_row_keys(known: TableKeys, said: TableKeys) -> TableKeys:
-    """Return the columns that name rows, by table: those that are known, and in their place those that are said."""
+    """Return the columns that name rows, by table: those in `said`, and for other tables those in `known`."""
     kept = {table: names for table, names in known if not any(is_table(table, one) for one, _ in said)}
     return tuple(sorted({**kept, **dict(said)}.items()))
 
 
 def is_table(full: str, said: str) -> bool:
-    """Return whether a table is said by its full name, or by the end of it."""
+    """Return whether `said` is a table's full name, or the end of it."""
     return full == said or full.endswith(f".{said}")
 
 
@@ -101,7 +101,7 @@ _OPTION = rf"(?s:(?:(?P<source>.+?):)??(?P<key>{_KEY})=(?P<value>.*))"
 
 
 def source_of(assignment: str) -> str:
-    """Return the glob of the sources that a `--map` option is bound to, `SOURCE:key=path`; empty for all sources."""
+    """Return the glob of the sources that a `--map` option is for (`SOURCE:key=path`); empty for all sources."""
     return parted(assignment)[0]
 
 
@@ -117,8 +117,8 @@ def parted(assignment: str) -> tuple[str, str, str]:
 def override(stanza: Stanza | None, assignments: Sequence[str], source: str | None = None) -> Stanza:
     """Lay `--map key=path` options over a stanza; the same key again adds an alternative (a part, for id and sequence).
 
-    `key==text` gives a constant, `preset=NAME` starts from that preset, `SOURCE:key=path` is for the sources of that
-    name alone (None: each), and goes before what is for all. Raises UsageError.
+    `key==text` gives a constant, `preset=NAME` starts from that preset, `SOURCE:key=path` is for sources of that name
+    only (for any if `source` is None), and overrides options for all sources. Raises UsageError.
     """
     scopes: dict[str, list[str]] = {"": []}
     for assignment in assignments:
@@ -151,7 +151,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def stanza_for(config: MappingConfig, source_name: str) -> Stanza | None:
-    """Find the stanza of a source: the first glob that matches its name or the end of its path, else the default."""
+    """Return the stanza of the first glob that matches a source's name or the end of its path, else the default."""
     return next((stanza for glob, stanza in config.sources if is_named(glob, source_name)), config.default)
 
 
@@ -162,7 +162,7 @@ def is_named(glob: str, source_name: str) -> bool:
 
 
 def mapping_hash(config: MappingConfig) -> str:
-    """Return 16 hex digits that stay the same while the mapping means the same."""
+    """Return a digest of a mapping: 16 hex digits."""
     text = json.dumps(to_builtins(config), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -177,7 +177,7 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
     if "encoding" in table:
         data, unwrap = (changes.get(name, getattr(base or NOTHING, name)) for name in ("data", "unwrap"))
         changes["opened"] = read_encoding(table["encoding"], data, unwrap, f"{where}.encoding")
-    # Whoever says anew what an event is about does not want the preset's view beside it.
+    # Who maps the entity anew does not want the preset's entities as well.
     if base and "entities" in changes:
         changes.setdefault("entity", ())
     elif base and "entity" in changes:
@@ -187,7 +187,7 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
     elif changes.get("time") and base and not base.time and base.order == "position":
-        changes.setdefault("order", "time")  # it was by arrival only as no time was known
+        changes.setdefault("order", "time")  # it was by arrival only because no time was known
     stanza = replace(base or NOTHING, **changes)
     if stanza.order == "sequence" and not stanza.sequence and not _has_sequences(stanza.name):
         hint = f"add sequence = PATH beside {where}.order"
@@ -204,7 +204,7 @@ def _check_keys(table: Mapping[str, Any], where: str) -> None:
 
 
 def _change(key: str, value: Any, where: str) -> dict[str, Any]:
-    """Read one key of a mapping; gives the fields of Stanza to change."""
+    """Return the fields of Stanza that one key of a mapping changes."""
     if key in FIELDS:
         return _field(key, value, where)
     if key in _READ:
@@ -246,7 +246,7 @@ def _has_sequences(name: str) -> bool:
 
 
 def _preset(name: object, where: str) -> Stanza:
-    from esctl.index.envelope.presets import PRESETS  # loaded where one is named: a mapping of one's own needs none
+    from esctl.index.envelope.presets import PRESETS  # loaded only if a preset is named
 
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"{where}.preset: there is no preset {name!r}", _did_you_mean(str(name), tuple(PRESETS)))

@@ -1,4 +1,4 @@
-"""Paths into a record: read, written, as JSON Pointers."""
+"""Read and write paths into a record, also as JSON Pointers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def format_path(path: Iterable[str | int]) -> str:
 
 
 def json_pointer(path: Iterable[str | int]) -> str:
-    """Write a path as a JSON Pointer (RFC 6901) into a judged text, where keys that begin with MARK have one more."""
+    """Write a path as a JSON Pointer (RFC 6901) into a judged text, where keys that begin with MARK have two."""
     pointer = ""
     for part in path:
         name = str(part)

@@ -1,4 +1,4 @@
-"""The keys of a mapping that say how a payload is kept: `encoding`, `data_without`."""
+"""The keys of a mapping that say how payloads and names are written: `encoding`, `data_without`, `absent`, ..."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HINT = 'write encoding = "json" for what is in data, or encoding = { payload = 
 
 
 def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -> tuple[tuple[str, str], ...]:
-    """Read `encoding`: one for the places of `data`, or a table of them by path; raises UsageError."""
+    """Read `encoding`: one name for the paths of `data`, or a table by path. Raises UsageError."""
     if isinstance(value, str) and value in WHOLE:
         return (("", value),)
     if isinstance(value, str):
@@ -50,7 +50,7 @@ def read_names(value: object, where: str) -> tuple[str, ...]:
 
 
 def read_row_keys(value: object, where: str) -> TableKeys:
-    """Read the columns that name the rows of tables, by table; none of a table without a key. Raises UsageError."""
+    """Read the columns that name the rows of each table; none for a table without a key. Raises UsageError."""
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} is not a table", 'write it like row_keys = { "shop.lines" = ["order_nr", "line"] }')
     return tuple(
@@ -66,12 +66,12 @@ def read_flag(value: object, where: str) -> bool:
 
 
 def openings_of(stanza: Stanza) -> tuple[Opening, ...]:
-    """Return the texts of a stanza that are opened, by path."""
+    """Return the texts that a stanza opens, with parsed paths."""
     return tuple((parse_path(path), encoding) for path, encoding in stanza.opened)
 
 
 def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
-    """Write these keys as lines of TOML where they differ from those of `base`; `quoted` writes a string."""
+    """Write these keys as lines of TOML if they differ from those of `base`; `quoted` writes a string."""
     lines = []
     if stanza.opened != base.opened and stanza.opened:
         by_path: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Which preset the records of a source follow, and how they are read by it."""
+"""Find the preset that the records of a source follow, and fit its stanza to them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Recognised(Struct, frozen=True):
 
 
 def recognise(samples: Sequence[object]) -> Recognised | None:
-    """Find the preset that more than half of the sampled records follow: at its root, in what it wraps, in other words.
+    """Find the preset that more than half of the sampled records follow: at the root, inside them, or respelled.
 
-    Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
+    Records are parsed JSON. `unwrap` is the path of an event that was found inside. None if there is no such preset.
     """
     return _row_changes(samples, PRESETS) or _recognised(samples, [*filter(_tells, PRESETS.values())])
 
 
 def _tells(preset: Preset) -> bool:
-    """Return whether what a preset needs is enough to know it by; of some change logs that is so little."""
+    """Return whether what a preset needs is enough to recognise it; some change logs need too little."""
     return not preset.lines and (preset.stanza.name not in DIALECTS or len(preset.needs) > 1)
 
 
 def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recognised | None:
-    """Find whose change log records are, with the columns that name the rows of its tables."""
+    """Recognise a change log, with the columns that name the rows of its tables; None if the records are none."""
     from esctl.index.decode.rows.learning import learn
 
     learned = learn(samples, [name for name in DIALECTS if name in presets])
@@ -56,7 +56,7 @@ def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recogni
 
 
 def open_keys(preset: str, samples: Sequence[object]) -> tuple[tuple[str, str], ...]:
-    """List the tables of a change log whose key is needed and told by nothing, each with a column that may be it."""
+    """List the tables of a change log whose key is needed but unknown, each with a column that may be the key."""
     from esctl.index.decode.rows.learning import learn
 
     learned = learn(samples, [preset])
@@ -64,21 +64,21 @@ def open_keys(preset: str, samples: Sequence[object]) -> tuple[tuple[str, str], 
 
 
 def recognise_lines(pattern: str, samples: Sequence[object]) -> Recognised | None:
-    """Return the preset of the text log whose lines a source has, by the name of their pattern."""
+    """Return the preset of a text log by the name of its lines' pattern, or None."""
     preset = PRESETS.get(pattern)
     return Recognised(preset.stanza, len(samples)) if preset is not None and preset.lines else None
 
 
 def recognise_told(name: str, samples: Sequence[object]) -> Recognised:
-    """Return the preset of a source that is read in one form alone, whatever its first records are."""
+    """Return the named preset for a source that always follows it, whatever its first records are."""
     preset = PRESETS[name]
     return Recognised(replace(preset.stanza, sequence=preset.sequences[-1], order="sequence"), len(samples))
 
 
 def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
-    """Return a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
+    """Return a preset's stanza, completed by what is recognised in a sample; what the stanza says itself stays.
 
-    Raises UsageError where it orders by a sequence that the sampled records do not have.
+    Raises UsageError if it orders by a sequence that the sampled records do not have.
     """
     preset = PRESETS.get(stanza.name)
     if (
@@ -114,13 +114,13 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
 
 
 _PROBED = 16
-"""So many first records, and about as many of all, are looked at before all are."""
+"""How many of the first records, and about how many spread over all, are tried before all are."""
 _DEEPEST = 3
-"""Levels at which events are looked for: `detail.data` of a delivery holds one."""
+"""Levels at which events are looked for: in a delivery, one may be at `detail.data`."""
 
 
 def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
-    """Return the stanza of a change log with what a sample tells, but for what it says otherwise."""
+    """Return the stanza of a change log, completed by what a sample shows; what the stanza says itself stays."""
     found = _row_changes(samples, [stanza.name])
     told = found.stanza if found else replace(PRESETS[stanza.name].stanza, order=PRESETS[stanza.name].otherwise)
     return replace(
@@ -151,7 +151,7 @@ def _recognised(samples: Sequence[object], presets: Collection[Preset]) -> Recog
 
 
 def _inside(samples: Sequence[object], total: int, unwrap: str) -> Iterator[tuple[str, list[object]]]:
-    """Yield the objects that most of some records have under the same name, and the path to them."""
+    """Yield the objects that most records have under the same name, with the path to them."""
     records = [sample for sample in samples if isinstance(sample, dict)]
     keys = Counter(key for record in records for key, value in record.items() if isinstance(value, dict))
     for key, count in sorted(keys.items()):
@@ -181,12 +181,12 @@ def _spread(count: int) -> range:
 
 
 def _first_parts(sample: object) -> Iterable[str | int]:
-    """Return what paths into a record may begin with."""
+    """Return the first parts of all paths into a record."""
     return sample if isinstance(sample, dict) else range(len(sample)) if isinstance(sample, list) else ()
 
 
 def _may_meet(first: Set[str | int], preset: Preset) -> bool:
-    """Return whether some records may have what a preset needs, as far as the first parts of paths into them tell."""
+    """Return whether records may have what a preset needs, judged by the first parts of paths into them."""
     return all(any(_parts(path)[0] in first for path in group) for group in preset.needs)
 
 
@@ -195,7 +195,7 @@ def _meets(sample: object, preset: Preset) -> bool:
 
 
 def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
-    """Choose the first sequence that all of some samples have."""
+    """Return a preset's first sequence that all of some samples have; empty for none."""
     alternatives = (
         parts
         for parts in preset.sequences
@@ -205,7 +205,7 @@ def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
 
 
 def look_up(record: object, path: Sequence[str | int]) -> Any:
-    """Return the value at a path of a parsed record, None where there is none."""
+    """Return the value at a path of a parsed record, or None."""
     value: Any = record
     for part in path:
         found = (isinstance(value, dict) and part in value) or (

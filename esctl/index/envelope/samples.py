@@ -25,7 +25,7 @@ MOST_BRACKETS = 900
 def sample_values(
     snapshot: StoreState, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
 ) -> list[Any]:
-    """Parse the valid ones of `count` records from position `first` on."""
+    """Return the valid records among `count` from position `first` on, parsed."""
     from esctl.index.decode.exact_json import judge
     from esctl.log.reader import read_table
 
@@ -51,21 +51,21 @@ def sample_values(
 
 
 def sample_messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Table) -> list[Any]:
-    """Parse judged values with all that is told of their messages."""
+    """Return judged values as parsed messages with all their parts."""
     from esctl.index.decode.messages import PARTS, messages
 
     return parsed(messages(connection, judged, rows, set(PARTS)).text)
 
 
 def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> list[Any]:
-    """Parse the valid ones of some records."""
+    """Return the valid records among some, parsed."""
     from esctl.index.decode.exact_json import judge
 
     return parsed(judge(raws, cursor, connection).text)
 
 
 def parsed(texts: pa.Array | pa.ChunkedArray, headers: pa.Array | pa.ChunkedArray | None = None) -> list[Any]:
-    """Parse judged texts, with what stood around them; null ones and ones nested too deep are left out."""
+    """Parse judged texts, with what stood around them; texts that are null or nested too deep are left out."""
     if headers is None or headers.null_count == len(headers):
         around: Iterable[Any] = repeat(None)
     else:

@@ -1,4 +1,4 @@
-"""Say how a source is read: as it is configured, else as it was recognised, and on top of either what `--map` says."""
+"""Choose the stanza of a source: the configured one, else the recognised one, with `--map` options laid over it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Sample = Callable[[], list[Any]]
 
 
 _SCHEMAS = Stanza("schemas", type=("=schema",), order="position", ignore_types=("schema",))
-"""How schemas are read that are kept beside the records that they decode: they are of no entity."""
+"""The stanza of schemas, which are kept for the records that they decode, and have no entity."""
 
 
 def stanza_of(
@@ -38,10 +38,10 @@ def stanza_of(
     sample: Sample,
     whole: Blocks | None = None,
 ) -> tuple[Stanza, Detection | None]:
-    """Return the stanza of a source, and what was recognised where that was needed.
+    """Return the stanza of a source, and what was recognised or is in doubt, or None.
 
-    `recorded` is what had been recognised when records of it were erased. `whole` gives all records of the first
-    commit, in blocks, where the sample does not tell day from month.
+    `recorded` is the stanza that had been recognised when records of the source were erased. `whole` gives all records
+    of the first commit, in blocks, if the sample does not tell day from month.
     """
     stanza, detection = _chosen(config, source, recorded, cursor, sample)
     if recorded is not None:
@@ -56,7 +56,7 @@ def stanza_of(
 
 
 def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tuple[Stanza, Detection | None]:
-    """Lay what the records tell of their times over a stanza."""
+    """Add what the records show about their times to a stanza and its detection."""
     found = replace(stanza, newest_first=told.newest_first or stanza.newest_first, old_times=told.old_times)
     rows = []
     if told.order:
@@ -72,7 +72,7 @@ def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tupl
 def _with_unmet(
     stanza: Stanza, detection: Detection | None, base: Stanza, cursor: Cursor, sample: Sample
 ) -> Detection | None:
-    """Say which paths that were given, other than those of `base`, no record of the sample has."""
+    """Add to a detection the paths of a stanza, other than those of `base`, that no record of the sample has."""
     if stanza.name in DIALECTS:
         told = [Unmet(f"row_keys.{table}", "", column) for table, column in open_keys(stanza.name, sample())]
         unmet = tuple(each for each in told if not _is_said(stanza, each))
@@ -86,7 +86,7 @@ def _with_unmet(
 
 
 def _is_said(stanza: Stanza, each: Unmet) -> bool:
-    """Return whether a stanza says the key of a table that the records leave open."""
+    """Return whether a stanza gives the key of a table that the records leave open."""
     table = each.field.partition(".")[2]
     return any(names and is_table(table, said) for said, names in stanza.row_keys)
 
@@ -115,7 +115,7 @@ def _chosen(
 def _finished(
     config: MappingConfig, source: str, stanza: Stanza, cursor: Cursor, sample: Sample, found: Stanza | None
 ) -> Stanza:
-    """Lay options over a stanza, and complete it by a sample. `found` is what was recognised, where that is known."""
+    """Lay `--map` options over a stanza, and complete it from a sample. `found` is what was recognised, if known."""
     if config.overrides:
         stanza = override(stanza, config.overrides, source)
     if cursor.format == MESSAGE:
@@ -131,7 +131,7 @@ def _finished(
 
 
 def recognised(sample: list[Any], cursor: Cursor) -> Detection:
-    """Recognise a source. A document keeps its own payload: from one record it is a guess what its fields are for."""
+    """Recognise a source. A document's payload is the whole record: from one record, its fields would be guesses."""
     if cursor.format == MESSAGE:
         from esctl.index.envelope.of_messages import recognise_messages
 
@@ -145,6 +145,6 @@ def recognised(sample: list[Any], cursor: Cursor) -> Detection:
 
 
 def recorded(snapshot: StoreState, source: str) -> Stanza | None:
-    """Return what had been recognised in a source when records of it were erased."""
+    """Return the stanza that had been recognised in a source when records of it were erased, or None."""
     told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
     return convert(told, Stanza) if told is not None else None

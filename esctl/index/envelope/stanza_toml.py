@@ -11,7 +11,7 @@ from esctl.model import Stanza
 
 
 def to_toml(stanza: Stanza, table: str = "mapping") -> str:
-    """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
+    """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`, without what its preset says."""
     from esctl.index.envelope.presets import PRESETS
 
     preset = PRESETS.get(stanza.name)

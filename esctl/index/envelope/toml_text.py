@@ -1,4 +1,4 @@
-"""Write names and texts as TOML has them."""
+"""Write keys and strings as TOML."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 
 
 def toml_string(text: str) -> str:
-    """Write a TOML basic string (TOML 1.0): every character that is not a plain sign, or could act, is escaped."""
+    """Write a TOML basic string (TOML 1.0), with all characters escaped that are not printable."""
     return "".join(map(_toml_character, json.dumps(text, ensure_ascii=False)))
 
 
 def toml_key(name: str) -> str:
-    """Write a key, quoted where it has to be."""
+    """Write a key, quoted if it has to be."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_string(name)
 
 

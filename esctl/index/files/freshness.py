@@ -1,4 +1,4 @@
-"""Say whether an index manifest is of the log as it is: how far it reaches, and whether what it names may be read."""
+"""Compare an index manifest with the log as it is now: how far it reaches, and whether its files may be read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ def empty(snapshot: StoreState) -> Manifest:
 
 
 def usable(manifest: Manifest | None, snapshot: StoreState) -> Manifest:
-    """Return a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
+    """Return a manifest if its files may be read, else an empty one.
 
-    So it is too where times were read in a zone of another name or other data than they would be now.
+    They may not be read if they were written before an erasure, since they hold what was erased, or if times were read
+    in a zone whose name or data differs from now.
 
-    Raises InputError where records were erased after the snapshot was taken.
+    Raises InputError if records were erased after the snapshot was taken.
     """
     if manifest is None or manifest.redactions < len(snapshot.redactions) or not in_zones(manifest, snapshot):
         return empty(snapshot)
     if manifest.redactions > len(snapshot.redactions):
         if len(_newest(snapshot).redactions) >= manifest.redactions:
             raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
-        return empty(snapshot)  # of a log that is no more
+        return empty(snapshot)  # of a log that no longer exists
     return manifest
 
 
@@ -38,7 +39,7 @@ def in_zones(manifest: Manifest, snapshot: StoreState) -> bool:
 
 
 def zones_of(snapshot: StoreState, sources: Iterable[str]) -> Mapping[str, str]:
-    """Return how times are read, for each of some sources where that is not in UTC."""
+    """Return the zone that times are read in (`reading_of`), by source; sources without one (UTC) are left out."""
     zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
     if not zones:
         return zones
@@ -49,15 +50,15 @@ def zones_of(snapshot: StoreState, sources: Iterable[str]) -> Mapping[str, str]:
 
 
 def is_current(manifest: Manifest, snapshot: StoreState) -> bool:
-    """Return whether a manifest reaches at least as far as the snapshot, into what is still the same log."""
+    """Return whether a manifest reaches at least as far as the snapshot, and still is of the same log."""
     if manifest.head == snapshot.head:
         return True
-    # Somebody else may have committed and indexed since the snapshot was read: what it covers is still in there.
+    # Another process may have committed and indexed since the snapshot was read: the index still covers the snapshot.
     return snapshot.head < manifest.head <= newest_head(snapshot)
 
 
 def newest_head(snapshot: StoreState) -> int:
-    """Return the head that the log has by now."""
+    """Return the head that the log has now."""
     return _newest(snapshot).head
 
 

@@ -1,4 +1,4 @@
-"""Row groups of index files, and the parts of a manifest that tell of them where they are many."""
+"""Row groups of index files, and the parts of a manifest that list them if there are many."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from esctl.log.ranges import ByteRange
 
 
 class RowGroup(Struct, frozen=True):
-    """A row group of an index file: where its bytes are, and between which names its entities lie.
+    """A row group of an index file: its byte range, and the first and last entity name in it.
 
-    `low` and `high` are None where that is not kept, because a name is long or there is none.
+    `low` and `high` are None if they are not kept, because a name is too long or no row has an entity.
     """
 
     range: ByteRange
@@ -21,14 +21,14 @@ class RowGroup(Struct, frozen=True):
     high: str | None
 
     def may_hold(self, names: Sequence[str]) -> bool:
-        """Return whether one of these names, which are sorted, may be in here."""
+        """Return whether the group may hold one of these names, which are sorted."""
         if self.low is None or self.high is None:
             return True
         at = bisect_left(names, self.low)
         return at < len(names) and names[at] <= self.high
 
     def may_reach(self, low: str | None, high: str | None) -> bool:
-        """Return whether a name between these two, themselves among them, may be in here; None: no limit."""
+        """Return whether the group may hold a name from `low` to `high`, both included; None is no limit."""
         if self.low is None or self.high is None:
             return True
         return (low is None or low <= self.high) and (high is None or self.low <= high)
@@ -50,12 +50,12 @@ class GroupPart(RowGroup, frozen=True):
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
-        """Return the parts of the file that have a digest: all of it is one."""
+        """Return the byte ranges that have a digest: one, the whole file."""
         return (self.range,)
 
 
 class GroupRun(Struct, frozen=True):
-    """The parts that together list the row groups of some index files, by their entities.
+    """The parts that together list the row groups of some index files, sorted by entity.
 
     `files` are the first positions of these index files.
     """
@@ -70,7 +70,7 @@ class GroupRun(Struct, frozen=True):
 
 
 class ListedGroup(Struct, frozen=True, array_like=True):
-    """A row group as a part lists it; `file` is the number of its file there."""
+    """A row group as a part lists it; `file` is the index of its file in `Listing.files`."""
 
     file: int
     offset: int
@@ -86,18 +86,18 @@ class ListedGroup(Struct, frozen=True, array_like=True):
 
 
 class Listing(Struct, frozen=True):
-    """What a part has in its file."""
+    """The content of a part's file."""
 
     files: tuple[str, ...]
     groups: tuple[ListedGroup, ...]
 
 
 Placed = tuple[str, RowGroup]
-"""A row group, and the index file that it is of."""
+"""The name of an index file, and one of its row groups."""
 
 
 def listing(placed: Sequence[Placed]) -> Listing:
-    """Return row groups as a part lists them."""
+    """Return the listing of row groups that a part's file holds."""
     numbers: dict[str, int] = {}
     groups = tuple(
         ListedGroup(numbers.setdefault(file, len(numbers)), *_of(group.range), group.low, group.high)
@@ -111,9 +111,9 @@ def _of(part: ByteRange) -> tuple[int, int, str]:
 
 
 def by_entity(placed: Sequence[Placed], count: int) -> list[Sequence[Placed]]:
-    """Cut row groups into slices of at most `count` that follow one another by their entities.
+    """Cut row groups into slices of at most `count`, in the order of their entities.
 
-    Those whose bounds are not known come first, for whoever looks for an entity looks at all of them.
+    Row groups without bounds come first, since every search for an entity has to look at them.
     """
     unknown = [each for each in placed if not _is_bounded(each[1])]
     bounded = sorted((each for each in placed if _is_bounded(each[1])), key=lambda each: each[1].low or "")
@@ -121,7 +121,7 @@ def by_entity(placed: Sequence[Placed], count: int) -> list[Sequence[Placed]]:
 
 
 def bounds_of(placed: Sequence[Placed]) -> tuple[str | None, str | None]:
-    """Return between which names the entities of row groups lie; None where that is not known of all."""
+    """Return the first and last entity name of row groups; None, None if one of them has no bounds."""
     if not all(_is_bounded(group) for _, group in placed):
         return None, None
     return min(group.low or "" for _, group in placed), max(group.high or "" for _, group in placed)

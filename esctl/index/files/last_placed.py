@@ -1,4 +1,4 @@
-"""Where the last record of a source before a position stands in time, as the index files so far have it."""
+"""Find the time of the last record of a source before a position, in the index files so far."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     import duckdb
 
 TIE_SHIFT = 45
-"""Bits of a tie that tell the place among events of one nanosecond; above them stand those of the nanosecond."""
+"""Number of low bits of a tie that order the events of one nanosecond; the bits above hold the nanoseconds."""
 
 
 Place = tuple[int, int]
-"""Microseconds since the epoch, and nanoseconds."""
+"""A place in time: microseconds since the epoch, and the nanoseconds beyond them."""
 
 
 FindPlace = Callable[[str, int], Place | None]
-"""Finds where the last record of a source before a position stands; None where there is none."""
+"""Finds the place of the last record of a source before a position; None if there is none."""
 
 
 class Before(Struct, frozen=True):
-    """Where the record before a position stands in a source (`find`), and where some positions themselves do."""
+    """Finds the place of the record before a position in its source (`find`); `fixed` has given places, by position."""
 
     find: FindPlace
     fixed: Mapping[int, Place] = {}
 
 
 def placed_before(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> FindPlace:
-    """Return a function that finds it, in microseconds since the epoch and nanoseconds; None where there is none."""
+    """Return a `FindPlace` that searches the index files of a manifest, newest first."""
 
     def find(source: str, position: int) -> Place | None:
         for file in reversed([file for file in manifest.files if file.first < position]):

@@ -1,4 +1,4 @@
-"""Which index files one scan can read."""
+"""Group index files by the scan that can read them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Layout(Struct):
         return same and file.sequence_key == self.sequence_key
 
     def add(self, file: IndexFile) -> None:
-        """Read a file in the same scan."""
+        """Add a file to the scan."""
         self.files.append(file)
         self.columns.update({column.name.lower(): column for column in file.columns})
 
@@ -33,11 +33,11 @@ class Layout(Struct):
         return any(file.columns != self.files[0].columns for file in self.files)
 
     def may_be_loose(self, path: PayloadPath) -> bool:
-        """Return whether a payload path may stand in `data`."""
+        """Return whether a payload path may be found in `data`."""
         return any(file.may_be_loose(path) for file in self.files)
 
     def column(self, field: str | int) -> PayloadColumn | None:
-        """Find the typed column of a payload field."""
+        """Return the typed column of a payload field, or None."""
         return next((column for column in self.columns.values() if column.field == field), None)
 
     def is_nullable(self, column: PayloadColumn) -> bool:
@@ -46,7 +46,7 @@ class Layout(Struct):
 
 
 def layouts(files: Sequence[IndexFile]) -> list[Layout]:
-    """Put files together that one scan can read."""
+    """Return the layouts of files, each of files that one scan can read."""
     found: list[Layout] = []
     for file in files:
         layout = next((layout for layout in found if layout.takes(file)), None)

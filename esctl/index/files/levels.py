@@ -1,8 +1,8 @@
-"""The second level of a manifest: row groups in parts of it, of which a question reads those that it may need.
+"""The second level of a manifest: parts that list row groups, of which a question reads only those it may need.
 
-While row groups are few they stand in the manifest itself. Of many, the manifest lists parts, each with its digest and
-the bounds of its entities. The parts of a run are sorted by entity, over all its files; runs of one size are merged, so
-an entity is looked for in a few parts however many row groups there are.
+A few row groups are listed in the manifest itself. If there are many, the manifest lists parts, each with its digest
+and the bounds of its entities. The parts of a run are sorted by entity, over all its files; runs of one size are
+merged, so an entity is looked for in a few parts however many row groups there are.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 SUFFIX = ".groups"
 LEAST = 512
-"""Row groups that stand in the manifest itself: beyond, all of them go into parts."""
+"""Most row groups that the manifest itself lists; if there are more, all of them go into parts."""
 PART = 256
-"""Row groups of a part."""
+"""Most row groups of a part."""
 FAN = 4
-"""So many runs of one size become one."""
+"""How many runs of one size become one."""
 REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
 
 
 def in_levels(folder: Path, manifest: Manifest) -> Manifest:
-    """Put row groups into parts where there are too many for the manifest, and write these parts.
+    """Put row groups into parts if there are too many for the manifest, and write these parts.
 
-    What is in parts of before whose files are gone is listed anew. Raises InputError for a part that cannot be read,
-    OSError where the folder cannot be written.
+    A run of which an index file is gone is dissolved: its other files' row groups are listed anew. Raises InputError
+    for a part that cannot be read, OSError if the folder cannot be written.
     """
     apart = {file.first for file in manifest.files if not file.groups}
     whole = [run for run in manifest.runs if apart.issuperset(run.files)]
@@ -65,7 +65,7 @@ def in_levels(folder: Path, manifest: Manifest) -> Manifest:
 def _sealed(
     folder: Path, files: Sequence[IndexFile], runs: list[GroupRun]
 ) -> tuple[tuple[IndexFile, ...], list[GroupRun]]:
-    """Put all row groups that stand in the manifest into a run, with the runs that are of its size by then."""
+    """Put all row groups that the manifest itself lists into a run, and merge runs of its size into it."""
     firsts = [file.first for file in files if file.groups]
     placed = [(file.file, group) for file in files for group in file.groups]
     while len(alike := [run for run in runs if _size(run.groups) == _size(len(placed))]) >= FAN - 1:
@@ -77,12 +77,12 @@ def _sealed(
 
 
 def _size(groups: int) -> int:
-    """Return the size of a run: each is four times the one before."""
+    """Return the size class of a run; each class is four times as large as the one before."""
     return (groups // LEAST).bit_length() // 2
 
 
 def _written(folder: Path, files: Sequence[IndexFile], placed: Sequence[Placed]) -> GroupPart:
-    """Write a part. It is whole and durable before a manifest names it."""
+    """Write a part, which is whole and durable before a manifest names it."""
     data = json.encode(listing(placed))
     name = f"{files[0].first:020d}-{files[-1].last:020d}.{secrets.token_hex(4)}{SUFFIX}"
     LocalDepot(folder).create(name, data)
@@ -91,7 +91,7 @@ def _written(folder: Path, files: Sequence[IndexFile], placed: Sequence[Placed])
 
 
 def dropped(folder: Path, before: Manifest, after: Manifest) -> None:
-    """Mark the parts that a manifest does not name any more: they linger for those who read them."""
+    """Mark for removal the parts that a manifest no longer names; they linger for those who read them."""
     named = after.names
     for part in parts_of(before):
         if part.file not in named:
@@ -110,10 +110,10 @@ def groups_in(
     fits: Callable[[RowGroup], bool],
     checked: Checked | None = None,
 ) -> dict[str, list[RowGroup]]:
-    """Return the row groups of index files that fit, by file, in the order of their bytes.
+    """Return the row groups of index files for which `fits` is true, by file, in the order of their bytes.
 
-    Parts are read only where a row group that fits may be in them, and held against their digests. Raises InputError,
-    naming the part, for one that is missing or damaged.
+    Only parts that may list such a row group are read, and they are checked against their digests. Raises InputError,
+    naming the part, if one is missing or damaged.
     """
     found = {file.file: [group for group in file.groups if fits(group)] for file in files}
     apart = {file.first for file in files if not file.groups}
@@ -135,7 +135,7 @@ def with_groups(
     runs: Sequence[GroupRun],
     wanted: Callable[[IndexFile], bool] = lambda file: True,
 ) -> tuple[IndexFile, ...]:
-    """Return index files, each with its row groups where it is wanted so. Raises as `groups_in` does."""
+    """Return index files, those that are `wanted` with their row groups. Raises InputError as `groups_in` does."""
     lacking = [file for file in files if not file.groups and wanted(file)]
     if not lacking:
         return tuple(files)
@@ -149,7 +149,7 @@ def _listed(folder: Path, parts: Sequence[GroupPart], checked: Checked) -> list[
 
 
 def _read(path: Path, part: GroupPart) -> list[Placed]:
-    """Read a part that is here. What is read is held against the digest once more: it is what is believed."""
+    """Read a part that was fetched, and check it against its digest again: these are the bytes that are used."""
     try:
         with told(path), open(open_here(path, links=True), "rb") as file:
             data = file.read(part.bytes)

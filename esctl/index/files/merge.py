@@ -1,4 +1,4 @@
-"""Which files of an index are to become one, and their merging."""
+"""Choose the files of an index to merge, and merge them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SMALLEST = 4096
-"""Files of up to this many rows are of one size; the next sizes are each eight times as large."""
+"""Files of fewer than four times this many rows are of one size; each further size is eight times as large."""
 COMPACT_ROWS = 8_000_000
-"""Rows of a file that is merged on demand."""
+"""Most rows of a file that is merged on demand."""
 SORTED_ROWS = 1_000_000
 """About how many rows are sorted at once."""
 SAMPLED = 100
-"""Of so many rows, one is looked at to find where those begin and end."""
+"""One position in this many is sampled to find where the parts to sort begin."""
 _SUMS = (
     "rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased", "shapeless",
     "undated", "untimed",
@@ -36,10 +36,10 @@ _SUMS = (
 
 
 def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | None:
-    """Return the typed columns of files merged; None where they cannot be.
+    """Return the typed columns that files have once merged; None if they cannot be merged.
 
-    Files with other columns can, if no two keep a field in different types and all rows of all are typed: so they would
-    be in the columns of all files together, too.
+    Files with different columns can be merged if no two keep a field in different types and all rows are typed: then
+    the columns of all files together keep every row, too.
     """
     if len({file.sequence_key for file in files}) > 1:
         return None
@@ -55,10 +55,10 @@ def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | No
 
 
 def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | None:
-    """Find neighbours to be merged as a log grows: `fan` of one size, or a file before a larger one.
+    """Return the start and stop of neighbouring files to merge as a log grows, or None.
 
-    So a row is written about once for each size that its file has, however small commits are. Files of `large` rows and
-    more are left alone.
+    These are `fan` files of one size, or files of one size with the larger one after them. So a row is written about
+    once for each size that its file grows to, however small commits are. Files of `large` rows and more are left alone.
     """
     sizes = [max(file.rows // SMALLEST, 1).bit_length() // 3 if file.rows < large else -1 for file in files]
     for start, size in enumerate(sizes):
@@ -74,18 +74,18 @@ def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | N
 
 
 def full(groups: Sequence[list[IndexFile]]) -> list[list[IndexFile]]:
-    """Return those of several files into which nothing more fits: all but the last, to which a log adds."""
+    """Return the groups of several files that are complete: all but the last group, to which the log still adds."""
     return [group for group in groups[:-1] if len(group) > 1]
 
 
 def worth_it(group: Sequence[IndexFile], least: int) -> bool:
-    """Return whether to merge a group costs about what it takes in: of one file that is most of it, more."""
+    """Return whether a group is worth merging: it has `least` rows, and no file has more than half of its rows."""
     rows = [file.rows for file in group]
     return sum(rows) >= max(least, 2 * max(rows))
 
 
 def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
-    """Cut files into groups that can become one file each, of at most so many rows."""
+    """Cut files into groups that can become one file each, of at most `most` rows."""
     groups: list[list[IndexFile]] = []
     for file in files:
         group = [*groups[-1], file] if groups else [file]
@@ -97,8 +97,8 @@ def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[
 
 
 def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[IndexFile]) -> IndexFile:
-    """Write neighbouring files as one, in bounded memory. Raises InputError where the folder cannot be written."""
-    require_files(folder, files)  # or damage would be merged into a file that is in order
+    """Write neighbouring files as one, in bounded memory. Raises InputError if the folder cannot be written."""
+    require_files(folder, files)  # or a merged file with new digests would hide damage
     paths = text_list([str(folder / file.file) for file in files])
     source = f"read_parquet({paths}, union_by_name = true)"
     parts = _parts(connection, source, sum(file.rows for file in files))
@@ -116,9 +116,9 @@ def _sorted(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> list[str]:
-    """Write conditions that cut rows into parts of about SORTED_ROWS, one after the other by kind and entity.
+    """Write conditions that cut rows, in the order of kind and entity, into parts of about SORTED_ROWS.
 
-    The files are sorted so too: of each, a part is in a few row groups.
+    The files are sorted in this order too, so a part is in a few row groups of each file.
     """
     if rows <= SORTED_ROWS:
         return ["true"]
@@ -131,7 +131,7 @@ def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> lis
 
 
 def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
-    """Write the condition of rows from one kind and entity on up to before another; events of no entity are last."""
+    """Write the condition of rows from one kind and entity up to, but without, another; rows of no entity are last."""
     conditions = []
     if low is not None:
         kind, entity = map(literal, low)
@@ -139,14 +139,14 @@ def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
     if high is not None:
         kind, entity = map(literal, high)
         conditions.append(f"kind <= {kind} AND (kind < {kind} OR entity < {entity})")
-    if low is not None and high is not None and low[0] == high[0]:  # Parquet's bounds tell of these where they are
+    if low is not None and high is not None and low[0] == high[0]:  # Parquet's bounds can exclude row groups by these
         conditions = [f"entity >= {literal(low[1])} AND entity < {literal(high[1])}", f"kind = {literal(low[0])}"]
     joined = " AND ".join(conditions) or "true"
     return joined if high is not None else f"({joined} OR kind IS NULL)"
 
 
 def summed(files: Sequence[IndexFile]) -> IndexFile:
-    """Return neighbouring files summed up as one, named as the first."""
+    """Return the description of neighbouring files as one file, named as the first."""
     return replace(
         files[0],
         last=files[-1].last,

@@ -1,4 +1,4 @@
-"""Which payload fields get a typed column of their own, and how one is checked, written and read back."""
+"""Choose the payload fields that get a typed column of their own, and check, write and read these columns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PayloadColumn(Struct, frozen=True):
         return {"boolean": "BOOLEAN", "string": "STRING", "container": "CONTAINER"}.get(self.kind, "NUMBER")
 
     def holds(self, text: str, json_type: str) -> str:
-        """Write the SQL condition that the column would keep this value exactly (`text`, `json_type`: SQL)."""
+        """Write the SQL condition that the column keeps a value exactly; `text` and `json_type` are SQL."""
         if self.kind == "boolean":
             return f"{json_type} = 'BOOLEAN'"
         if self.kind == "string":
@@ -86,7 +86,7 @@ class FieldSample(Struct, frozen=True):
 
 
 def choose_columns(samples: Iterable[FieldSample], records: int) -> tuple[PayloadColumn, ...]:
-    """Choose the typed columns for a batch from a sample of `records` records; most frequent fields first."""
+    """Choose the typed columns for a batch from a sample of `records` records: of the most frequent fields, by name."""
     by_field: dict[str, list[FieldSample]] = {}
     for sample in samples:
         by_field.setdefault(sample.field, []).append(sample)
@@ -147,9 +147,9 @@ def json_kind_sql(json_type: str, text: str) -> str:
 
 
 def null_mark(column: PayloadColumn) -> str:
-    """Return what the index column `nulls` contains where this field of a typed payload is JSON null.
+    """Return what the index column `nulls` contains if this field of a typed payload is JSON null.
 
-    `nulls` lists such fields as JSON strings (`,"note",,"parent",`): null and missing are one in a typed column.
+    `nulls` lists such fields as JSON strings (`,"note",,"parent",`): a typed column cannot tell null from missing.
     """
     return f",{json_string(column.field)},"
 
@@ -165,7 +165,7 @@ def trimmed_decimal(value: str) -> str:
 
 
 def text_of(column: PayloadColumn) -> str:
-    """Read a typed column as text: what the JSON string holds, or the value's JSON text."""
+    """Write SQL for a typed column as text: the content of a JSON string, or the JSON text of another value."""
     name = identifier(column.name)
     if column.kind == "decimal" and column.scale:
         return trimmed_decimal(name)
@@ -173,12 +173,12 @@ def text_of(column: PayloadColumn) -> str:
 
 
 def json_of(column: PayloadColumn) -> str:
-    """Read a typed column as JSON text; NULL where the field is missing."""
+    """Write SQL for a typed column as JSON text; NULL if the field is missing."""
     return f"CAST(to_json({identifier(column.name)}) AS VARCHAR)" if column.kind == "string" else text_of(column)
 
 
 def json_type_of(column: PayloadColumn) -> str:
-    """Return the JSON type of a typed column's value: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, or NULL if missing."""
+    """Write SQL for the JSON type of a typed column: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, or NULL if missing."""
     name = identifier(column.name)
     if column.kind == "container":
         return f"CASE WHEN {name} IS NULL THEN NULL WHEN starts_with({name}, '[') THEN 'ARRAY' ELSE 'OBJECT' END"

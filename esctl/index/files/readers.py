@@ -1,4 +1,4 @@
-"""Who reads an index: a lock that readers share, so that files that no manifest names can go where nobody has it."""
+"""A lock that the readers of an index share: if nobody holds it, files that no manifest names can go."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from esctl.storage.mirrors import mirror_of
 READERS = "readers"
 _TRIES = 100
 _BETWEEN = 0.01
-"""Seconds between two tries to share the lock, which is another's only while old files are removed."""
+"""Seconds between two tries to share the lock, which is held exclusively only while old files are removed."""
 
 
 class Reading:
-    """The share of one reader in the lock of an index, which ends with this object."""
+    """One reader's share of the lock of an index; it is released with this object."""
 
-    _close = staticmethod(os.close)  # at the end of the interpreter a module's names are gone before its objects
+    _close = staticmethod(os.close)  # when the interpreter exits, a module's names are gone before its objects
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        """Be nothing in another process: the number is there another file's, which the end of this would close."""
+        """Unpickle as None: in another process the descriptor is another file's, which `__del__` would close."""
         return type(None), ()
 
     def __del__(self) -> None:
@@ -38,10 +38,10 @@ class Reading:
 
 
 def reading(folder: Path) -> Reading | None:
-    """Announce a reader of an index, before it looks at the manifest; None where that is not possible.
+    """Announce a reader of an index, before it looks at the manifest; None if that is not possible.
 
-    Without it, the files that it reads are kept for as long as an old file is kept for unknown readers. A lock of this
-    machine says nothing of an index that is kept elsewhere.
+    The files of a reader that is not announced are kept only as long as old files are kept for unknown readers. Behind
+    a mirror nobody is announced: a lock of this machine says nothing about readers elsewhere.
     """
     if mirror_of(folder):
         return None
@@ -63,7 +63,7 @@ def reading(folder: Path) -> Reading | None:
 
 
 def admit(folder: Path) -> None:
-    """Make the file by which readers of an index announce themselves, if it is not there."""
+    """Make the file that readers of an index lock, if it does not exist."""
     if not mirror_of(folder):
         with suppress(FileExistsError):
             create_new(folder / READERS).close()
@@ -71,7 +71,7 @@ def admit(folder: Path) -> None:
 
 @contextmanager
 def unread(folder: Path) -> Iterator[bool]:
-    """Keep new readers waiting for a moment, and tell whether there are none."""
+    """Hold off new readers, and yield whether there are none; False if that is not known."""
     if mirror_of(folder):
         yield False
         return

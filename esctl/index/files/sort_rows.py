@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _ENTITIES = "esctl_entities"
 _MOST_ROWS = 256
-"""Of one event."""
+"""Most rows of one event."""
 _FEW = 4096
-"""Most different texts of a column handed on as codes: Parquet writes them all into each row group."""
+"""Most different texts of a column that is dictionary-encoded: Parquet writes them all into each row group."""
 _CODED = ("source", "scope", "type", "actor", "ordering", "undated", "wall", "invalid", "nulls")
 _SOURCES = ("position", "source", "offset")
 _SAID = ("time", "undated", "tie", "wall", "recorded_at", "id", "scope", "stanza", "type")
@@ -35,10 +35,10 @@ _REST = (
 
 
 class Rows(Struct, frozen=True):
-    """Index rows in order, still by number: which event and role each is of, which kind and entity it has.
+    """Index rows in order, as numbers: the event and role of each, its kind and entity.
 
-    `named` numbers `kinds` and `entities`; one past the last means none. `labels` are the roles' names, `roles` of the
-    first stanza before those of the second; some roles are `unlabelled`.
+    `named` are indexes into `kinds` and `entities`; one past the last means none. `labels` are the names of the roles,
+    `roles` for each stanza, by stanza number; `unlabelled` marks those without a name.
     """
 
     events: pa.Table
@@ -58,11 +58,11 @@ class Rows(Struct, frozen=True):
 
     @property
     def twice(self) -> bool:
-        """Return whether an event has two rows of one entity: these stand one after the other."""
+        """Return whether an event has two rows of one entity, which then follow one another."""
         return bool(((np.diff(self.event) == 0) & (np.diff(self.named) == 0)).any())
 
     def tables(self, size: int) -> Iterator[pa.Table]:
-        """Return the rows in tables of at most `size`."""
+        """Yield the rows as tables of at most `size` rows."""
         for start in range(0, len(self), size):
             yield self._table(slice(start, start + size))
 
@@ -71,7 +71,7 @@ class Rows(Struct, frozen=True):
         stanza = self.events["stanza"].to_numpy()[self.event[part]].astype(np.int64)
         named = pa.array(self.named[part], mask=self.named[part] == len(self.entities))
 
-        nothing: dict[pa.DataType, pa.Array] = {}  # of each type, for all columns that are null throughout
+        nothing: dict[pa.DataType, pa.Array] = {}  # by type: shared by all columns that are null throughout
 
         def taken(names: Sequence[str]) -> dict[str, pa.Array]:
             return {name: _taken(self.events[name], event, nothing) for name in names}
@@ -93,11 +93,11 @@ def arrange(
     role_names: Sequence[Sequence[str]],
     roles: int,
 ) -> Rows:
-    """Sort the events of a chunk; `role_names` by stanza number, `roles` the most that any has."""
+    """Sort the events of a chunk into index rows; `role_names` by stanza number, `roles` the most of any stanza."""
     rows = _of_roles(events, roles)
     named, kind, entity = _numbered(connection, rows.entities, rows.kinds)
     named = np.concatenate([named, np.full(len(rows.event) - len(named), len(entity))])
-    # One number holds the order: kind and entity, event, row of the event.
+    # One number is the sort key: kind and entity, event, row of the event.
     most = roles if rows.order is None else _MOST_ROWS
     places = rows.role if rows.order is None else rows.order
     key = (named * len(events) + rows.event) * most + places
@@ -117,7 +117,7 @@ def arrange(
 
 
 class _RoleRows(Struct, frozen=True):
-    """Rows in the order of roles, those of no entity last; `order` among those of an event, None: that of the roles."""
+    """Rows role by role, those of no entity last; `order` is the place among the rows of an event (None: the role)."""
 
     event: Numbers
     role: Numbers
@@ -127,7 +127,7 @@ class _RoleRows(Struct, frozen=True):
 
 
 def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
-    """List the rows of each role, of which events that may have several entities in it have one for each."""
+    """List the rows of each role; an event that has several entities in a role has a row for each."""
     event, role, order, found, kinds = [], [], [], [], []
     entityless = np.ones(len(events), np.bool_)
     before: Numbers | None = None  # rows of each event for the roles so far; a role without an entity keeps its number
@@ -159,7 +159,7 @@ def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
 
 
 def _spread(lists: pa.Array) -> tuple[Numbers, Numbers]:
-    """Return which list each element of some lists is of, and its place in that."""
+    """Return for each element of some lists the number of its list, and its place in that list."""
     widths = pc.list_value_length(lists).to_numpy().astype(np.int64)
     starts = np.cumsum(widths) - widths
     return np.repeat(np.arange(len(widths)), widths), np.arange(widths.sum()) - np.repeat(starts, widths)
@@ -170,7 +170,7 @@ def unsorted_rows_sql(
 ) -> str:
     """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order.
 
-    In the roles that are `listed` an event has LISTs of entities and kinds.
+    In the roles that are `listed`, entities and kinds are LISTs.
     """
     labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
     shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))
@@ -204,9 +204,9 @@ def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
 def _numbered(
     connection: duckdb.DuckDBPyConnection, entities: pa.Array, kinds: pa.Array
 ) -> tuple[Numbers, pa.Array, pa.Array]:
-    """Return a number for the entity of each row, in the order of kind and entity, and the entities by number.
+    """Return the number of each row's entity, in the order of kind and entity, and kinds and entities by number.
 
-    Kinds that are null are those that the entity's name tells.
+    A null kind becomes the default one, from the entity's name.
     """
     encoded = entities.dictionary_encode()
     codes, names = encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
@@ -233,7 +233,7 @@ def _usual_kinds(connection: duckdb.DuckDBPyConnection, entities: pa.Array) -> p
 
 
 def _coded(events: pa.Table) -> pa.Table:
-    """Encode texts that repeat as a dictionary, so that they are copied and compared once."""
+    """Dictionary-encode texts that repeat, so that they are copied and compared once."""
     for name in _CODED:
         column = one_array(events[name])
         if pa.types.is_dictionary(column.type) or column.null_count == len(column):

@@ -26,20 +26,20 @@ T = TypeVar("T")
 
 ROW_GROUP = 65_536
 LONGEST_BOUND = 256
-"""Characters of an entity's name up to which a row group's bounds are kept: Parquet has none for very long texts."""
+"""Most characters of a name in a row group's bounds: Parquet keeps none for very long texts."""
 LOCK = "lock"
 LOCK_SECONDS = 600
 LOOK_SECONDS = 0.2
-"""How long who waits for the lock waits before looking whether it is still needed."""
+"""Seconds to wait for the lock before checking whether it is still needed."""
 LINGER_SECONDS = 600
-"""How long a merged file stays for readers that opened the manifest before, where there may be any."""
+"""Seconds that a file stays after it was merged into another, if readers of the earlier manifest may need it."""
 
 DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls", "invalid"]
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 
 
 class Written(Struct, frozen=True):
-    """A file as it was written."""
+    """An index file as it was written."""
 
     file: str
     groups: tuple[RowGroup, ...]
@@ -54,7 +54,7 @@ class Written(Struct, frozen=True):
 def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> Written:
     """Write an index file of the positions [first, last] atomically.
 
-    Raises InputError where the folder cannot be written.
+    Raises InputError if the folder cannot be written.
     """
     import pyarrow.parquet as pq
 
@@ -78,7 +78,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
 
 
 def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Give tables while the next one is made."""
+    """Yield tables, while a thread makes the next one."""
     from concurrent.futures import ThreadPoolExecutor
 
     each = iter(tables)
@@ -91,7 +91,7 @@ def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn an OSError of writing files of an index into an InputError."""
+    """Turn an OSError raised while index files are written into an InputError."""
     try:
         yield
     except OSError as error:
@@ -111,8 +111,8 @@ def _bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
 def _with_statistics(schema: pa.Schema) -> list[str]:
     """List the columns whose statistics help a reader to skip row groups.
 
-    Not texts without a dictionary: where such a column has few values, DuckDB 2.0.0 takes its statistics to say that
-    all its rows are null, and `IS NULL` is true for every one of them.
+    Text columns without a dictionary are left out: if one has few values, DuckDB 2.0.0 takes its statistics to mean
+    that all its rows are null, and `IS NULL` is true for every one of them.
     """
     import pyarrow as pa
 
@@ -122,14 +122,14 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
 
 
 def clear(folder: Path, files: Filesystem) -> None:
-    """Remove all that an index folder holds, its manifest first. Raises InputError where it cannot be written."""
+    """Remove all files of an index, its manifest first. Raises InputError if the folder cannot be written."""
     _clear(folder, lambda manifest: False, files)
 
 
 def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
-    """Remove what an index folder holds of records that were erased since, at once, whoever may be reading it.
+    """Remove an index that holds records erased since, at once, whoever may be reading it.
 
-    An index of after the last of so many erasures stays. Raises InputError where the folder cannot be written.
+    An index built after all `redactions` erasures stays. Raises InputError if the folder cannot be written.
     """
     _clear(folder, lambda manifest: manifest.redactions >= redactions, files)
 
@@ -148,13 +148,13 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
 
 
 def retire(folder: Path, names: Iterable[str]) -> None:
-    """Mark files for removal: the manifest no longer names them, and they linger for those who read them."""
+    """Mark for removal files that the manifest no longer names; they linger for those who read them."""
     for name in names:
         set_aside(folder / name)
 
 
 def sweep_unread(folder: Path, manifest: Manifest) -> None:
-    """Remove index files that the manifest does not name, at once where no reader has announced itself."""
+    """Remove index files that the manifest does not name, at once, if no reader has announced itself."""
     with unread(folder) as nobody:
         for name in entries(folder) if nobody else ():
             if name.endswith(FILES) and not name.startswith(TEMPORARY) and name not in manifest.names:
@@ -163,7 +163,7 @@ def sweep_unread(folder: Path, manifest: Manifest) -> None:
 
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
-    """Remove index files that the manifest does not name and no reader can still need."""
+    """Remove index files that the manifest does not name and that no reader can still need."""
     unnamed = [name for name in entries(folder) if _may_go(name) and name not in manifest.names]
     since = ages(folder) if unnamed else {}
     for name in unnamed:
@@ -177,17 +177,17 @@ def _may_go(name: str) -> bool:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other builders out of an index folder. Raises InputError where one has been at work for ten minutes."""
+    """Keep other builders out of an index folder. Raises InputError if they have been building for ten minutes."""
     with locked_unless(folder, lambda: None):
         yield
 
 
 @contextmanager
 def locked_unless(folder: Path, find: Callable[[], T | None]) -> Iterator[T | None]:
-    """Keep other builders out of an index folder, unless what was to be built is found while they are waited for.
+    """Keep other builders out of an index folder, or yield what `find` finds while waiting for them.
 
-    Who builds for long takes the lock again as soon as it is free: those who wait would wait to the end. Raises
-    InputError where others have been at work for ten minutes.
+    A long build takes the lock again as soon as it is free, so to wait for the lock alone would be to wait for its end.
+    Raises InputError if others have been building for ten minutes.
     """
     from filelock import FileLock, Timeout
 

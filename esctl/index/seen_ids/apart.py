@@ -11,7 +11,7 @@ from esctl.index.seen_ids.numberings import MOST_NAMED, summed_tallies
 
 
 class Apart(Struct, frozen=True):
-    """A source that was found to have another numbering than all that are read alike, why, and what shares it."""
+    """A source found to have another numbering than the rest of its family, the reason, and what shares it (`kin`)."""
 
     source: str
     why: str

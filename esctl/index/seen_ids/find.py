@@ -1,4 +1,4 @@
-"""Find the events of a chunk whose id was seen before: duplicates (the same bytes) and conflicts (others).
+"""Find the events of a chunk whose id was seen before: duplicates (the same content) and conflicts (other content).
 
 An id is given once in a numbering; the same content under it is the same event in all numberings of a family.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> Repeats:
-    """Find the events whose id was seen before, among themselves or among earlier ones.
+    """Find the events whose id was seen before, in the chunk or in earlier events.
 
-    `events`: position (ascending), recorded_at, source, time, stanza, scope, id, invalid. Ids of invalid events do not
-    count.
+    `events`: position (ascending), recorded_at, source, time, undated, stanza, scope, id, invalid. Ids of invalid
+    events do not count.
     """
     rows = np.flatnonzero(pc.and_(events["id"].is_valid(), events["invalid"].is_null()).to_numpy())
     taken = events.select(["position", "recorded_at", "source", "time", "undated", "stanza", "scope", "id"])

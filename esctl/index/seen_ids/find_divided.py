@@ -1,4 +1,4 @@
-"""Find repeats in families of several numberings, where an id may be known in some of them with other content."""
+"""Find repeats in families of several numberings, where an id may have different content in each."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _EVENTS, _KNOWN, _LEADERS = "esctl_id_events", "esctl_id_known", "esctl_id_leade
 
 
 def divided(search: Search) -> Repeats:
-    """Find repeats: of the same content in whichever numbering, else of those before in its own.
+    """Find repeats: of an event with the same content in any numbering, else of the first one in their own.
 
-    Records are only compared where they may be the same, or are of one numbering: those of two systems hardly ever are.
+    Records are compared only if they are of one numbering or may be the same, which those of two systems hardly ever
+    are.
     """
     stanzas = search.earlier.stanzas
     number = np.array(numberings(stanzas), np.int64)[search.events["stanza"].to_numpy()]
@@ -58,14 +59,14 @@ def divided(search: Search) -> Repeats:
 
 
 def _times(search: Search) -> pa.Array:
-    """Return the times that records themselves name, null where there is none: equal records have equal ones."""
+    """Return the times that records themselves name, null for none. Equal records have equal times."""
     time = search.events["time"].combine_chunks()
     named = search.events["undated"].combine_chunks().is_null()
     return pc.if_else(named, time.cast(pa.int64()), None)
 
 
 def _suspects(search: Search, number: Numbers) -> Numbers:
-    """List the ids under which two numberings may have the same content: there, records name the same time or none."""
+    """List the ids under which two numberings may have the same content: their records name the same time, or none."""
     known = search.known
     columns = (search.codes, number, _times(search)), (known.codes, known.numberings, known.times)
     both = [pa.table(dict(zip(("code", "numbering", "time"), each, strict=True))) for each in columns]
@@ -117,16 +118,16 @@ def _met_elsewhere(
 
 
 class _Walk(Struct):
-    """What became of events that were looked at one by one."""
+    """The outcome for events that are looked at one by one."""
 
     rows: list[int] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)
     conflicts: list[bool] = field(default_factory=list)
-    leaders: list[int] = field(default_factory=list)  # rows of events that are first with their id in their numbering
+    leaders: list[int] = field(default_factory=list)  # rows of the first event with an id in its numbering
     met: list[tuple[int, int, bool]] = field(default_factory=list)  # row, numbering, whether of the same content
 
     def meetings(self, search: Search) -> tuple[Meeting, ...]:
-        """Add up the ids met."""
+        """Return the ids met, added up into meetings."""
         if not self.met:
             return ()
         rows = pa.array([row for row, _, _ in self.met])
@@ -150,7 +151,7 @@ class _Leader(Struct, frozen=True):
 
 
 def _walked(search: Search, number: Numbers, rows: Numbers) -> _Walk:
-    """Go through events of which another numbering may have the content, in order."""
+    """Go in order through events whose content another numbering may have."""
     walk, known = _Walk(), search.known
     wanted = np.flatnonzero(np.isin(known.codes, search.codes[rows]))
     asked = [*search.positions[rows].tolist(), *known.positions[wanted].tolist()]

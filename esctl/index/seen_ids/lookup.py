@@ -1,9 +1,9 @@
-"""Find the events that have an id in a large index without a scan: by the runs of hashes, and what repeats these.
+"""Find the events that have an id in a large index without a scan, by the runs of hashes.
 
-A run knows the first event of an id, of all that are neither invalid nor repeat one; the rest is found in columns that
-are mostly empty. Of these, and of the first's own file, pages are read that carry checksums of their own: the digests
-of whole row groups, which other questions hold them against, cost most of a scan. Row groups in which something is
-found are held against theirs, and where what a run knows is not found, a scan tells.
+A run has the first valid event of each id. Events that repeat it, and invalid ones, are found in columns that are
+mostly empty. The pages that are read of these columns, and of the first event's file, are checked by checksums of their
+own: to check the digests of whole row groups, as other questions do, costs most of a scan. Row groups with a match are
+checked by their digests. If an event that a run has is not found, a scan is needed.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _NULL = "CAST(NULL AS VARCHAR)"
 
 
 def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> list[int] | None:
-    """Return the positions of the events with one of these ids; None where only a scan can tell, or tell of damage."""
+    """Return the positions of the events with one of these ids; None if a scan must find them, or report damage."""
     whole = view.edits is None and not view.unread and view.within == ALWAYS
     plain = not any(
         stanza.id_parts or stanza.dedupe_by for stanza in view.manifest.stanzas
-    )  # else a hash is of more than the id
+    )  # otherwise a hash covers more than the id
     if not whole or not plain or mirror_of(view.folder, links=True):
         return None
     try:
@@ -49,12 +49,12 @@ def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: 
     except (DamagedRunError, OSError, pa.ArrowException):
         return None
     if not found.issuperset(firsts.tolist()):
-        return None  # another id has the same hash, or a page is not as it was written
+        return None  # another id has the same hash, or a page is damaged
     return sorted(position for position in found if view.upto is None or position <= view.upto)
 
 
 def _firsts(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> Positions | None:
-    """Return the positions of the events whose id has the hash of one of these; None where the runs have a gap."""
+    """Return the positions in the runs of the hashes of these ids; None if runs have a gap or another hash function."""
     ids, runs, reached = Ids(connection), view.manifest.ids, 0
     for run in runs:
         if run.first != reached + 1 or run.made_by != ids.made_by():
@@ -71,7 +71,7 @@ def _firsts(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Seque
 
 
 def _confirmed(view: IndexView, file: IndexFile, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
-    """Return the positions in a file with one of these ids: among the firsts, repeating them, or invalid."""
+    """Yield the positions in a file of the events with one of these ids: firsts, repeats of them, and invalid ones."""
     covered = bool(((firsts >= file.first) & (firsts <= file.last)).any())
     repeats = bool(file.duplicates + file.conflicts) and bool((firsts < file.last).any())
     if not (covered or repeats or file.invalid):

@@ -1,8 +1,8 @@
-"""Whose ids are whose: which stanzas share ids, and when a source turns out to have a numbering of its own.
+"""Numberings: which stanzas share ids, and when a source turns out to have a numbering of its own.
 
 Sources that are read alike are a family. They share one numbering of ids until a source, at the end of one of its
 commits, has met too many ids of the others with other content: from then on its ids are its own. That is a function of
-the log alone, so that an index built anew finds the same.
+the log alone, so that a rebuilt index finds the same.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
 STRAYS = 2
-"""So many ids that others have with other content are strays, unless they are all that there is on both sides."""
+"""Up to this many ids known with other content are strays, unless they are all the records on both sides."""
 STRAY_SHARE = 100
-"""And one in so many of a source's records, or of all others, whichever are fewer."""
+"""So are up to one in this many of a source's records, or of all other records if those are fewer."""
 AGREEING_SHARE = 10
-"""Where one in so many of the ids that a source shares with others has their content, it shares their numbering."""
+"""A source differs only if it has more than this many ids with other content for each one with the same content."""
 MOST_MOVES = 2
 """How often a source may change its numbering at the end of one commit: to leave one, and to join another."""
 MOST_NAMED = 3
@@ -36,24 +36,24 @@ _ROTATED = re.compile(
 
 
 def families(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
-    """Return for each stanza the first one of its family: among these, equal content under one id is one event."""
+    """Return for each stanza the first one of its family, in which equal content under one id is one event."""
     return _firsts([replace(stanza, numbering=0) if not stanza.scope else stanza for stanza in stanzas])
 
 
 def numberings(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
-    """Return for each stanza the first one with which it shares a numbering: among these, an id is given once."""
+    """Return for each stanza the first one of its numbering, in which an id is given once."""
     return _firsts(stanzas)
 
 
 def _firsts(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
-    # How times are written says nothing of ids.
+    # How times are written has nothing to do with ids.
     plain = [replace(stanza, time_format=(), zone_names=(), newest_first=None) for stanza in stanzas]
     keys = ["store" if stanza.scope == "store" else stanza for stanza in plain]
     return tuple(keys.index(key) for key in keys)
 
 
 def by_stanza(numbers: Sequence[int], column: str = "stanza") -> str:
-    """Write SQL that turns a stanza's number into another one."""
+    """Write SQL that maps the number of a stanza to its entry in `numbers`."""
     changed = [(stanza, number) for stanza, number in enumerate(numbers) if stanza != number]
     if not changed:
         return column
@@ -67,7 +67,7 @@ def is_divided(stanzas: Sequence[Stanza]) -> bool:
 
 
 def summed_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
-    """Add tallies up, by source in the order in which they come."""
+    """Add tallies up by source, in order of first appearance."""
     found: dict[str, Tally] = {}
     for tally in tallies:
         before = found.get(tally.source)
@@ -88,7 +88,7 @@ def _summed_met(mets: Iterable[Met]) -> tuple[Met, ...]:
 
 
 class _Standing(Struct, frozen=True):
-    """How a source stands at the end of a commit; `others`: records of all other sources."""
+    """A source's tally at the end of a commit; `others` counts the records of all other sources."""
 
     tally: Tally
     others: int
@@ -101,7 +101,7 @@ class _Standing(Struct, frozen=True):
         return next((met for met in self.tally.met if met.numbering == number), Met(number, 0, 0))
 
     def differs(self, number: int) -> bool:
-        """Return whether its ids are too often those under which something else is known in a numbering."""
+        """Return whether too many of its ids are known in a numbering with other content."""
         met = self.met(number)
         other = met.known - met.same
         strays = max(STRAYS, min(self.tally.records, self.others) // STRAY_SHARE)
@@ -109,15 +109,15 @@ class _Standing(Struct, frozen=True):
         return (are_all or other > strays) and other > AGREEING_SHARE * met.same
 
     def agrees(self, number: int) -> bool:
-        """Return whether it delivers what is known in a numbering."""
+        """Return whether it delivers events that are known in a numbering."""
         met = self.met(number)
         return met.same > (0 if met.same == met.known else STRAYS) and not self.differs(number)
 
 
 def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, ...]:
-    """Return which sources change their numbering at the end of the commit `at`, as all the tallies stand then.
+    """Return the sources that change their numbering at the end of the commit `at`, by all tallies up to then.
 
-    Those that leave one do so at once; else the first one that is found to belong to another joins it.
+    All that leave a numbering do so together; if none does, the first one that belongs to another joins it.
     """
     records = sum(tally.records for tally in tallies)
     standings = [_Standing(tally, records - tally.records) for tally in tallies if _may_move(manifest, tally, at)]
@@ -139,7 +139,7 @@ def _may_move(manifest: Manifest, tally: Tally, at: int) -> bool:
 
 
 class _Ground(Struct):
-    """The numberings as they are, and who is in them."""
+    """The current numberings, and the sources in them."""
 
     manifest: Manifest
     at: int
@@ -153,9 +153,9 @@ class _Ground(Struct):
             self.alike.setdefault(unrotated(source), []).append(source)
 
     def left(self, leaving: Sequence[_Standing]) -> tuple[Move, ...]:
-        """Let sources leave their numberings, those that were rotated out of the same file together.
+        """Move sources out of their numberings, with those that were rotated out of the same file.
 
-        Unless these contradict one another: a file whose ids begin anew with each generation.
+        These stay if they contradict one another: the ids of such a file begin anew with each generation.
         """
         used = {stanza.numbering for stanza in self.manifest.stanzas}
         moves: dict[str, Move] = {}
@@ -175,12 +175,12 @@ class _Ground(Struct):
         return tuple(moves.values())
 
     def is_of_kin_alone(self, one: _Standing) -> bool:
-        """Return whether all in its numbering were rotated out of the same file: these it differs from then."""
+        """Return whether its numbering has only sources rotated out of the same file, so that it differs from these."""
         name = unrotated(one.source)
         return all(unrotated(other) == name for other in self.members[self.manifest.sources[one.source]])
 
     def back(self, one: _Standing) -> dict[str, Move]:
-        """Let those go back that a source took along, though it was them that it differed from."""
+        """Move back the sources that this one took along in the same commit, although it differs from them."""
         current = self.numbering(self.manifest.sources[one.source])
         came = {move.source: move for move in self.manifest.moves if move.at == self.at and move.numbering == current}
         return {
@@ -190,7 +190,7 @@ class _Ground(Struct):
         }
 
     def joined(self, one: _Standing) -> Move | None:
-        """Let a source, of whose content nothing is in its own numbering, join another."""
+        """Move a source that shares no content with its numbering to another one; None if none fits."""
         current = self.manifest.sources[one.source]
         target = self.agreeing(one)
         if target is None and len(self.members[current]) == 1 and self.numbering(current):
@@ -211,7 +211,7 @@ class _Ground(Struct):
         return self.manifest.stanzas[number].numbering
 
     def agreeing(self, one: _Standing) -> int | None:
-        """Find the other numbering of its family of which a source delivers most."""
+        """Return the other numbering of its family with which a source shares most; None if it agrees with none."""
         current = self.manifest.sources[one.source]
         best = [
             (-met.same, met.numbering)
@@ -221,7 +221,7 @@ class _Ground(Struct):
         return min(best)[1] if best else None
 
     def kin(self, one: _Standing) -> int | None:
-        """Find another numbering of its family, with one that was rotated out of the same file."""
+        """Return another numbering of its family with a source rotated out of the same file; None if there is none."""
         current = self.manifest.sources[one.source]
         groups = families(self.manifest.stanzas)
         alike = (self.manifest.sources[name] for name in self.alike[unrotated(one.source)])
@@ -229,7 +229,7 @@ class _Ground(Struct):
         return next((number for number in others if not one.differs(number) and self.numbering(number)), None)
 
     def along(self, one: _Standing) -> list[str]:
-        """List the sources of its numbering that were rotated out of the same file, and agree with no other there."""
+        """List the sources of its numbering that were rotated out of the same file and share no content with others."""
         current = self.manifest.sources[one.source]
         alike = (name for name in self.alike[unrotated(one.source)] if name != one.source and name in self.standings)
         return [
@@ -244,7 +244,7 @@ def _unused(used: set[int], first: int, at: int) -> int:
 
 
 def unrotated(source: str) -> str:
-    """Return a source's name without what rotation and compression put into it: app.log of app.log.1.gz."""
+    """Return a source's name without the parts added by rotation and compression: app.log for app.log.1.gz."""
     folder, slash, name = source.rpartition("/")
     before = ""
     while name != before:
@@ -253,13 +253,13 @@ def unrotated(source: str) -> str:
 
 
 def with_moves(manifest: Manifest, moves: Sequence[Move]) -> Manifest:
-    """Let sources change their numberings."""
+    """Apply moves to a manifest, and record them."""
     placed = with_numberings(manifest, {move.source: move.numbering for move in moves})
     return replace(placed, moves=(*manifest.moves, *moves))
 
 
 def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
-    """Put sources into numberings. The stanza of each is as before but for that."""
+    """Put sources into numberings; their stanzas change in nothing else."""
     stanzas, sources = list(manifest.stanzas), dict(manifest.sources)
     for source, number in numbers.items():
         stanza = replace(stanzas[sources[source]], numbering=number)
@@ -270,7 +270,7 @@ def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
 
 
 def as_of(manifest: Manifest, snapshot: StoreState) -> Manifest:
-    """Return a manifest as of a log that ends with a snapshot: files that end by then, numberings as they were."""
+    """Return a manifest as if the log ended with a snapshot: files that end by then, numberings as they were."""
     head = snapshot.head
     back: dict[str, int] = {}
     for move in manifest.moves:
@@ -290,7 +290,7 @@ def as_of(manifest: Manifest, snapshot: StoreState) -> Manifest:
 
 
 def in_numberings(manifest: Manifest, new: Mapping[str, tuple[int, Stanza]]) -> Mapping[str, Stanza]:
-    """Put sources into the numberings that they are in or, being new, begin in.
+    """Return the stanzas of sources, each with the numbering that the source is in or, if it is new, begins in.
 
     `new` has the position of each source's first record and its stanza, in the order of the log.
     """
@@ -320,7 +320,7 @@ def _by_file(manifest: Manifest) -> dict[str, int]:
 
 
 def numbering_of_kin(manifest: Manifest, source: str, stanza: Stanza) -> int:
-    """Return the numbering that a new source begins in: that of one rotated out of the same file, if any."""
+    """Return the numbering that a new source begins in: that of one rotated out of the same file, else 0."""
     name, base = unrotated(source) if manifest.moves else "", replace(stanza, numbering=0)
     for move in reversed(manifest.moves):
         if move.source != source and unrotated(move.source) == name and move.source in manifest.sources:

@@ -1,4 +1,4 @@
-"""Which stretches of a log have ids that were given in an earlier one, told by the hashes in their runs."""
+"""Find the stretches of a log with ids that were given in an earlier one, by the hashes in their runs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 _HASHES = 1 << 64
 _DAMAGED = -1
-"""Stands for a run that is not what was written."""
+"""Returned, instead of numbers of runs, if a run is damaged."""
 
 
 def unseen_before(ids: Ids, first: int) -> tuple[IdRun, ...]:
-    """Return the run of a log before a position in which no id was given."""
+    """Return an empty run for the positions before `first`, as if no id was given there; () if there are none."""
     return (IdRun("", 0, "", "", 0, 1, 1, first - 1, ids.made_by()),) if first > 1 else ()
 
 
 def find_repeated(workers: Workers, folder: Path, runs: Sequence[IdRun]) -> list[int] | None:
-    """Return the numbers of the runs in a folder that have a hash of an earlier one; workers share out the hashes.
+    """Return the numbers of the runs in a folder that share a hash with an earlier one; None if a run is damaged.
 
-    None where a run is not what was written.
+    Each worker looks at a range of hashes.
     """
     parts = workers.parts(sum(run.count for run in runs))
     bounds = [(_HASHES * part // parts, _HASHES * (part + 1) // parts) for part in range(parts)]
@@ -37,7 +37,7 @@ def find_repeated(workers: Workers, folder: Path, runs: Sequence[IdRun]) -> list
 
 
 def repeated(folder: Path, runs: Sequence[IdRun], low: int, high: int) -> list[int]:
-    """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
+    """Return the numbers of the runs that share a hash in [low, high) with an earlier one, or [_DAMAGED]."""
     numbers = [number for number, run in enumerate(runs) if run.count]
     try:
         return [numbers[each] for each in in_several([OpenRun(folder, runs[number]) for number in numbers], low, high)]

@@ -1,8 +1,9 @@
-"""Runs: files of sorted hashes, each with the position it stands for, that a lookup reads only where it must.
+"""Runs: files of sorted hashes, each with its position, of which a lookup reads only the blocks that it needs.
 
 A run of n hashes is, little-endian and without gaps: n hashes (uint64, ascending); n places (uint32: position less the
-run's base); then for each block of 512 hashes its first hash (uint64), the CRC-32 of its hashes and that of its places
-(uint32 each). The manifest has the SHA-256 of that tail, so a lookup checks no more than the blocks it looks at.
+run's base); then three arrays with one entry per block of 512 hashes: its first hash (uint64), the CRC-32 of its
+hashes, that of its places (uint32 each). The manifest has the SHA-256 of these three, so a lookup checks only its
+blocks.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ SUFFIX = ".ids"
 GROUP = 256
 """Blocks that a lookup searches at once."""
 _PARTITION = 1 << 20
-"""Hashes of the largest run that a merge has in hand at once."""
+"""Hashes of the largest run that a merge holds in memory at once."""
 _HASH, _PLACE = np.dtype("<u8"), np.dtype("<u4")
 FARTHEST = 1 << 32
 """Positions that one run can span."""
 
 
 class DamagedRunError(Exception):
-    """Tell that a run is not what was written."""
+    """A run is missing, or is not what was written."""
 
     def __init__(self, run: IdRun) -> None:
         super().__init__(run.file)
@@ -47,7 +48,7 @@ class DamagedRunError(Exception):
 
 
 class OpenRun:
-    """A run mapped into memory. Raises DamagedRunError, here and in every lookup, for what is not as it was written."""
+    """A run mapped into memory. Opening it, and every lookup, raises DamagedRunError if it is not what was written."""
 
     def __init__(self, folder: Path, run: IdRun) -> None:
         self.run = run
@@ -68,7 +69,7 @@ class OpenRun:
         self._sound: list[Mask] = [np.zeros(blocks, np.bool_) for _ in self._sums]
 
     def find(self, needles: Hashes) -> tuple[Mask, Positions]:
-        """Look up hashes, ascending and each once: which of them are here, and the positions of all that they match."""
+        """Look up hashes (ascending, distinct): return a mask of those found, and the positions of all matches."""
         first = np.maximum(np.searchsorted(self._fence, needles) - 1, 0)
         last = np.maximum(np.searchsorted(self._fence, needles, side="right") - 1, 0)
         self._check(0, self._covered(first, last))
@@ -84,13 +85,13 @@ class OpenRun:
         return hit, self._positions(np.concatenate(rows))
 
     def bounds(self, keys: Hashes) -> list[int]:
-        """Return the row of the first hash that is not below each of these keys; the whole run is checked first."""
+        """Return for each key the row of the first hash that is not below it; the whole run is checked first."""
         for part in (0, 1):
             self._check(part, np.ones(len(self._fence), np.bool_))
         return [int(row) for row in np.searchsorted(self.hashes, keys)]
 
     def between(self, low: int, high: int) -> Hashes:
-        """Return the hashes from `low` on and below `high`. Only the blocks that they are in are checked."""
+        """Return the hashes in [low, high). Only the blocks that they are in are checked."""
         start, stop = self._row(low), self._row(high)
         wanted = np.zeros(len(self._fence), np.bool_)
         wanted[start // BLOCK : -(-stop // BLOCK)] = True
@@ -98,7 +99,7 @@ class OpenRun:
         return self.hashes[start:stop]
 
     def _row(self, key: int) -> int:
-        """Return the row of the first hash that is not below a key, which those beside it, once checked, bear out."""
+        """Return the row of the first hash that is not below a key, confirmed by its neighbours in checked blocks."""
         if key >> 64:
             return self.run.count
         row = int(np.searchsorted(self.hashes, np.uint64(key)))
@@ -137,7 +138,7 @@ class OpenRun:
 
 
 def ascending(hashes: Hashes) -> Positions:
-    """Return the rows of hashes in ascending order; equal ones, which are few, stay in the order that they have."""
+    """Return the order of rows that sorts hashes; equal ones, which are rare, keep their order."""
     order = np.argsort(hashes)  # half the time of a stable sort
     found = hashes[order]
     return np.argsort(hashes, kind="stable") if (found[1:] == found[:-1]).any() else order
@@ -162,7 +163,7 @@ def _matches(hashes: Hashes, needles: Hashes, hit: Mask) -> Positions:
 
 
 class RunKey(Struct, frozen=True):
-    """What the hashes of a run were made by, and the positions that it covers."""
+    """The hash function that a run was made by, and the positions that it covers."""
 
     made_by: str
     first: int
@@ -170,9 +171,9 @@ class RunKey(Struct, frozen=True):
 
 
 def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int) -> IdRun:
-    """Write a run of `count` hashes that come sorted, in pieces. Raises InputError where the folder cannot be written.
+    """Write a run of `count` sorted hashes, given in pieces. Raises InputError if the folder cannot be written.
 
-    Without hashes there is no file.
+    A run without hashes has no file.
     """
     if not count:
         return IdRun("", 0, "", "", 0, key.first, key.first, key.last, key.made_by)
@@ -206,9 +207,9 @@ def _tail(path: Path, count: int) -> bytes:
 
 
 def merge_runs(folder: Path, runs: Sequence[OpenRun], key: RunKey | None = None) -> IdRun:
-    """Write neighbouring runs as one, with little of them in memory at once. Raises as `OpenRun` and `write_run` do.
+    """Merge neighbouring runs into one, in bounded memory. Raises as `OpenRun` and `write_run` do.
 
-    `key` says what it covers, where that is not just what they do.
+    `key` says what the merged run covers, if that is not just what the runs cover.
     """
     held = [run for run in runs if run.run.count]
     key = key or RunKey(runs[0].run.made_by, runs[0].run.first, runs[-1].run.last)
@@ -216,7 +217,7 @@ def merge_runs(folder: Path, runs: Sequence[OpenRun], key: RunKey | None = None)
 
 
 def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
-    """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
+    """Return the numbers of the runs that share a hash in [low, high) with an earlier one."""
     parts = [run.between(low, high) for run in runs]
     hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])

@@ -1,8 +1,8 @@
-"""Which ids were seen before: a run of hashes for each stretch of the log, merged as they become many.
+"""The ids seen before: a run of hashes for each stretch of the log; runs are merged as they accumulate.
 
-A hash that matches makes a candidate, no more: what has the same stanza, scope and id is settled by these themselves.
-DuckDB's `hash` is fast, and stays the same from process to process but not surely from version to version, so each run
-says what the function made of a probe; runs of another one are built again from the index files, as are damaged ones.
+A matching hash only makes a candidate: stanza, scope and id themselves are then compared. DuckDB's `hash` is fast, and
+the same in all processes but not surely in all versions, so each run keeps what the function made of a probe. Runs made
+by another function are rebuilt from the index files, as are damaged ones.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
     import duckdb
 
 SMALLEST = 4096
-"""Runs of up to this many ids are of one size; the next sizes are each four times as large."""
+"""Runs of fewer than twice this many ids are of one size; each next size is four times as large."""
 FAN = 4
-"""Runs of a size that become one of the next."""
+"""Runs of one size that become one of the next."""
 REBUILT = 4_000_000
 """Positions whose ids are read from the index files at once."""
 
 
 def hash_sql() -> str:
-    """Write the hash of an id, over the columns stanza (the first of its family), scope and id."""
+    """Write SQL for the hash of an id, over the columns stanza (the first of its family), scope and id."""
     return "hash(stanza::USMALLINT, scope::VARCHAR, id::VARCHAR)"
 
 
 def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
-    """Hash the ids of a relation's rows (position, stanza, scope, id): hashes in ascending order, and positions."""
+    """Return the hashes of the ids in rows (position, stanza, scope, id) in ascending order, and the positions."""
     found = connection.execute(f"SELECT {hash_sql()} AS h, position FROM {rows}").fetchnumpy()
     hashes, positions = np.asarray(found["h"], np.uint64), np.asarray(found["position"], np.int64)
     order = ascending(hashes)
@@ -68,11 +68,11 @@ class Ids(Struct):
     probe: str = ""
 
     def in_index(self, folder: Path, manifest: Manifest) -> IdsBefore:
-        """Return the ids of all the events that a manifest covers, built where no intact run has them."""
+        """Return the ids of all events that a manifest covers; runs that are missing or damaged are rebuilt."""
         return IdsBefore(self, folder, manifest, self.covering(folder, manifest, manifest.ids))
 
     def covering(self, folder: Path, manifest: Manifest, given: Sequence[IdRun]) -> tuple[IdRun, ...]:
-        """Return runs that cover a manifest's positions without a gap: of those given the intact ones, and new ones."""
+        """Return runs that cover a manifest's positions without a gap: the intact ones of those given, and new ones."""
         kept: list[IdRun] = []
         for run in given:
             reached = kept[-1].last if kept else 0
@@ -108,14 +108,14 @@ class Ids(Struct):
                 yield write_run(folder, RunKey(self.made_by(), start, stop), [(hashes, positions)], len(hashes))
 
     def open(self, folder: Path, run: IdRun) -> OpenRun:
-        """Open a run, or give the open one. Raises DamagedRunError."""
+        """Return a run, opened if it is not open yet. Raises DamagedRunError."""
         path = folder / run.file
         if path not in self.opened:
             self.opened[path] = OpenRun(folder, run)
         return self.opened[path]
 
     def add(self, folder: Path, runs: Sequence[IdRun], ids: HashedIds, last: int) -> tuple[IdRun, ...]:
-        """Add the ids of the events after those of some runs, up to `last`; many small runs become a larger one."""
+        """Add the ids of the events after those of `runs`, up to `last`, and merge runs that have accumulated."""
         key = RunKey(self.made_by(), runs[-1].last + 1 if runs else 1, last)
         held = [*runs, write_run(folder, key, [ids], len(ids[0]))]
         try:
@@ -124,17 +124,17 @@ class Ids(Struct):
             return tuple(self.without(folder, held, error.run))
 
     def as_one(self, folder: Path, runs: Sequence[IdRun], first: int, last: int) -> IdRun:
-        """Write runs as one that covers the positions from `first` to `last`. Raises DamagedRunError."""
+        """Merge runs into one that covers the positions [first, last]. Raises DamagedRunError."""
         held = [self.open(folder, run) for run in runs if run.count]
         return merge_runs(folder, held, RunKey(self.made_by(), first, last))
 
     def without(self, folder: Path, runs: Sequence[IdRun], damaged: IdRun) -> list[IdRun]:
-        """Return the runs without one that is not what was written."""
+        """Return the runs without a damaged one, and close that."""
         self.opened.pop(folder / damaged.file, None)
         return [run for run in runs if run.file != damaged.file]
 
     def merged(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
-        """Merge neighbouring runs as they become many. Raises DamagedRunError."""
+        """Merge neighbouring runs that have accumulated. Raises DamagedRunError."""
         held = list(runs)
         while due := _due(held):
             start, stop = due
@@ -149,7 +149,7 @@ class Ids(Struct):
         return tuple(held)
 
     def made_by(self) -> str:
-        """Return what the hash function makes of a probe."""
+        """Return what the hash function makes of a probe, which identifies the function."""
         if not self.probe:
             row = single_row(
                 self.connection,
@@ -171,9 +171,9 @@ class IdsBefore(Struct):
     runs: tuple[IdRun, ...]
 
     def find(self, needles: Hashes) -> tuple[Mask, Positions]:
-        """Look up hashes, ascending and each once: which may have been seen, and the positions of the events that may.
+        """Look up hashes (ascending, distinct): return a mask of those found, and the positions of all matches.
 
-        What turns out damaged is built again.
+        Runs that turn out damaged are rebuilt.
         """
         while True:
             try:
@@ -203,7 +203,7 @@ class IdsBefore(Struct):
 
 
 def _due(runs: Sequence[IdRun]) -> tuple[int, int] | None:
-    """Find neighbours to be merged: a run before a larger one, or FAN of one size. They then get larger backwards."""
+    """Find neighbours to merge: runs before a larger one, or FAN of one size. Sizes then never rise along the log."""
     sizes = [max(run.count // SMALLEST, 1).bit_length() // 2 for run in runs]
     for start, size in enumerate(sizes):
         stop = next((at for at in range(start, len(sizes)) if sizes[at] != size), len(sizes))

@@ -1,4 +1,4 @@
-"""Search the ids of a chunk among themselves and among earlier ones, and compare the records that share one."""
+"""Search for the ids of a chunk in the chunk and in earlier events, and compare the records that share one."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _IDS, _CANDIDATES = "esctl_ids", "esctl_candidates"
 
 
 class Earlier(Struct, frozen=True):
-    """What duplicate detection asks of the records before the chunk."""
+    """What duplicate detection needs of the records before the chunk."""
 
     ids: IdsBefore
     raws: Raws  # trimmed bytes by position, of this chunk and earlier
 
     @property
     def stanzas(self) -> tuple[Stanza, ...]:
-        """Return the stanzas that events name by number."""
+        """Return the stanzas, which events name by number."""
         return self.ids.manifest.stanzas
 
 
 class Meeting(Struct, frozen=True):
-    """Events of a source and a commit whose ids other sources of a numbering gave before; `same`: with their content.
+    """How many events of a source in a commit have ids that other sources of a numbering gave before (`known`).
 
-    `commit`: when it was recorded, in microseconds since the epoch.
+    `same` counts those with the same content. `commit`: when it was recorded, in microseconds since the epoch.
     """
 
     commit: int
@@ -58,23 +58,23 @@ class Meeting(Struct, frozen=True):
 
 
 class Repeats(Struct, frozen=True):
-    """Events whose id was seen before: their rows in the chunk, the positions of the first, which are conflicts."""
+    """Events whose id was seen before: rows in the chunk, positions of the first events, which are conflicts."""
 
     rows: Numbers
     firsts: Numbers
     conflicts: npt.NDArray[np.bool_]
-    ids: HashedIds  # of the events that are first with theirs
+    ids: HashedIds  # of the first event with each id
     meetings: tuple[Meeting, ...] = ()
 
 
 class Known(Struct):
-    """The earlier events that were first with an id of the chunk: one for each id and numbering."""
+    """The first earlier events with the ids of the chunk: one for each id and numbering."""
 
     codes: Numbers  # of the id in its family
     numberings: Numbers
     positions: Numbers
     sources: list[str]
-    times: pa.Array  # microseconds since the epoch; null where it is that of the recording
+    times: pa.Array  # microseconds since the epoch; null if the event has none of its own
 
 
 _decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
@@ -82,12 +82,12 @@ _encode: Callable[[object], bytes] = Encoder(order="sorted", decimal_format="num
 
 
 def is_same(one: bytes, other: bytes) -> bool:
-    """Return whether two records say the same: equal bytes, or equal JSON with its keys or blanks otherwise."""
+    """Return whether two records have the same content: equal bytes, or equal JSON but for blanks and order of keys."""
     return one == other or _canonical(one) == _canonical(other)
 
 
 def _canonical(raw: bytes) -> bytes:
-    """Write a record with its keys in order and no blanks; what is not JSON stays as it is."""
+    """Return a record with its keys in order and no blanks; what is not JSON stays as it is."""
     try:
         return _encode(_decode(raw))
     except (DecodeError, ValueError, RecursionError, TypeError):
@@ -100,7 +100,7 @@ def _nothing_known() -> Known:
 
 
 class Search:
-    """The ids of a chunk, each with a code: that of the id in its family."""
+    """The ids of a chunk, each with a code: one for each id in a family."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> None:
         self.connection, self.events, self.earlier = connection, events, earlier
@@ -112,7 +112,7 @@ class Search:
         self.known = self._earlier_firsts() if self.count else _nothing_known()
 
     def plain(self) -> Repeats:
-        """Find repeats where an id's family and its numbering are one."""
+        """Find repeats if each family has only one numbering."""
         firsts, new = self.positions[leading(self.codes, self.count)], np.ones(self.count, np.bool_)
         new[self.known.codes] = False
         firsts[self.known.codes] = self.known.positions
@@ -124,13 +124,13 @@ class Search:
         return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, ~conflicts))
 
     def differ(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
-        """Compare what the records at positions say, pair by pair."""
+        """Return for each pair of positions whether their records have different content."""
         raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
         pairs = zip(own.tolist(), first.tolist(), strict=True)
         return np.array([not is_same(raws[a], raws[b]) for a, b in pairs], np.bool_)
 
     def sources_of(self, positions: Numbers) -> pa.Array:
-        """Return the sources of events of the chunk, or that are known as first."""
+        """Return the sources of events by position, of the chunk or among the known ones."""
         inside = np.searchsorted(self.positions, positions).clip(max=max(len(self.positions) - 1, 0))
         here = self.positions[inside] == positions
         sources = one_array(self.events["source"]).cast(pa.string())
@@ -143,7 +143,7 @@ class Search:
         return pc.replace_with_mask(found, pa.array(~here), outside)
 
     def _earlier_firsts(self) -> Known:
-        """Find the earlier events that are first with an id of the chunk. A hash that matches is not enough."""
+        """Find the first earlier events with the ids of the chunk. Ids are compared, as hashes are not enough."""
         before = self.earlier.ids
         is_new = np.append(True, self.hashes[1:] != self.hashes[:-1])  # they are in ascending order
         hit, positions = before.find(self.hashes[is_new])
@@ -175,7 +175,7 @@ class Search:
 
 
 def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:
-    """Count the repeats whose first was of another source, where sources may share a numbering or not."""
+    """Count the repeats whose first event is of another source, unless `scope` decides their numbering."""
     if not len(rows):
         return ()
     stanzas = search.earlier.stanzas
@@ -198,14 +198,14 @@ def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.boo
 
 
 def summed(table: pa.Table) -> tuple[Meeting, ...]:
-    """Add rows (commit, source, numbering, same: 0 or 1) up to meetings."""
+    """Add rows (commit, source, numbering, same: 0 or 1) up into meetings."""
     found = table.group_by(["commit", "source", "numbering"]).aggregate([("same", "count"), ("same", "sum")])
     names = ("commit", "source", "numbering", "same_count", "same_sum")
     return tuple(Meeting(*row) for row in zip(*(found[name].to_pylist() for name in names), strict=True))
 
 
 def renumbered(codes: Numbers) -> tuple[Numbers, Numbers, int]:
-    """Number codes without gaps: the codes that there are, that of each row, and how many."""
+    """Renumber codes without gaps: return the distinct codes, the new code of each row, and how many there are."""
     unique, inverse = np.unique(codes, return_inverse=True)
     return unique, inverse.astype(np.int64), len(unique)
 
@@ -227,7 +227,7 @@ def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
 def _hashed_once(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Numbers, int, HashedIds]:
     """Return a code for the key of each row, the number of different keys, and their hashes with these codes.
 
-    Keys are compared only where their hashes are equal, which those of few are.
+    Keys are compared only where their hashes are equal, which is rare.
     """
     hashes, rows = _hashed(connection, keys)
     again = np.flatnonzero(hashes[1:] == hashes[:-1])
@@ -259,7 +259,7 @@ def _codes(keys: pa.Table) -> tuple[Numbers, int]:
 
 
 def _hashed(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Hashes, Numbers]:
-    """Hash the key of each row: hashes in ascending order, and the rows that they belong to."""
+    """Return the hashes of the rows' keys in ascending order, and the rows that they belong to."""
     connection.register(_IDS, keys.append_column("position", pa.array(np.arange(len(keys)))))
     try:
         return hashes_in(connection, _IDS)

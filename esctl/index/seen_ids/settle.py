@@ -1,7 +1,7 @@
-"""Settle, as records are understood, which sources share a numbering of ids.
+"""Decide, as records are understood, which sources share a numbering of ids.
 
-It is asked at the end of each commit in which ids were known from other sources. A source that changes its numbering
-does so from its first record on: the index goes back to there, and on from there.
+This is decided at the end of each commit in which ids were known from other sources. A source changes its numbering
+from its first record on: the index goes back to that record and continues from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Runs = Sequence[tuple[str, int, int]]
 
 
 class Settled(Struct, frozen=True):
-    """What became of a chunk: its tallies, or the moves after which it, or more, is to be understood again."""
+    """The outcome for a chunk: its tallies, or moves, after which the chunk or more must be understood again."""
 
     tallies: tuple[Tally, ...]
     unjudged: bool
@@ -37,7 +37,7 @@ class Settled(Struct, frozen=True):
 
 
 def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: Sequence[Meeting]) -> Settled:
-    """Add up what a chunk, which follows on a manifest, has of each source, and judge at its commits' ends."""
+    """Tally the sources of a chunk, which follows a manifest, and judge them at the end of each commit."""
     runs = runs_of(table)
     last = ends(table)[1]
     by_commit: dict[int, list[Meeting]] = {}
@@ -62,7 +62,7 @@ def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: 
 
 
 def _commits(table: pa.Table) -> list[tuple[int, int]]:
-    """List the commits in a chunk: when each was recorded, and the row behind its last."""
+    """List the commits in a chunk: when each was recorded, and the row after its last."""
     import numpy as np
     import pyarrow as pa
 
@@ -94,9 +94,9 @@ def _tallied(runs: Runs, table: pa.Table, stop: int, meetings: Sequence[Meeting]
 
 
 def settled(manifest: Manifest, table: pa.Table, found: Settled) -> Manifest:
-    """Return the manifest to go on from, before the first record of a source that moved, each source where it belongs.
+    """Return the manifest to continue from: before the first record of any source that moved, with the moves applied.
 
-    Sources of the chunk that begin after the moves begin in the numberings of their kin, as new ones do.
+    Sources of the chunk that begin after the moves get the numberings of their kin, as new ones do.
     """
     names = {move.source for move in found.moves}
     kept = tuple(takewhile(lambda file: names.isdisjoint(tally.source for tally in file.tallies), manifest.files))

@@ -18,7 +18,7 @@ _SKEW = CLOCK_SKEW_SECONDS * 1_000_000
 def check_back_dating(chain: Chain, anchors: Sequence[Anchor]) -> Check:
     """Check the times of commits against anchors: what came after one cannot have been recorded before it.
 
-    `recorded_at` never goes back within the log, so the first commit after an anchor tells.
+    `recorded_at` never goes back within the log, so the first commit after an anchor decides.
     """
     if not anchors:
         return Check("back-dating", "nothing", skipped="no stamp, and it was never seen here before")

@@ -101,7 +101,7 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
 
 
 def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Check]:
-    """Return the empty store that the commits start from, and what is wrong with format.json."""
+    """Return the empty store that the commits start from, and the check of format.json."""
     try:
         log: CommitLog = open_log(path)
         written = read_regular(path / "format.json", _LARGEST)
@@ -139,7 +139,7 @@ def _first_prev(path: Path) -> str:
 
 
 def _first_guess(path: Path) -> StoreState:
-    """Return an empty store that the first commit follows from: format.json is lost, the chain is not."""
+    """Return an empty store that the first commit follows from, for a store whose format.json is lost."""
     return replace(empty(path, "", False), commit_sha256=_first_prev(path))
 
 
@@ -177,12 +177,12 @@ def _read(run: _Walk, seq: int, present: bool) -> None:
 
 
 def _check_links(run: _Walk, pin: Pin | None) -> None:
-    """Find the files that break the chain: where n+1 still follows from n, it is n-1 that was changed, else n."""
+    """Find the files that break the chain: if commit n+1 still follows from n, n-1 was changed, else n."""
     told = {finding.file for finding in run.findings}
     for seq, commit in sorted(run.commits.items()):
         before = run.first if seq == 1 else run.digests.get(seq - 1)
         if before is None or commit.prev == before or (seq > 1 and seq - 1 not in run.commits):
-            continue  # of a file before it that is not a commit was told already
+            continue  # a file before it that is not a commit was reported already
         after = run.commits.get(seq + 1)
         known = {pin.seq: pin.commit} if pin is not None else {}
         vouched = run.digests[seq] == (after.prev if after is not None else known.get(seq))
@@ -193,7 +193,7 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
 
 
 def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | None:
-    """Replay the commits, holding summaries against them; return the head."""
+    """Add up the commits, comparing summaries with them; return the store at its head, None after a finding."""
     snapshot = base
     for batch in _batches(sorted(run.commits), summaries.numbers):
         try:
@@ -208,7 +208,7 @@ def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | 
 
 
 def _batches(numbers: Sequence[int], summed: AbstractSet[int]) -> Iterator[Sequence[int]]:
-    """Cut the numbers of commits behind each that has a summary."""
+    """Cut the numbers of commits after each that has a summary, and at least every SUMMARY_EVERY."""
     start = 0
     for at, number in enumerate(numbers, 1):
         if number in summed or at - start == SUMMARY_EVERY or at == len(numbers):
@@ -230,7 +230,7 @@ def _first_bad(run: _Walk, snapshot: StoreState, batch: Sequence[int]) -> int:
 
 
 def _odd_blocks(run: _Walk) -> Iterator[tuple[int, str]]:
-    """Find commits whose tree is not over the block roots that they name, or that replace records by others."""
+    """Find commits whose tree does not match the block roots that they name, or that replace records by others."""
     tree, blocks = Frontier(), dict[str, tuple[bytes, ...]]()
     for seq, commit in sorted(run.commits.items()):
         added = b"".join(block for entry in commit.add for block in entry.blocks)

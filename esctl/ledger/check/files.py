@@ -35,7 +35,7 @@ from esctl.storage.places import exists
 
 
 def digest_of(path: Path) -> Digest | None:
-    """Hash a file; None for one that is missing or cannot be read."""
+    """Return the size and hash of a file; None if it is missing or cannot be read."""
     try:
         with open(open_plain(path), "rb") as file:
             return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
@@ -50,7 +50,7 @@ def digests_of(paths: Iterable[Path]) -> list[Digest | None]:
 
 
 def check_segments(chain: Chain, digests: Sequence[Digest | None] | None = None) -> Check:
-    """Check the segments in force, whose digests may be known."""
+    """Check the segments in force. `digests` are those of their files, if they are known."""
     known = {entry.sha256: entry.file for commit in chain.commits for entry in commit.add}
     if digests is None:
         digests = digests_of(chain.path / "log" / entry.file for entry in chain.segments)
@@ -76,7 +76,7 @@ def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> t
 
 
 def check_overrides(store: Path) -> Check | None:
-    """Check the file that keeps `--map` options; None where there is none."""
+    """Check the file that keeps `--map` options; None if there is none."""
     if not exists(store / FILE):
         return None
     try:
@@ -89,7 +89,7 @@ def check_overrides(store: Path) -> Check | None:
 
 
 def check_states(store: Path) -> Check | None:
-    """Check the snapshots of states; None where there are none. No answer rests on a damaged one."""
+    """Check the snapshots of states; None if there are none. No answer uses a damaged one."""
     found, count = list[Finding](), 0
     for path, snapshot in listed(store):
         count += 1
@@ -138,11 +138,11 @@ def _part(folder: Path, file: GroupPart | IndexFile | IdRun) -> IndexPart:
 
 def _index_folders(chain: Chain) -> list[Path]:
     index = chain.path / "index"
-    return sorted([*subfolders(index), *(index / name for name in entries(index))])  # a file does not belong
+    return sorted([*subfolders(index), *(index / name for name in entries(index))])  # plain files do not belong
 
 
 def check_index_files(chain: Chain, damages: Mapping[Path, str] | None = None) -> Check:
-    """Check the files of all indexes, of whichever mapping. `damages`: what is wrong with files, if it is known."""
+    """Check the files of all indexes, whatever their mapping. `damages`: what is wrong with files, if that is known."""
     count, findings, notes = 0, list[Finding](), list[str]()
     for folder in _index_folders(chain):
         place = f"index/{folder.name}"
@@ -166,14 +166,14 @@ def check_index_files(chain: Chain, damages: Mapping[Path, str] | None = None) -
 
 
 def unnamed_files(folder: Path) -> list[str]:
-    """List the index files that no manifest names: they stay for their readers for a while."""
+    """List the index files that no manifest names, which are kept for their readers for a while."""
     manifest = read_manifest(folder)
     named = manifest.names if manifest is not None else frozenset()
     return [name for name in sorted(entries(folder)) if name.endswith(FILES) and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
-    """Return why the index in a folder cannot be used as it is; empty where it can, or there is none."""
+    """Return why the index in a folder cannot be used as it is; empty if it can, or there is none."""
     try:
         manifest = _sealed_manifest(folder)
     except InputError as error:
@@ -190,7 +190,7 @@ def index_problem(folder: Path, chain: Chain) -> str:
 
 
 def _newest(chain: Chain) -> int:
-    """Return the present head: an ingest that runs meanwhile may have moved it."""
+    """Return the present head of the log, which an ingest may have moved meanwhile."""
     from esctl.log.commits import open_log
 
     try:
@@ -221,7 +221,7 @@ def _named(folder: Path, manifest: Manifest) -> list[IndexFile | IdRun]:
 def _index_findings(
     folder: Path, place: str, manifest: Manifest, known: Mapping[Path, str] | None = None
 ) -> Sequence[Finding]:
-    """Find the parts of a manifest that are not as they were written; where all are, the files that it tells of."""
+    """Find the parts of a manifest that are not as they were written, or, if all are, such files of the index."""
     if found := _odd(folder, place, [(part, 1) for part in parts_of(manifest)], {}):
         return found
     return _odd(folder, place, [(file, file.first) for file in _named(folder, manifest)], known or {})

@@ -1,4 +1,4 @@
-"""What a check of a store found, and the anchor it was checked against."""
+"""Checks of a store and their findings, and the anchors that times are checked against."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RULES: tuple[tuple[str, str], ...] = (
 
 
 class Finding(Struct, frozen=True):
-    """Something that is not as it was committed, and where it begins. Positions and blocks count as the log does."""
+    """Something that is not as it was committed, and where it begins. Positions and blocks are those of the log."""
 
     kind: Kind
     message: str
@@ -45,7 +45,7 @@ class Finding(Struct, frozen=True):
 
 
 class Anchor(Struct, frozen=True):
-    """A time at which the log is known to have had so many records and no more; microseconds since the epoch."""
+    """A time (microseconds since the epoch) at which the log is known to have had `size` records and no more."""
 
     name: str
     size: int
@@ -71,9 +71,9 @@ Digest = tuple[int, str]
 
 
 class FullChecks(Struct, frozen=True):
-    """The checks that read every record, and the roots that were found.
+    """The checks that read every record, and the root of the log at each size.
 
-    `digests` and `damages`: of segments and of index files, where they were found on the way.
+    `digests` of segments and `damages` of index files: None if these were not read on the way.
     """
 
     checks: tuple[Check, ...]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 Comparison = tuple[Sequence[Difference], str, int]
-"""Differences of an index from the records, why it could not be judged, how many records were compared."""
+"""Differences of an index from the records, why it could not be judged (or ""), how many records were compared."""
 
 
 def check_records(chain: Chain, mapping: MappingConfig | None, workers: Workers | None = None) -> FullChecks:
-    """Hash all records again and, at the same time or by workers, compare the index with what they say."""
+    """Hash all records again and compare the index with them, in two threads or by workers."""
     if workers is not None and workers.parts(chain.tree.size) > 1:
         from esctl.ledger.check.log_parts import hash_in_parts
 
@@ -75,7 +75,7 @@ def _compared(chain: Chain, mapping: MappingConfig | None, workers: Workers | No
 
 
 def _explained(finding: Finding, differences: Sequence[Difference]) -> Finding:
-    """Return findings narrowed down to records of a block, where the index still knows them."""
+    """Return a finding about a block, narrowed down to a record if the index shows which one differs."""
     first = min((one for one in differences if one.block == finding.block), key=lambda one: one.position, default=None)
     if first is None or first.position < (finding.position or 0):
         return finding

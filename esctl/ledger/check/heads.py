@@ -21,13 +21,13 @@ from esctl.storage.local import entries
 
 
 class Heads(Struct, frozen=True):
-    """The log's own heads, by size: as its commits have them, or (better) as its records were found to hash."""
+    """The roots of the log by size: as its commits have them, or (better) as its records were found to hash."""
 
     chain: Chain
     roots: Mapping[int, bytes]
 
     def root(self, size: int) -> bytes | None:
-        """Return the root over the first records; None where there is none. Raises InputError for damaged segments."""
+        """Return the root at a size; None if it is not known. Raises InputError for damaged segments."""
         if size in self.roots:
             return self.roots[size]
         if self.chain.snapshot is None or size > self.chain.snapshot.head:
@@ -35,9 +35,9 @@ class Heads(Struct, frozen=True):
         return store_tree(self.chain.snapshot).root(0, size)
 
     def find_contradiction(self, head: Head, file: str, after: int) -> Finding | None:
-        """Return how the log contradicts this head; None where it does not.
+        """Return how the log contradicts a head; None if it does not.
 
-        `after`: a position up to which it is known to be right.
+        `after`: a position up to which the log is known to be right.
         """
         if head.origin != origin_of(self.chain.store_id):
             return Finding("file replaced", f"it is of another log, {head.origin}", file)
@@ -48,7 +48,7 @@ class Heads(Struct, frozen=True):
         try:
             root = self.root(head.size)
         except InputError:
-            return None  # told of the segment already
+            return None  # the segment was reported already
         if root in (None, head.root):
             return None
         message = f"the first {head.size} records are not those it was made over"

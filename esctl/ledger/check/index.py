@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 _EVENTS = "esctl_events"
 _MOST = 100
-"""Blocks that are looked at row by row."""
+"""The most blocks that are compared row by row."""
 _SAID = ("source", "id", "type", "kind", "entity", "role", "actor", "correlation", "causation", "sequence", "invalid")
-"""Columns of what an event says, beside its payload."""
+"""Columns that make up the content of an event, besides its payload."""
 _COUNTS = (
     "rows",
     "events",
@@ -56,11 +56,11 @@ _COUNTS = (
 
 
 class Difference(Struct, frozen=True):
-    """The first record of a block of which index and log say different things."""
+    """The first record of a block that differs between the index and the log."""
 
     block: int
     position: int
-    kind: Kind  # what the records look like, if it is the index that is right
+    kind: Kind  # what happened to the records, if the index is right
     message: str
     file: str
 
@@ -70,7 +70,7 @@ def compare_index(
 ) -> tuple[Sequence[Difference], str, int]:
     """Compare the index of a mapping with the records: differences, why it could not be judged, how many were compared.
 
-    Where there are workers, they read the records. Raises InputError for segments or index files that cannot be read.
+    If `workers` are given, they read the records. Raises InputError for segments or index files that cannot be read.
     """
     folder = snapshot.path / "index" / mapping_hash(mapping)
     reader = reading(folder)  # kept until all is compared
@@ -99,7 +99,7 @@ def compare_index(
 
 @contextmanager
 def beside(folder: Path, there: Manifest, place: Path | None = None) -> Iterator[Path]:
-    """Lend a folder with links to the files of an index, in which another can be built; in a place that is given."""
+    """Make a temporary folder (in `place`) with links to the files of an index, in which another can be built."""
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-", dir=place))
     try:
         for file in there.files:
@@ -131,7 +131,7 @@ def stored_sums(connection: duckdb.DuckDBPyConnection, view: IndexView) -> dict[
 
 
 def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
-    """List the schemas without which records stand in the index, and which came after them."""
+    """List the schemas that records in the index could not be decoded with, because they came after these records."""
     known = {key for each in snapshot.cursors.values() if isinstance(each, SchemasCursor) for key in each.ids}
     if not known or not any(file.invalid for file in there.files):
         return []
@@ -146,11 +146,11 @@ class Again(Struct):
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
     fields: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by file: payload field, JSON type
-    loose: dict[str, set[str]] = field(default_factory=dict)  # by file: payload fields that stand in `data`
+    loose: dict[str, set[str]] = field(default_factory=dict)  # by file: payload fields that are kept in `data`
     sums: Counter[int] = field(default_factory=Counter)  # by block
 
     def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> None:
-        """Add what is in a chunk of a file."""
+        """Add the events in a chunk of a file."""
         counts = self.counts.setdefault(file.file, Counter())
         for block, rows, total in connection.execute(_fresh_sums(connection, file, understood)).fetchall():
             counts["rows"] += rows
@@ -160,7 +160,7 @@ class Again(Struct):
         self.loose.setdefault(file.file, set()).update(understood.loose)
 
     def merge(self, other: Again) -> None:
-        """Add what was read elsewhere."""
+        """Add what another worker read."""
         for name, counts in other.counts.items():
             self.counts.setdefault(name, Counter()).update(counts)
             self.fields.setdefault(name, set()).update(other.fields[name])
@@ -192,7 +192,7 @@ def _differences(
     connection, (again, known, stored) = relational(updater.connection), found
     told = set[int]()
     for file in there.files:
-        # One that covers more than the log was told of already.
+        # A file that covers more than the log was reported already.
         if file.last <= snapshot.head and (message := again.other_words(file)):
             block, name = (file.first - 1) // BLOCK, f"index/{folder.name}/{file.file}"
             told.add(block)
@@ -221,9 +221,9 @@ def _rows(view: IndexView) -> str:
 
 
 def _stored_sums(view: IndexView) -> str:
-    """Write a content hash of each block: the sum of the hashes of its rows as they are stored, which no order changes.
+    """Write a content hash of each block: the sum of the hashes of its rows as stored, in whatever order.
 
-    What is laid out alike needs no payload put together.
+    Files are hashed by layout, so that no payload needs to be put together.
     """
     layouts = {(file.columns, file.sequence_key): None for file in view.manifest.files}
     rows = [_stored_hashes(view, *layout) for layout in layouts]
@@ -237,7 +237,7 @@ def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence
 
 
 def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> str:
-    """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
+    """Write, for each block of a chunk, its number of rows and the hash that it would have if written to the file."""
     connection.register(_EVENTS, batched(understood.table))
     key = sequence_key_as(file.sequence_key, understood.sequence_key)
     unsorted = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.unsorted_rows(_EVENTS)})"
@@ -274,14 +274,14 @@ def _first_difference(
 
 
 def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
-    """Hash the content of each record of a block, whatever its place."""
+    """Return a hash of the content of each record, whatever its position."""
     columns = ", ".join(identifier(name) for name in (*_SAID, "payload"))
     found = connection.execute(f"SELECT position, sum(hash({columns})::HUGEINT) FROM ({rows}) GROUP BY 1").fetchall()
     return {position: int(content) for position, content in found}
 
 
 def _kind(at: int, indexed: dict[int, int], logged: dict[int, int]) -> Kind:
-    """Return what happened to the records, by where the index and the log have each of them."""
+    """Return what happened to the records at a position, by where the index and the log have each content."""
     here, was = logged.get(at), indexed.get(at)
     if here is not None and here == indexed.get(at + 1):
         return "reordered" if was in logged.values() else "removed"

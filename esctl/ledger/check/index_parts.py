@@ -1,7 +1,7 @@
-"""Compare an index with the records in parts: each worker reads a stretch of the log again.
+"""Compare an index with the records in parts: each worker reads a range of the log again.
 
-A stretch is read as if no id in it had been given before. Those of which that turns out to be wrong, because an earlier
-stretch has a hash of theirs, are read once more, with the ids of all before.
+A range is read as if none of its ids had occurred before. If an earlier range has the hash of one of its ids, it is
+read once more, with the ids of all earlier ranges.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Range(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """An index, the log that it is of, and where workers write."""
+    """An index, the log that it is compared with, and the folder that workers write to."""
 
     folder: Path
     there: Manifest
@@ -70,9 +70,9 @@ class Compared(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What the records of a range give, and their ids; nothing of it counts where there is a `problem`.
+    """What the records of a range give, and their ids; if there is a `problem`, nothing else counts.
 
-    Sums are texts: they are longer than integers of JSON.
+    Sums are texts, because JSON's integers are too short for them.
     """
 
     problem: str = ""
@@ -86,7 +86,7 @@ class Told(Struct, frozen=True):
 def told_in_parts(
     workers: Workers, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
 ) -> tuple[Again, Manifest, dict[int, int]] | None:
-    """Return what `compare_index` asks, from workers; None where it is for one process to say what is wrong."""
+    """Return what `compare_index` needs, from workers; None if something is wrong, which one process must name."""
     try:
         known = updater.knowing(snapshot, begun_as(snapshot, there), first_positions(snapshot), there)
     except EsctlError:
@@ -111,11 +111,11 @@ def told_in_parts(
 
 
 _PROBLEM = -1
-"""Stands in the place of a block where sums could not be formed."""
+"""The key of the error message, instead of a block, if sums could not be computed."""
 
 
 def _ranges(there: Manifest, parts: int, head: int) -> list[Range]:
-    """Cut the records that an index is of into ranges of about as many each."""
+    """Cut the records of an index into ranges of about equal size."""
     found = []
     for low, high in cuts(min(there.head, head), parts):
         inside = [file for file in there.files if file.first <= high and file.last >= low]
@@ -126,7 +126,7 @@ def _ranges(there: Manifest, parts: int, head: int) -> list[Range]:
 def _with_repeats(
     workers: Workers, about: Compared, ranges: Sequence[Range], told: Sequence[Told]
 ) -> list[Told] | None:
-    """Have those ranges read again whose ids were given before them; None where that cannot be told."""
+    """Have ranges read again that repeat ids of earlier ones; None if it cannot be found out which do."""
     runs = [each.ids for each in told if each.ids is not None]
     late = find_repeated(workers, about.place, runs)
     if late is None:
@@ -136,7 +136,7 @@ def _with_repeats(
 
 
 def read_again(about: Compared, wanted: Range, before: Sequence[IdRun]) -> Told:
-    """Read the records of a range again, after events with the ids of some runs, in order."""
+    """Read the records of a range again, as if after events with the ids in `before`, whose runs are in order."""
     try:
         with beside(about.folder, about.there, about.place) as own, explained():
             for run in before:
@@ -168,7 +168,7 @@ def _read_again(about: Compared, wanted: Range, before: Sequence[IdRun], own: Pa
 
 
 def _kept(place: Path, own: Path, run: IdRun) -> IdRun:
-    """Move a run to where all workers see it."""
+    """Move a run to the folder that all workers see."""
     if run.count:
         (own / run.file).rename(place / run.file)
     return run
@@ -185,7 +185,7 @@ def _again(told: Told) -> Again:
 
 
 def stored_in_span(about: Compared, span: Predicate) -> dict[int, str]:
-    """Return the sums of the blocks of the rows of a span, as they are stored."""
+    """Return the sum of the stored rows of a span for each block; under _PROBLEM, why that failed."""
     try:
         with own_connection(about.memory_limit) as connection, explained():
             view = IndexView(about.folder, about.there, about.snapshot.head, within=span)

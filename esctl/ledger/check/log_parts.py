@@ -30,7 +30,7 @@ class HashedSegment(Struct, frozen=True):
 
 
 class HashedStore(Struct, frozen=True):
-    """What workers found: the digests of segments, what is wrong with index files, what the records come to."""
+    """What workers found: the digests of segments, what is wrong with index files, what the records hash to."""
 
     digests: Sequence[Digest | None]
     damages: Mapping[Path, str]
@@ -71,7 +71,7 @@ def _within(sizes: Sequence[int], segments: Sequence[SegmentEntry]) -> Sequence[
 
 
 def _alike_in_size(commits: Sequence[Commit], parts: int) -> list[tuple[Sequence[Commit], frozenset[str]]]:
-    """Divide sources into groups of about as many records; each with what the commits say of its sources."""
+    """Divide sources into groups of about equal size, each with the cursors that the commits have of its sources."""
     records = {name: cursor.records for commit in commits for name, cursor in commit.cursors.items()}
     groups: list[tuple[int, list[str]]] = [(0, []) for _ in range(max(min(parts, len(records)), 1))]
     for name in sorted(records, key=lambda each: (-records[each], each)):
@@ -90,7 +90,7 @@ def _told_of(commits: Sequence[Commit], names: Sequence[str]) -> Sequence[Commit
 
 
 def _in_order(judged: Sequence[Judged], commits: Sequence[Commit], whole: int) -> list[Judged]:
-    """Return what was judged in the order of one process, which judges no more after a gap."""
+    """Sort judged cursors as one process judges them, and drop those after a gap (beyond `whole`)."""
     places = {(commit.seq, name): at for commit in commits for at, name in enumerate(commit.cursors)}
     kept = (each for each in judged if each.size <= whole)
     return sorted(kept, key=lambda each: (each.commit, places[each.commit, each.source]))
@@ -110,7 +110,7 @@ def hash_segments(
 def judge_sources(
     path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit], names: frozenset[str]
 ) -> list[Judged]:
-    """Hold the cursors of some sources against their records, up to the first segment that cannot be read."""
+    """Judge the cursors of some sources by their records, up to the first segment that cannot be read."""
     sources = SourceHashes(names)
     sources.expect(commits)
     for entry in segments:
@@ -122,5 +122,5 @@ def judge_sources(
 
 
 def find_damage(files: Sequence[IndexPart]) -> list[str]:
-    """Return what is wrong with index files; empty texts where nothing is."""
+    """Return what is wrong with each index file; empty if nothing is."""
     return [damage_of(each) for each in files]

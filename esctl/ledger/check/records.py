@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import duckdb
 
 _AHEAD = 2
-"""Segments read and hashed at once: as many as two cores keep busy."""
+"""Segments read and hashed at once: enough to keep two cores busy."""
 
 Positions = npt.NDArray[np.int64]
 
 
 class Times(Struct, frozen=True):
-    """The times of recording of a segment, in microseconds; `back` is the first row whose time is before the last."""
+    """The `recorded_at` of a segment, in microseconds; `back` is the first row earlier than the row before it."""
 
     first: int
     least: int
@@ -42,9 +42,9 @@ class Times(Struct, frozen=True):
 
 
 class SegmentRead(Struct, frozen=True):
-    """What a segment comes to. `roots` are None where it could not be read, or is not dense; `problem` says why.
+    """The result of reading a segment. `roots` are None if it cannot be read or its positions are wrong: see `problem`.
 
-    Of none of them a subtree reaches across a size that was asked for.
+    No subtree of `roots` reaches across a size that was asked for.
     """
 
     rows: int | None = None
@@ -56,13 +56,13 @@ class SegmentRead(Struct, frozen=True):
 class Recomputed(Struct):
     """What the records of a store hash to."""
 
-    roots: dict[int, bytes] = field(default_factory=dict)  # by size, at the heads that the commits tell of
+    roots: dict[int, bytes] = field(default_factory=dict)  # by size, for the sizes that the commits have
     blocks: dict[int, bytes] = field(default_factory=dict)  # by number
     count: int = 0
     order: list[Finding] = field(default_factory=list)
     times: list[Finding] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)  # the cursors of commits
-    whole: int = 0  # up to here all records could be read
+    whole: int = 0  # all records up to this position could be read
 
 
 def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit]) -> Recomputed:
@@ -85,7 +85,7 @@ def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Co
 def put_together(
     segments: Sequence[SegmentEntry], commits: Sequence[Commit], reads: Iterable[SegmentRead]
 ) -> Recomputed:
-    """Return what the records hash to, from what each segment comes to."""
+    """Return what the records hash to, from the result of reading each segment."""
     found = Recomputed()
     tree = _Tree(found, set(sizes_of(commits)))
     last_time = 0
@@ -137,7 +137,7 @@ def _in_order(
 def read_segment(
     path: Path, entry: SegmentEntry, sizes: Sequence[int], connection: duckdb.DuckDBPyConnection
 ) -> tuple[SegmentRead, pa.Table | None]:
-    """Read a segment and hash its records. `sizes`: those of the log at which its root is asked for."""
+    """Read a segment and hash its records. `sizes`: the sizes of the log for which a root is asked."""
     table = open_segment(path, entry)
     if isinstance(table, str):
         return SegmentRead(problem=_at(entry, entry.first, "changed", f"it cannot be read: {table}")), None
@@ -150,7 +150,7 @@ def read_segment(
 
 
 def open_segment(path: Path, entry: SegmentEntry, columns: Sequence[str] | None = None) -> pa.Table | str:
-    """Read a segment, or some of its columns; where that cannot be done, return why."""
+    """Read a segment, or some of its columns; if that fails, return why."""
     try:
         with pq.ParquetFile(fetched(path / "log" / entry.file), page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
@@ -161,7 +161,7 @@ def open_segment(path: Path, entry: SegmentEntry, columns: Sequence[str] | None 
 
 
 def _order_problem(positions: Positions, entry: SegmentEntry) -> Finding | None:
-    """Find where positions are not dense and ascending, and say what that looks like."""
+    """Return where positions are not those of the segment, and what seems to have happened; None if all are."""
     expected = np.arange(entry.first, entry.last + 1)
     if np.array_equal(positions, expected):
         return None
@@ -211,7 +211,7 @@ class _Tree:
         self.frontier = Frontier()
 
     def add(self, start: int, roots: Roots) -> None:
-        """Add the subtrees from index `start` on; those before the next whole block are of no use after a gap."""
+        """Add the subtrees from index `start` on; after a gap, those before the next whole block are skipped."""
         at = start
         if at > self.base + self.frontier.size:
             self.skip_to(at)
@@ -236,9 +236,9 @@ class _Tree:
 
 
 def odd_places(found: Recomputed, commits: Sequence[Commit], segments: Sequence[SegmentEntry]) -> list[Finding]:
-    """Find the blocks of records that do not hash to what was committed, each with the first position it may be.
+    """Find the blocks whose records do not hash to what was committed, each with the first position that may be wrong.
 
-    The heads of commits inside a block narrow that down.
+    The heads of commits inside a block narrow that position down.
     """
     committed = [block for entry in segments for block in entry.blocks]
     findings = []

@@ -23,7 +23,7 @@ _ROWS = frozenset({"parquet", "arrow", "avro", "evtx"})
 
 
 class _Source(Struct):
-    """A source's bytes up to here: its header and its records."""
+    """The bytes of a source so far: its header and its records."""
 
     digest: Any
     head: bytes
@@ -34,7 +34,7 @@ class _Source(Struct):
 
 
 class Judged(Struct, frozen=True):
-    """The cursor of a source in a commit, held against the records before it; `checked`: by its digest."""
+    """The cursor of a source in a commit, compared with the records before it; `checked`: by its digest."""
 
     commit: int
     source: str
@@ -44,7 +44,7 @@ class Judged(Struct, frozen=True):
 
 
 class SourceHashes(Struct):
-    """The bytes of sources, and what they contradict; `only`: of these sources, None of all."""
+    """The hashed bytes of sources (of all, or `only` some), and the cursors judged by them."""
 
     only: frozenset[str] | None = None
     judged: list[Judged] = field(default_factory=list)
@@ -101,7 +101,7 @@ class SourceHashes(Struct):
         return self._sources[name]
 
     def _judge(self, head: int) -> None:
-        """Judge the cursors of the commits that end here."""
+        """Judge the cursors of the commits up to position `head`."""
         while self._commits and self._commits[-1].tree.size <= head:
             commit = self._commits.pop()
             for name, cursor in commit.cursors.items():

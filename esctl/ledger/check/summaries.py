@@ -1,4 +1,4 @@
-"""Hold the summaries of commits, and the parts that they name, against what the commits add up to."""
+"""Compare the summaries of commits, and the parts that they name, with what the commits add up to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER = "it is not what the commits add up to; the next ingest mends it"
 
 
 class Summaries(Struct):
-    """The summaries of a store, as its commits are added up. `base` is the store without any commit."""
+    """The summaries of a store, compared as its commits are added up. `base` is the store before its first commit."""
 
     path: Path
     names: dict[str, int]  # file names, with the number of the commit
@@ -32,7 +32,7 @@ class Summaries(Struct):
 
     @classmethod
     def of(cls, path: Path, names: Sequence[str], base: StoreState) -> Summaries:
-        """Return those among the names of a folder's files."""
+        """Return the summaries among the names of a folder's files."""
         return cls(path, summary_names(names), base)
 
     @property
@@ -41,7 +41,7 @@ class Summaries(Struct):
         return frozenset(self.names.values())
 
     def look(self, snapshot: StoreState) -> None:
-        """Hold the summaries of a commit against the store as it was then."""
+        """Compare the summaries of a commit with the store as it was then."""
         for name in [name for name, seq in self.names.items() if seq == snapshot.seq]:
             try:
                 data = read_regular(self.path / "commits" / name, _LARGEST)
@@ -49,14 +49,14 @@ class Summaries(Struct):
                 told = snapshot_from_json(self.base, value)
                 is_same = to_line(value) == data and self._is(told, snapshot)
             except FileNotFoundError:
-                is_same = is_head(name)  # it may have gone meanwhile
+                is_same = is_head(name)  # a writer may have removed it meanwhile
             except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
                 is_same = False
             if not is_same:
                 self._found("changed", _OTHER, name)
 
     def _is(self, told: StoreState, snapshot: StoreState) -> bool:
-        """Return whether a summary is of a store; a part that cannot be read is told of by itself."""
+        """Return whether a summary matches a store state; a part that cannot be read is a finding of its own."""
         start = 0
         for chunk in chunks_of(told.segments):
             held = self._entries(chunk) if isinstance(chunk, SegmentPart) else chunk
@@ -80,7 +80,7 @@ class Summaries(Struct):
         self.findings.setdefault(file, Finding(kind, message, file))  # type: ignore[arg-type]
 
     def check(self, due: set[int], last: int, known: bool) -> Check:
-        """Return what was found. `due`: the commits that should have one, `last` the last one there is."""
+        """Return the check. `due` are the commits that should have a summary, `last` is the last commit there is."""
         if not known:
             return Check("summaries", "the commits", len(self.names), skipped="the commits do not add up")
         for name, seq in self.names.items():

@@ -36,7 +36,7 @@ class Wanted(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """What was checked, and what the log is now."""
+    """The checks that were made, and the size and root of the log."""
 
     checks: tuple[Check, ...]
     size: int
@@ -49,14 +49,14 @@ class Verified(Struct, frozen=True):
 
 
 def verify(path: Path, wanted: Wanted, workers: Workers | None = None) -> Verified:
-    """Verify the store in a folder, and keep its head as last seen where nothing was found.
+    """Verify the store in a folder, and record its head as last seen if nothing was found.
 
-    Where there are workers, they hash its files and its records for `full`.
+    If `workers` are given, they hash files and records for `full`.
 
-    Where segments were replaced meanwhile it begins again: what was found may be no more than that.
+    If segments were replaced meanwhile, everything is verified again, as the findings may come from that alone.
 
-    Raises InputError where nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
-    trusted and there is nothing signed.
+    Raises InputError if nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
+    trusted and nothing is signed.
     """
     for _ in range(_ATTEMPTS):
         verified, chain = _verified(path, wanted, workers)

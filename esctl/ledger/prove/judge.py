@@ -1,4 +1,4 @@
-"""Judge a proof by itself: neither a store nor a network is asked."""
+"""Judge a proof by itself, without a store or a network."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Trust(Struct, frozen=True):
     demanded: bool
 
     def by(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
-        """Return which of these keys signed a checkpoint. Raises ValueError for a signature that is forged."""
+        """Return which of these keys signed a checkpoint. Raises ValueError for a forged signature."""
         return verified_by(checkpoint.note, self.keys)
 
 
 class Proven(Struct, frozen=True):
-    """What a proof is worth. `reason` says in one line why it is not worth more."""
+    """The result of judging a proof. `reason` says in one line why it is not `proven`; empty if it is."""
 
     result: Result
     reason: str
@@ -44,7 +44,7 @@ class Proven(Struct, frozen=True):
 
     @property
     def claimed(self) -> str:
-        """Name the keys that the checkpoint says it is signed by."""
+        """Return the names of the keys that the checkpoint claims to be signed by."""
         return ", ".join(sorted({one.name for one in self.checkpoint.note.signatures}))
 
 
@@ -58,7 +58,7 @@ def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
 
 
 class ParsedProof(Struct, frozen=True):
-    """A proof of a record of esctl's, taken apart."""
+    """A proof of an esctl record, parsed."""
 
     proof: Proof
     content: Content
@@ -66,7 +66,7 @@ class ParsedProof(Struct, frozen=True):
 
 
 def read_proof(data: bytes, name: str) -> ParsedProof:
-    """Parse a proof without verifying anything. Raises InputError for what is none, or not of an esctl record."""
+    """Parse a proof without verifying anything. Raises InputError if it is not a proof of an esctl record."""
     try:
         proof = parse_proof(data)
         return ParsedProof(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
@@ -75,7 +75,7 @@ def read_proof(data: bytes, name: str) -> ParsedProof:
 
 
 def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:
-    """Judge whether the proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
+    """Judge whether a proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
     signers: tuple[str, ...] = ()
     refuted = _refuted(read, raw)
     try:
@@ -98,7 +98,7 @@ def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:
 
 
 def _refuted(read: ParsedProof, raw: bytes | None) -> str:
-    """Return what is wrong in a proof, its signature apart; empty if nothing is."""
+    """Return what is wrong with a proof, apart from its signature; empty if nothing is."""
     content, head = read.content, read.checkpoint.head
     if content.position != read.proof.index + 1:
         return f"it is of the record @{content.position}, its place in the tree is that of @{read.proof.index + 1}"

@@ -1,4 +1,4 @@
-"""Proofs that stand alone: what https://c2sp.org/tlog-proof writes, and what esctl puts into it."""
+"""Self-contained proofs in the format of https://c2sp.org/tlog-proof, and what esctl adds to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEAF_LINES = 9
 
 
 class Proof(Struct, frozen=True):
-    """The way from a leaf to the root of a checkpoint. `extra` is whatever the log's own kind of proof adds."""
+    """The hashes that lead from a leaf to the root of a checkpoint. `extra` is whatever the log adds."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -31,7 +31,7 @@ class Proof(Struct, frozen=True):
 
     @property
     def data(self) -> bytes:
-        """Write the proof."""
+        """Return the bytes of the proof."""
         lines = [FIRST_LINE]
         lines += [f"extra {base64.b64encode(self.extra).decode()}"] if self.extra else []
         lines.append(f"index {self.index}")
@@ -40,7 +40,7 @@ class Proof(Struct, frozen=True):
 
 
 def parse_proof(data: bytes) -> Proof:
-    """Read a proof; nothing in it is verified. Raises ValueError for anything else."""
+    """Read a proof without verifying it. Raises ValueError for anything else."""
     if len(data) > LARGEST:
         raise ValueError("longer than a proof may be")
     head, blank, checkpoint = data.partition(b"\n\n")
@@ -58,7 +58,7 @@ def parse_proof(data: bytes) -> Proof:
 
 
 class Content(Struct, frozen=True):
-    """What a proof of esctl's says of the record: its leaf, and what the leaf has only the digests of.
+    """What an esctl proof says about its record: the leaf, and the values of which the leaf only has digests.
 
     An erased record has no leaf any more, only its hash.
     """
@@ -71,19 +71,19 @@ class Content(Struct, frozen=True):
 
     @property
     def extra(self) -> bytes:
-        """Write it as the extra data of a proof."""
+        """Return the content as the extra data of a proof."""
         if self.leaf is None:
             return f"{_ERASED}\n{self.position}\n{self.hash.hex()}\n".encode()
         return f"{self.leaf.text}{self.salt.hex() or NOTHING}\n{self.source}\n".encode()
 
 
 def content_of(leaf: Leaf, salt: bytes, source: str) -> Content:
-    """Return what a proof says of a record that is whole."""
+    """Return the content of a proof for a record that was not erased."""
     return Content(leaf.hash, leaf.position, leaf, salt, source)
 
 
 def parse_content(extra: bytes) -> Content:
-    """Read what a proof says of its record; nothing in it is verified. Raises ValueError for anything else."""
+    """Read the content of a proof without verifying it. Raises ValueError for anything else."""
     text = extra.decode("utf-8")
     content = _erased(text) if text.startswith(_ERASED) else _whole(text)
     if content.extra != extra:

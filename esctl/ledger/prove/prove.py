@@ -22,9 +22,10 @@ _AT_ONCE = 4096
 
 
 def choose_checkpoint(snapshot: StoreState, wanted: str, last: int) -> Checkpoint:
-    """Find the checkpoint to prove against: the newest, that of so many records, or that in a file.
+    """Return the checkpoint to prove against: the newest (`wanted` is empty), that of a number of records, or a file.
 
-    `last` is a position that it must cover. Raises InputError where there is none, or it is of another log.
+    `last` is a position that it must cover. Raises InputError if there is none or it is of another log, TamperedError
+    if it has more records than the store.
     """
     path = _checkpoint_path(snapshot.path, wanted)
     try:
@@ -60,8 +61,8 @@ def prove(
 ) -> Iterator[tuple[Proof, bytes | None]]:
     """Yield, in order of position, the proof that each of these records is in the checkpoint, and its bytes.
 
-    None for a tombstone or an erased record. Raises TamperedError where the records do not hash to the checkpoint's
-    root, InputError for a segment that is missing or damaged.
+    The bytes are None for a tombstone or an erased record. Raises TamperedError if a record does not hash to the root
+    of the checkpoint, InputError for a segment that is missing or damaged.
     """
     head = checkpoint.head
     wanted = sorted(set(positions))
@@ -78,7 +79,7 @@ def prove(
 
 
 def contents(snapshot: StoreState, positions: Sequence[int]) -> Iterator[tuple[Content, bytes | None]]:
-    """Yield, in order of position, what a proof would say of these records, and their bytes; nothing is proven.
+    """Yield, in order of position, the content of a proof of each of these records, and its bytes, without proving it.
 
     Raises InputError for a segment that is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""The tree of a store, for proofs: its block roots from the commits, leaves from the log where they are needed."""
+"""The tree of a store, for proofs: block roots come from the commits, leaves from the log if they are needed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _KEPT = 256
 
 
 def store_tree(snapshot: StoreState) -> Tree:
-    """Make the tree of a store. A proof costs the records of a block or two; their hashes are kept meanwhile.
+    """Return the tree of a store. A proof reads the records of a block or two, whose hashes are cached.
 
-    A block's leaves are hashed in Python, which takes 25 ms: to open DuckDB for them takes ten times that. Its
-    functions raise InputError for a segment that is missing or damaged.
+    The leaves of a block are hashed in Python, which takes 25 ms; opening DuckDB for them would take ten times that.
+    The tree raises InputError for a segment that is missing or damaged.
     """
 
     @lru_cache(_KEPT)
@@ -41,7 +41,7 @@ def store_tree(snapshot: StoreState) -> Tree:
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Return the rows of a segment's table, times in microseconds."""
+    """Yield the rows of a segment's table, with times in microseconds."""
     import pyarrow as pa
 
     for name in ("recorded_at", "source_time"):

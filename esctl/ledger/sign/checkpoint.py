@@ -22,7 +22,7 @@ class Head(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Write the text that is signed."""
+        """Return the text that is signed."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
@@ -35,12 +35,12 @@ class Checkpoint(Struct, frozen=True):
 
 
 def origin_of(store_id: str) -> str:
-    """Name the log of a store in checkpoints."""
+    """Return the name that a store's log has in checkpoints."""
     return f"esctl/{store_id}"
 
 
 def sign(head: Head, key: SigningKey) -> bytes:
-    """Write a checkpoint of one signature."""
+    """Return a checkpoint with one signature."""
     return signed(head.text, key)
 
 

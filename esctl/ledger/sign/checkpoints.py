@@ -1,4 +1,4 @@
-"""Checkpoints of a store: the folder they are in, signing a new one, and what would contradict it."""
+"""Checkpoints of a store: listing and reading them, signing a new one, and finding what contradicts one."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def contradiction(tree: Tree, snapshot: StoreState, head: Head) -> str:
-    """Return how a store contradicts a head that was once seen of it; empty if it only grew since.
+    """Return how a store contradicts an earlier head of it; empty if it only grew since.
 
-    The roots are recomputed from the blocks that the commits keep and, for the last part, from the records.
+    The roots are computed from the block roots that the commits keep and, after the last block, from the records.
     """
     if head.origin != origin_of(snapshot.store_id):
         return f"it is of another log, {head.origin}"
@@ -59,8 +59,8 @@ def contradiction(tree: Tree, snapshot: StoreState, head: Head) -> str:
 def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     """Sign the head of a store, keep the checkpoint in it and return it.
 
-    Raises TamperedError, and signs nothing, where the store contradicts an earlier checkpoint or what was last seen of
-    it; InputError where it cannot be read or written.
+    Raises TamperedError, and signs nothing, if the store contradicts an earlier checkpoint or the head last seen of it;
+    InputError if it cannot be read or written.
     """
     started = now()
     log = open_log(store)

@@ -15,15 +15,15 @@ from esctl.ledger.sign.note import SigningKey, VerifierKey, parse_signing, parse
 from esctl.named import read_named
 
 DEFAULT = "esctl"
-"""Name of a key that is given no other."""
+"""Name of a key for which none is given."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", re.ASCII)
 _LARGEST = 1 << 20
-"""Bytes of a file of keys."""
+"""The most bytes of a file of keys."""
 _MAKE = "make one with: esctl key new"
 
 
 def user_folder(variable: str, usual: str) -> Path:
-    """Return the user's folder of one kind (XDG base directories)."""
+    """Return esctl's folder in one of the user's XDG base directories."""
     named = os.environ.get(variable, "")
     return (Path(named) if os.path.isabs(named) else Path.home() / usual) / "esctl"
 
@@ -34,7 +34,10 @@ def keys_folder() -> Path:
 
 
 def new_key(name: str) -> SigningKey:
-    """Make a key and keep it. Raises UsageError for a name that is taken or cannot be one."""
+    """Make a key and keep it.
+
+    Raises UsageError for a name that is taken or not allowed, InputError if the key cannot be written.
+    """
     path = _path(name)
     key = SigningKey(name, secrets.token_bytes(32))
     try:
@@ -54,7 +57,7 @@ def new_key(name: str) -> SigningKey:
 def read_key(name: str = "") -> SigningKey:
     """Read a key by name; without a name, the only one there is.
 
-    Raises NotFoundError for one that does not exist, UsageError where several could be meant or none was made,
+    Raises NotFoundError if it does not exist, UsageError if no name is given and there are several keys or none,
     InputError for a file that holds no key or that others may read.
     """
     names = key_names()
@@ -86,7 +89,7 @@ def key_names() -> list[str]:
 
 
 def own_verifiers() -> tuple[VerifierKey, ...]:
-    """Return the public halves of the user's keys; a file that holds none is passed over."""
+    """Return the public halves of the user's keys; files that hold no key are skipped."""
     found = []
     for name in key_names():
         with suppress(InputError, OSError):

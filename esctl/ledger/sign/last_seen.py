@@ -1,4 +1,4 @@
-"""The head last seen of each store, kept in the user's state folder: what notices that a store went back."""
+"""The head last seen of each store, kept in the user's state folder to notice a store that was rolled back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class Pin(Struct, frozen=True):
-    """What was last seen of the store in one place. `keys` are the public keys that signed checkpoints of it."""
+    """The head last seen of the store in a folder. `keys` are the public keys that signed checkpoints of it here."""
 
     store_id: str
     seq: int
@@ -55,7 +55,7 @@ def heads_folder() -> Path:
 
 
 def read_pin(store: Path) -> Pin | None:
-    """Read what was last seen of the store in a folder; None if nothing was. Raises InputError for a damaged file."""
+    """Read the head last seen of the store in a folder; None if there is none. Raises InputError for a damaged file."""
     path = pin_path(store)
     try:
         value = json.loads(read_named(path, _LARGEST))
@@ -77,7 +77,7 @@ def read_pin(store: Path) -> Pin | None:
 
 
 def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
-    """Return the keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
+    """Return the keys that signed checkpoints of a store here, in whichever folder it was; skip damaged files."""
     found: list[VerifierKey] = []
     for path in sorted(heads_folder().glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -87,7 +87,7 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
 
 
 def follows(snapshot: StoreState, pin: Pin) -> bool:
-    """Return whether a store, at its head, continues what was last seen of it."""
+    """Return whether a store continues the head that was last seen of it."""
     if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
         return False
     if snapshot.seq > pin.seq:
@@ -98,9 +98,9 @@ def follows(snapshot: StoreState, pin: Pin) -> bool:
 def advance(snapshot: StoreState, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
     """Record the head of a store as last seen; return False, changing nothing, if its history diverged.
 
-    `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`
-    are those that signed it; `seen` is when the store was known to have this head. Where the state folder cannot be
-    written nothing is kept.
+    `anew`: the store had no commit before, so a head seen here of a store of another identity does not count. `keys`
+    are those that signed the head; `seen` is when the store was known to have it, in microseconds since the epoch.
+    Nothing is kept if the state folder cannot be written.
     """
     known = read_pin(snapshot.path)
     if known is not None and anew and known.store_id != snapshot.store_id:

@@ -27,12 +27,12 @@ class VerifierKey(Struct, frozen=True):
 
     @property
     def id(self) -> bytes:
-        """Return the four bytes by which a signature tells its key."""
+        """Return the four bytes by which a signature names its key."""
         return sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
 
     @property
     def text(self) -> str:
-        """Write the key as others are given it."""
+        """Return the key as it is given to others."""
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
 
 
@@ -51,7 +51,7 @@ class SigningKey(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Write the key as it is kept, in the form of golang.org/x/mod/sumdb/note."""
+        """Return the key as it is kept, in the form of golang.org/x/mod/sumdb/note."""
         return f"{_PRIVATE}{self.name}+{self.verifier.id.hex()}+{base64.b64encode(ED25519 + self.seed).decode()}"
 
 
@@ -70,7 +70,7 @@ class Note(Struct, frozen=True):
     signatures: tuple[Signature, ...]
 
     def by(self, key: VerifierKey) -> Signature | None:
-        """Find the first signature that says it is by a key."""
+        """Return the first signature that claims to be by a key; None if there is none."""
         return next((one for one in self.signatures if (one.name, one.id) == (key.name, key.id)), None)
 
 
@@ -101,7 +101,7 @@ def _parse_signature(line: str) -> Signature:
 
 
 def decoded(text: str) -> bytes:
-    """Read base64 in its one right form. Raises ValueError for anything else."""
+    """Decode canonical base64. Raises ValueError for anything else."""
     try:
         value = base64.b64decode(text, validate=True)
     except binascii.Error as error:
@@ -143,7 +143,7 @@ def _parse_key(text: str) -> tuple[str, str, bytes, bytes]:
 
 
 def signed(text: str, key: SigningKey) -> bytes:
-    """Write a note of one signature. Raises ValueError for a text that no note may have."""
+    """Return a note with one signature. Raises ValueError for a text that a note may not have."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     value = Ed25519PrivateKey.from_private_bytes(key.seed).sign(text.encode())
@@ -155,9 +155,9 @@ def signed(text: str, key: SigningKey) -> bytes:
 
 
 def verified_by(note: Note, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-    """Return the keys whose signatures a note has. Signatures of other keys are passed over.
+    """Return those of the keys by which a note is signed. Signatures by other keys are ignored.
 
-    Raises ValueError where a signature says that it is by one of the keys, and is not.
+    Raises ValueError if a signature claims to be by one of the keys and is not.
     """
     found: list[VerifierKey] = []
     for key in keys:

@@ -1,4 +1,4 @@
-"""RFC 3161 time stamps of checkpoints: asked of a stamping authority, kept beside them, verified offline."""
+"""RFC 3161 time stamps of checkpoints: requested from an authority, kept next to them, verified offline."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _INSTALL = "install it with: pip install 'esctl-audit[tsa]'"
 
 
 def stamp_of(checkpoint: Path) -> Path:
-    """Name the file that keeps the stamp of a checkpoint."""
+    """Return the file that keeps the stamp of a checkpoint."""
     return checkpoint.with_suffix(SUFFIX)
 
 
 def check_authority(url: str) -> None:
-    """Make sure that a stamp can be asked of this address. Raises UsageError where it cannot."""
+    """Check that a stamp can be requested from an address. Raises UsageError if it cannot."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(
             f"--tsa {shown(url)} is not an address of a stamping authority", "give one that begins with https://"
@@ -40,7 +40,7 @@ def check_authority(url: str) -> None:
 
 
 def shown(url: str) -> str:
-    """Write an address without what may be secret in it: the user, the password, the query."""
+    """Return an address without the parts that may be secret: the user, the password, the query."""
     from urllib.parse import urlsplit
 
     try:
@@ -52,9 +52,9 @@ def shown(url: str) -> str:
 
 
 def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path:
-    """Have a checkpoint of a store stamped and keep the stamp beside it; one that already exists stays.
+    """Have a checkpoint of a store stamped and return the file of its stamp; one that already exists stays.
 
-    Raises InputError where the authority cannot be reached or answers with something else; the checkpoint stays.
+    Raises InputError if the authority cannot be reached or its answer is not such a stamp; the checkpoint stays.
     """
     checkpoint = next(path for path in checkpoint_files(store) if read_checkpoint(path).data == data)
     target = stamp_of(checkpoint)
@@ -93,7 +93,7 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
 
 
 def read_certificates(paths: Sequence[Path]) -> tuple[Any, ...]:
-    """Read the certificates of stamping authorities, or of who vouches for them, from PEM files.
+    """Read the certificates of stamping authorities, or of their issuers, from PEM files.
 
     Raises UsageError for a file that has none.
     """
@@ -113,9 +113,9 @@ def read_certificates(paths: Sequence[Path]) -> tuple[Any, ...]:
 
 
 def check_stamps(store: Path, certificates: Sequence[Any]) -> tuple[Check | None, list[Anchor]]:
-    """Check the stamps that are kept beside checkpoints; gives the heads that those vouch for, each with its time.
+    """Check the stamps of checkpoints, and return with the check an anchor for each valid one.
 
-    None where there are no stamps and no certificates. Without certificates nothing can be judged.
+    The check is None if there are neither stamps nor certificates, and skipped if there are no certificates.
     """
     names = sorted(store / FOLDER / name for name in entries(store / FOLDER) if name.endswith(SUFFIX))
     if not names and not certificates:
@@ -141,7 +141,7 @@ def check_stamps(store: Path, certificates: Sequence[Any]) -> tuple[Check | None
 def _verified(data: bytes, response: bytes, certificates: Sequence[Any]) -> int:
     """Return the time of a stamp, in microseconds since the epoch.
 
-    Raises ValueError for one that is none or is not of this, PermissionError for one that nobody known has signed.
+    Raises ValueError if it is no stamp or not one of `data`, PermissionError if no known authority signed it.
     """
     client = _package()
     found = client.decode_timestamp_response(response)

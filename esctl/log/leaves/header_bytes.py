@@ -1,4 +1,4 @@
-"""The headers of records as their leaves have them, column by column: what `leaf.headers_bytes` does for one record."""
+"""The headers of a column of records as their leaves have them; `leaf.headers_bytes` does it for one record."""
 
 from __future__ import annotations
 

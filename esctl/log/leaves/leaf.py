@@ -1,4 +1,4 @@
-"""The leaf of one record, as text: what `segment.leaf_hashes` hashes set-wise, written and read one at a time."""
+"""The leaf of one record as text, written and read singly; `segment.leaf_hashes` hashes leaves set-wise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAF = re.compile(
 
 
 class Leaf(Struct, frozen=True):
-    """What the tree vouches for of a record. Times are microseconds since the epoch, digests lower-case hex or `-`."""
+    """What the tree vouches for in a record. Times are microseconds since the epoch, digests lower-case hex or `-`."""
 
     position: int
     recorded_at: int
@@ -36,19 +36,19 @@ class Leaf(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Write the leaf: nine lines."""
+        """Return the leaf as text: nine lines."""
         time = NOTHING if self.source_time is None else str(self.source_time)
         numbers = (str(self.position), str(self.recorded_at), str(self.offset), time)
         return "\n".join((WORDS, *numbers, self.key, self.headers, self.raw, self.source, ""))
 
     @property
     def hash(self) -> bytes:
-        """Hash it as the tree does."""
+        """Return the leaf's hash in the tree."""
         return leaf_hash(self.text.encode())
 
 
 def leaf_of(row: Mapping[str, Any]) -> Leaf:
-    """Make the leaf of a segment's row, its times given in microseconds. The row is of no erased record."""
+    """Return the leaf of a segment's row whose times are in microseconds. The record must not be erased."""
     salt = row["salt"] or b""
     return Leaf(
         row["position"],
@@ -73,12 +73,12 @@ def parse_leaf(text: str) -> Leaf:
 
 
 def digest(salt: bytes, content: bytes | None) -> str:
-    """Hash what a leaf tells of a record's content."""
+    """Return the SHA-256 (hex) of a salt and a part of a record's content, or `-` for null."""
     return NOTHING if content is None else sha256(salt + content).hexdigest()
 
 
 def parse_headers(data: bytes) -> list[dict[str, Any]]:
-    """Read headers that are laid end to end. Raises ValueError for anything else."""
+    """Read headers that `headers_bytes` wrote. Raises ValueError for anything else."""
     parts: list[bytes | None] = []
     at = 0
     while at < len(data):

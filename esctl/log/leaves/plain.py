@@ -1,4 +1,4 @@
-"""The leaf hashes of plain records, those of which nothing but their bytes came from the source, in one pass."""
+"""The leaf hashes, in one pass, of plain records: those that came from their source as bytes alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GIVEN = frozenset({"position", "recorded_at", "source", "offset", "raw"})
 
 
 def is_plain(table: pa.Table) -> bool:
-    """Return whether all records of a log table have bytes, and neither salt, key, headers nor time of the source."""
+    """Return whether a table has records, all of them with bytes and without salt, key, headers and source time."""
     return all(
         table[name].null_count == (0 if name in _GIVEN else table.num_rows) for name in table.schema.names
     ) and bool(table.num_rows)
@@ -36,7 +36,7 @@ def plain_leaf_hashes(table: pa.Table) -> bytes:
     content = raw.buffers()[2] or pa.py_buffer(b"")
     hashed: list[bytes] = []
     for start, stop, source in _runs(table, numbers[1]):
-        # What is alike in the run: before the position, the offset, the hash of the bytes, and at the end.
+        # The texts that a run shares: before the position, the offset and the hash of the bytes, and at the end.
         named = f"\n{sha256(source.encode()).hexdigest()}\n"
         texts = "\0esctl/record/1\n", f"\n{numbers[1][start]}\n", "\n-\n-\n-\n", named
         for at in range(start, stop, _WINDOW):
@@ -67,7 +67,7 @@ def _window(
 
 
 def _runs(table: pa.Table, times: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, str]]:
-    """Cut a table where source or time change: (start, stop, source)."""
+    """Yield the runs of rows with the same source and time: (start, stop, source)."""
     encoded = table["source"].chunk(0).dictionary_encode()
     codes = encoded.indices.to_numpy()
     changes = np.flatnonzero((np.diff(codes) != 0) | (np.diff(times) != 0)) + 1

@@ -26,7 +26,7 @@ _STYLE = (
 def draw(lines: Lines, words: Words, suffix: str) -> bytes:
     """Draw a chart in the format of a suffix. The same lines and words give the same bytes of SVG and HTML.
 
-    Raises UsageError where vl-convert is not installed.
+    Raises UsageError if vl-convert is not installed.
     """
     try:
         import vl_convert
@@ -35,7 +35,7 @@ def draw(lines: Lines, words: Words, suffix: str) -> bytes:
             "a chart needs vl-convert, which is not installed",
             "pip install 'esctl-audit[plot]', or write the series to a file: -o series.csv",
         ) from None
-    # As text, in which no character of a log is raw: dicts take another way into the library.
+    # As text, in which no character of a log is raw: the library would read a dict in another way.
     text = json.dumps(chart(lines, words))
     if suffix == ".png":
         return bytes(vl_convert.vegalite_to_png(text, scale=2))
@@ -47,7 +47,7 @@ def draw(lines: Lines, words: Words, suffix: str) -> bytes:
 
 
 def _page(svg: str, lines: Lines, words: Words) -> str:
-    """Write a page with a chart and its numbers: no script, and no request beyond it."""
+    """Return an HTML page with a chart and its numbers, without a script or any request to elsewhere."""
     digest = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = "".join(f"<th>{_told(name)}</th>" for name in ("time", words.group, words.value) if name)
@@ -73,7 +73,7 @@ def _told(text: str) -> str:
 
 
 def notebook(lines: Lines, words: Words) -> dict[str, Any]:
-    """Return a chart as notebooks take it, by kind: as Vega-Lite, and drawn where vl-convert is installed."""
+    """Return a chart for notebooks, by MIME type: as Vega-Lite, and as SVG if vl-convert is installed."""
     found: dict[str, Any] = {"application/vnd.vegalite.v5+json": chart(lines, words)}
     with suppress(UsageError):
         found["image/svg+xml"] = draw(lines, words, ".svg").decode()

@@ -20,7 +20,7 @@ _NO_GROUP = "(none)"
 
 
 class Point(Struct, frozen=True):
-    """A value at a time of the zone's clocks, with all its digits; `height` is None where there is none."""
+    """A value with all its digits, at a time of the zone's clocks; `height` is None if there is no value."""
 
     time: datetime
     told: str  # the time, with its offset
@@ -29,14 +29,14 @@ class Point(Struct, frozen=True):
 
 
 class Lines(Struct, frozen=True):
-    """Points by group, in order; without groups, of one without a name. `whole`: all values are whole numbers."""
+    """Points by group, in order; without groups, one group named "". `whole`: all values are whole numbers."""
 
     groups: tuple[tuple[str, tuple[Point, ...]], ...]
     whole: bool
 
     @property
     def heights(self) -> list[float]:
-        """List all heights there are."""
+        """List the heights of all points that have one."""
         return [point.height for _, points in self.groups for point in points if point.height is not None]
 
     @property
@@ -46,9 +46,9 @@ class Lines(Struct, frozen=True):
 
 
 def read_lines(answer: Answer, tz: str, what: str) -> Lines:
-    """Read an answer with the columns time, value and perhaps group. `what`: what draws it, for messages.
+    """Read an answer with the columns time, perhaps group, and value. `what` names the drawing in messages.
 
-    Raises UsageError for values that are no numbers, and for more points or groups than can be told apart.
+    Raises UsageError for values that are not finite numbers, and for more points or groups than can be told apart.
     """
     columns, rows = to_texts(answer, MOST_POINTS + 1, tz, rfc3339=True)
     grouped = len(columns) > 2

@@ -12,19 +12,19 @@ from esctl.output.charts.points import Lines
 from esctl.output.text import visible
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-"""The name of the language; nothing is fetched from it."""
+"""The identifier of the language; nothing is fetched from it."""
 WIDTH, HEIGHT = 720, 320
 _DOTTED = 400
-"""Points that are shown as dots too; of more, the line alone."""
+"""The most points that are shown as dots too; for more, only the line is drawn."""
 _DIGITS = ",.12~g"
-"""How d3 writes the numbers of the axis: not rounded to whole ones."""
+"""The d3 format of the numbers at the axis, which does not round them to whole ones."""
 _GREY = "#555"
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8c564b")
-"""Okabe and Ito's, which are told apart by most eyes."""
+"""Okabe and Ito's palette, whose colours most eyes can tell apart."""
 
 
 class Words(Struct, frozen=True):
-    """What a chart says beside its lines. `caption`: the basis of the answer."""
+    """The texts of a chart. `caption`: the basis of the answer."""
 
     title: str
     value: str
@@ -34,7 +34,7 @@ class Words(Struct, frozen=True):
 
 
 def chart(lines: Lines, words: Words) -> dict[str, Any]:
-    """Write the chart. Each point has a text with its time and all digits of its value.
+    """Return the chart as Vega-Lite. Each point has a text with its time and all digits of its value.
 
     Heights are drawn as doubles, and times as the zone's clocks show them.
     """

@@ -25,10 +25,10 @@ _SECONDS = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200
 
 
 def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color: bool) -> str:
-    """Draw the values of an answer with the columns time, value and perhaps group; times are those of the zone.
+    """Draw the values of an answer with the columns time, perhaps group, and value; times are shown in the zone `tz`.
 
-    Both axes begin where the data does and go in whole steps. Raises UsageError where plotille is not installed, and
-    for what `read_lines` does.
+    Both axes begin with the data and go in round steps. Raises UsageError if plotille is not installed, and as
+    `read_lines` does.
     """
     try:
         import plotille
@@ -51,7 +51,7 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
     figure.register_label_formatter(datetime, lambda time, chars, delta, left=False: _time(time, step).ljust(chars))
     legend = []
     for (name, points), shade in zip(lines.groups, _COLORS, strict=False):
-        # Without colours the lines are told apart by the first letters of the alphabet.
+        # Without colours, letters tell the lines apart.
         marker = chr(ord("a") + _COLORS.index(shade)) if len(lines.groups) > 1 and not color else None
         for times, heights in runs(points):
             figure.plot(times, heights, lc=shade if color else None, marker=marker)
@@ -62,7 +62,7 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
 
 
 def runs(points: Sequence[Point]) -> Iterator[tuple[list[datetime], list[float]]]:
-    """Yield the times and heights of points that follow one another without a gap."""
+    """Yield the times and heights of each run of points without a gap."""
     for is_there, found in groupby(points, lambda point: point.height is not None):
         if is_there:
             run = [(point.time, point.height) for point in found if point.height is not None]
@@ -77,7 +77,7 @@ def _across(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
 
 
 def _up(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:
-    """Choose where the axis of values begins, its step a line, and how many lines there are."""
+    """Choose where the axis of values begins, its step per line, and the number of lines."""
     low, high = min(heights), max(heights)
     between = (high - low) / most if high > low else abs(high) / 10
     step = 10.0 ** math.floor(math.log10(between)) if between else 1.0

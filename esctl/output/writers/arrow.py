@@ -12,7 +12,7 @@ from esctl.output.zone import Zone
 
 
 def write_arrow(selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO) -> Written:
-    """Write rows as Arrow record batches; times are instants, whatever zone is shown elsewhere."""
+    """Write rows as Arrow record batches; times are instants in UTC, whatever the zone of the target."""
     import pyarrow as pa
 
     create = pa.ipc.new_file if isinstance(target.destination, Path) else pa.ipc.new_stream

@@ -1,4 +1,4 @@
-"""Read JSON that people are shown in lines: `[{"field": ..., "before": ..., "after": ...}]`, and objects."""
+"""Parse the JSON that tables show line by line: `[{"field": ..., "before": ..., "after": ...}]`, objects and lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Change(Struct, frozen=True):
-    """One field's change; None where the field was absent, else JSON text."""
+    """One field's change, as JSON text before and after; None if the field was absent."""
 
     field: str
     before: str | None
@@ -17,11 +17,11 @@ class Change(Struct, frozen=True):
 
 
 class _Number(str):
-    """A number of a JSON text, digit by digit as it stood there."""
+    """A number of a JSON text, with its digits unchanged."""
 
 
 def parse_exact(text: str) -> Any:
-    """Read JSON text, numbers as texts that `compact` writes as they stood. Raises ValueError for no JSON."""
+    """Parse JSON text, numbers as texts that `compact` writes unchanged. Raises ValueError for other text."""
     try:
         return json.loads(text, parse_int=_Number, parse_float=_Number)
     except RecursionError as error:
@@ -29,7 +29,7 @@ def parse_exact(text: str) -> Any:
 
 
 def parse_changes(text: str) -> list[Change] | None:
-    """Read JSON text as a list of changes; None where it is anything else."""
+    """Parse JSON text as a list of changes; return None if it is anything else."""
     if not text.startswith("[{") or '"field"' not in text:
         return None
     try:
@@ -41,7 +41,7 @@ def parse_changes(text: str) -> list[Change] | None:
 
 
 def parse_object(text: str) -> list[tuple[str, str]] | None:
-    """Read JSON text as the fields of an object, each with its value as JSON text; None where it is anything else."""
+    """Parse JSON text as the fields of an object, each with its value as JSON text; return None if it is no object."""
     if not text.startswith("{"):
         return None
     try:
@@ -52,7 +52,7 @@ def parse_object(text: str) -> list[tuple[str, str]] | None:
 
 
 def parse_items(text: str) -> list[str] | None:
-    """Read JSON text as a list of several objects, each as JSON text; None where it is anything else."""
+    """Parse JSON text as a list of several objects, each as JSON text; return None if it is anything else."""
     if not text.startswith("[{"):
         return None
     try:
@@ -64,7 +64,7 @@ def parse_items(text: str) -> list[str] | None:
 
 
 def parse_values(text: str) -> list[str] | None:
-    """Read JSON text as a list of numbers, texts or nulls, each as JSON text; None where it is anything else."""
+    """Parse JSON text as a list of numbers, texts or nulls, each as JSON text; return None if it is anything else."""
     if not text.startswith("["):
         return None
     try:
@@ -85,7 +85,7 @@ def _change(item: Any) -> Change | None:
 
 
 def compact(value: Any) -> str:
-    """Write a parsed value as compact JSON, numbers as they were."""
+    """Return a parsed value as compact JSON, with the digits of its numbers unchanged."""
     if isinstance(value, _Number):
         return value
     if isinstance(value, dict):

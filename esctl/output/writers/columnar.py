@@ -43,7 +43,10 @@ def record_batches(selection: Selection, connection: Any, limit: int | None) -> 
 
 
 def _typed_values(selection: Selection, connection: Any, limit: int | None) -> dict[str, str]:
-    """Return cells of any value in the one type of their column: decimals or booleans; others stay text."""
+    """Return the SQL that casts cells of kind "value" to decimal or boolean, by expression, if a whole column can be.
+
+    Other columns are left out: they stay text.
+    """
     cells = [(expr, text_sql(expr, column, UTC)) for expr, column in selection.cells if column.kind == "value"]
     if not cells:
         return {}
@@ -71,7 +74,7 @@ def _cast(reader: Any, schema: Any) -> Iterator[Any]:
             batch = reader.read_next_batch()
         except StopIteration:
             return
-        except (OSError, pa.ArrowException) as error:  # how DuckDB's own errors come through Arrow
+        except (OSError, pa.ArrowException) as error:  # as Arrow passes on DuckDB's errors
             raise explain(error) from error
         arrays = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,6 +1,7 @@
-"""CSV (RFC 4180, lines end in LF) and TSV: a header line, then a line a row.
+"""CSV (RFC 4180, lines end in LF) and TSV: a header line, then a line for each row.
 
-Acting characters are shown, formulas disarmed: what must come back exactly is better written as JSON or Parquet.
+Acting characters are shown and formulas disarmed: data that must be read back exactly is better written as JSON or
+Parquet.
 """
 
 from __future__ import annotations

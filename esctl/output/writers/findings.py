@@ -1,4 +1,4 @@
-"""The findings of an answer, as the formats of checks report them."""
+"""The findings of an answer, for the formats of checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON: one array, one row a line (RFC 8259)."""
+"""JSON: one array, each row on a line (RFC 8259)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Lines: one JSON object a row (RFC 8259), and the lines that the JSON array is made of."""
+"""JSON Lines: one JSON object for each row (RFC 8259); the writer of the JSON array uses the same objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_objects(
     closing: str,
     nothing: str,
 ) -> Written:
-    """Write rows as JSON objects with `between` between them; `nothing` is the whole output where there is no row."""
+    """Write rows as JSON objects with `between` between them; `nothing` is the whole output if there is no row."""
     sql = selection.select([object_sql(selection.cells, zone)], target.limit)
     count = 0
     with pieces(connection, sql) as rows:

@@ -1,4 +1,4 @@
-"""JUnit XML in the shape that Jenkins, GitLab and their like read: a test case a rule, failed where rows break it."""
+"""JUnit XML as Jenkins, GitLab and others read it: a test case for each rule, failed if rows break it."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def _case(suite: str, name: str, case: _Case) -> str:
 
 
 def _attribute(text: str) -> str:
-    # What XML 1.0 forbids (controls, surrogates, noncharacters) is shown, as everywhere; its markup is escaped.
+    # Characters that XML 1.0 forbids (controls, surrogates, noncharacters) are shown visibly; markup is escaped.
     return quoteattr(visible(text))

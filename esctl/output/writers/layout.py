@@ -1,4 +1,4 @@
-"""How the columns of a table share the width of a terminal, or why they cannot."""
+"""How the columns of a table share the width of a terminal, if they can."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 GAP = 2
 """Characters between columns."""
 _LEAST = {"text": 12, "value": 12, "json": 20}
-"""Characters below which a column of a kind cannot be read; of other kinds, values stand whole."""
+"""The fewest characters in which a column of a kind can be read; values of other kinds are not folded."""
 _NAMES = {"entity": 32, "type": 32, "actor": 32, "tree": 40}
-"""Columns of names, which are not folded below so many characters."""
+"""Columns of names, with the fewest characters that they are folded to."""
 
 
 def folds(column: Column) -> bool:
@@ -35,14 +35,14 @@ def cell_width(text: Text | str) -> int:
 
 
 def whole_widths(heads: Sequence[str], cells: Cells) -> list[int]:
-    """Return the width that each column has where nothing is folded."""
+    """Return the width of each column if nothing is folded."""
     return [max([cell_width(head), *(cell_width(row[index]) for row in cells)]) for index, head in enumerate(heads)]
 
 
 def fitted(columns: Sequence[Column], heads: Sequence[str], cells: Cells, width: int) -> list[int] | None:
-    """Return the widths of columns side by side: what is widest gives way, as far as it can be read.
+    """Return the widths of columns side by side: the widest are narrowed first, as far as they can still be read.
 
-    None where they cannot stand side by side, or would be folded into more lines than one below another.
+    None if they do not fit side by side, or would be folded into more lines than one below another.
     """
     whole = whole_widths(heads, cells)
     least = list(map(_least, columns, heads, whole))

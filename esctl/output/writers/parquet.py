@@ -11,7 +11,7 @@ from esctl.output.zone import Zone
 
 
 def write_parquet(selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO) -> Written:
-    """Write rows as one Parquet file; times are instants, whatever zone is shown elsewhere."""
+    """Write rows as one Parquet file; times are instants in UTC, whatever the zone of the target."""
     import pyarrow.parquet as pq
 
     count = 0

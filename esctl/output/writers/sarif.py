@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, a result a line: what code hosts and editors show as findings.
+"""SARIF 2.1.0, which code hosts and editors show as findings; each result on a line.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
 """

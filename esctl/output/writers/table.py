@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 TABLE_ROWS = 1000
-"""Rows a table shows when no limit is given: it has to be measured before it is drawn."""
+"""Rows that a table shows if no limit is given: all of them have to be measured before it is drawn."""
 
 _LONGEST_TEXT = 2000
 _LONGEST_JSON = 500
@@ -33,12 +33,12 @@ _MOST_VALUES = 10
 _POSITIONS = frozenset({"positions", "undoes", "undoes_ids", "examples"})
 """Columns of lists that only say where to look: a table shows the first of many."""
 _SHAPES = frozenset({"fields"})
-"""Columns of objects that only say which kind of value stands in which field: a table runs them on in a line."""
+"""Columns of objects that only name the kind of value in each field: a table writes them in one line."""
 _STYLES = {"before": "red strike", "after": "green"}
 
 
 def write_table(selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO) -> Written:
-    """Write rows as one table, or where too many columns share the width, as one block of lines a row.
+    """Write rows as one table, or as one block of lines per row if too many columns share the width.
 
     Columns without any value are left out (and named below) unless they were asked for.
     """
@@ -119,7 +119,7 @@ def _cell(value: str | None, column: Column) -> Text:
 
 
 def _lines(value: str) -> list[Text]:
-    """Set changes, the fields of an object and a list of objects below one another; anything else gives none."""
+    """Return a line for each change, each field of an object, or each object of a list; [] for anything else."""
     if (changes := parse_changes(value)) is not None:
         return [_change(visible(c.field), c.before, c.after) for c in changes]
     if (fields := parse_object(value)) is not None:
@@ -147,7 +147,7 @@ def _shortened(text: str, longest: int) -> str:
 def _narrowed(
     columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int
 ) -> tuple[Sequence[str], Sequence[Sequence[Text]]]:
-    """Set the time of day below the date where the rows are wider than the table may be."""
+    """Put the time of day below the date if the rows are wider than the table may be."""
     if sum(whole_widths(heads, cells)) + GAP * (len(columns) - 1) <= width:
         return heads, cells
     times = [column.kind == "time" for column in columns]
@@ -160,7 +160,7 @@ def _narrowed(
 
 
 class _Grid(Struct, frozen=True):
-    """Columns side by side: which, their heads, cells and widths."""
+    """Columns side by side: their indices, heads, cells and widths."""
 
     kept: Sequence[int]
     heads: Sequence[str]
@@ -171,7 +171,7 @@ class _Grid(Struct, frozen=True):
 def _side_by_side(
     columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], target: Target
 ) -> _Grid | None:
-    """Lay columns side by side: all, else without those that can be spared; None where there is no room for these."""
+    """Lay columns side by side: all, else without those that can be spared; None if even the others do not fit."""
     whole = range(len(columns))
     needed = [at for at in whole if target.columns or not columns[at].spare]
     for kept in (whole, needed) if needed else (whole,):

@@ -1,1 +1,1 @@
-"""How the rows of tables are folded from changes of them."""
+"""How the rows of tables are folded from their changes."""

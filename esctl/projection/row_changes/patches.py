@@ -1,4 +1,4 @@
-"""Updates of parts of a document: what becomes of it. Pure."""
+"""Partial updates of a document, applied to it. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Path = Sequence[str | int]
 
 
 def patched(row: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document after an update of its parts. Parts of what was never seen become objects."""
+    """Return a document after a partial update; what a path leads through and was never seen becomes an object."""
     found: dict[str, Any] = copy.deepcopy(dict(row))
     told = update.get(PATHS) or {}
     for name, size in (update.get(TRUNCATED) or {}).items():
@@ -28,7 +28,7 @@ def patched(row: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _key(container: Any, path: Path) -> tuple[str | int, int]:
-    """Return the key in a container that a path goes on with, and how many of its parts that is."""
+    """Return the key by which a path enters a container, and how many parts of the path it takes."""
     first = path[0]
     if isinstance(container, list):
         return (int(first), 1) if str(first).isdigit() else (str(first), 1)
@@ -42,7 +42,7 @@ def _key(container: Any, path: Path) -> tuple[str | int, int]:
 
 
 def _place(container: Any, path: Path) -> tuple[Any, str | int] | None:
-    """Return the container and the key in it that a path leads to; None where it leads nowhere."""
+    """Return the container and the key in it that a path leads to; None if it leads nowhere."""
     while isinstance(container, dict | list):
         key, taken = _key(container, path)
         if taken == len(path):
@@ -79,7 +79,7 @@ def _put(container: Any, key: str | int, value: Any) -> None:
 
 
 _LONGEST = 1 << 20
-"""Elements of an array that an index may reach: an update of one beyond is left out."""
+"""Elements that an update may extend an array to; updates of later elements are ignored."""
 
 
 def _unset(container: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What presets say of how entities are folded: rows of tables as rows, and no envelope in a state."""
+"""Fold rules that follow from presets: rows of tables are folded as rows, and states have no envelope."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _RULES: tuple[tuple[str, str | tuple[str, ...] | None, tuple[Operation, ...]], .
     ("truncate", None, _DELETE),
     ("*", ("old", "ended"), _DELETE),
 )
-"""By type and role of an event, few as each is asked of each. A row that is whole takes the place of the one before,
+"""Rules by type and role of an event; few, because each is tested on every event. A whole row replaces the one before,
 whatever columns that had."""
 
 
 _PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, MORE, UNTIL})
-"""Members of payloads that are followed row by row, and no columns."""
+"""Members of payloads that say how a row changes, and are not columns of it."""
 
 
 def _without(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[Operation, ...]:
@@ -48,7 +48,7 @@ _FRAMEWORKS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], .
     "django_auditlog": ((("0", "1", "create", "update"), _MERGE), (("2", "delete"), _DELETE)),
     "paper_trail": ((("create", "update"), _MERGE), (("destroy",), _DELETE)),
 }
-"""What changes do that frameworks keep, by the preset and their types."""
+"""What the change records of a framework do, by preset and event type."""
 
 
 def _by_framework(number: int, preset: str) -> Iterator[Rule]:
@@ -58,7 +58,7 @@ def _by_framework(number: int, preset: str) -> Iterator[Rule]:
 
 
 def default_projection(view: IndexView) -> Projection:
-    """Return how entities are folded that no projection claims: rows as rows, all others by merging their payloads."""
+    """Return the projection of entities that no other claims: rows as rows, all others by merging their payloads."""
     stanzas = view.manifest.stanzas
     ours = frozenset(number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened))
     told = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _FRAMEWORKS}
@@ -76,7 +76,7 @@ def default_projection(view: IndexView) -> Projection:
 
 
 def of_view(projection: Projection, view: IndexView) -> Projection:
-    """Return a projection as it folds a log: one without rules of its own as that which claims what no other does."""
+    """Return a projection as it folds a log: without envelopes, and with default rules if it has none of its own."""
     if projection.rules is DEFAULT.rules:
         default = default_projection(view)
         if default is not DEFAULT:
@@ -85,7 +85,7 @@ def of_view(projection: Projection, view: IndexView) -> Projection:
 
 
 def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
-    """Return rules that merge whole payloads so that they leave out what is the envelope of an event alone."""
+    """Return a projection whose merges of whole payloads leave out members that only belong to the envelope."""
     merges = any(_merges_all(one) for rule in projection.rules for one in rule.operations)
     left_out = _left_out(view) if merges else {}
     if not any(left_out):
@@ -105,7 +105,7 @@ def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
 
 
 def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
-    """Return the members that are envelope alone, with the stanzas, of those in use, of which that is so."""
+    """Return sets of members that only belong to the envelope, each with the stanzas in use that have this set."""
     used = {number: view.manifest.stanzas[number] for number in sorted(set(view.manifest.sources.values()))}
     if all(stanza.name == CUSTOM or is_rows(stanza.opened) for stanza in used.values()):
         return {}  # the presets need not be loaded
@@ -124,20 +124,20 @@ def _merges_all(operation: Operation) -> bool:
 
 
 def table_sql() -> str:
-    """Write SQL for the table of a row's name, or of a table's own."""
+    """Write SQL for the table that an entity is a row of, or is itself."""
     return "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
 
 
 def says_how(stanza: Stanza) -> bool:
-    """Return whether what records are read as says how they are folded."""
+    """Return whether a stanza decides how the events read by it are folded."""
     return is_rows(stanza.opened) or stanza.name in _FRAMEWORKS
 
 
 def has_rows(stanza: Stanza) -> bool:
-    """Return whether records that are read by a stanza are changes of rows."""
+    """Return whether records read by a stanza are changes of rows."""
     return is_rows(stanza.opened)
 
 
 def is_rows(opened: Iterable[tuple[str, str]]) -> bool:
-    """Return whether records whose texts are opened so are changes of rows."""
+    """Return whether records are changes of rows, by the encodings of the texts that are opened in them."""
     return any(encoding in DIALECTS and encoding != OUTBOX for _, encoding in opened)

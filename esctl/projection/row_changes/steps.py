@@ -1,7 +1,7 @@
-"""Follow the rows of tables where one change alone does not say what becomes of a row.
+"""Follow the rows of tables where a change alone does not say what becomes of a row.
 
-So it is where a row has no key, or another than the one that its changes name; where a new key inherits what was not
-changed; and where a row is read again that is known. Pure: changes in, the rows of events that stand for them out.
+That is so if a row has no key or another key than its changes name, if a new key inherits values that were not
+changed, and if a known row is read again. Pure: takes changes, and yields the rows that replace those of an event.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from esctl.projection.row_changes.patches import patched
 from esctl.projection.row_changes.rules import COPIES
 
 COUNT = "_copies"
-"""The field of a state that says how many such rows there are."""
+"""The field of a state that says how many copies of the row there are."""
 MATCH = "?{"
-"""What follows a table's name where values name a row, and not its key."""
+"""Follows a table's name in an entity that is named by values instead of its key."""
 
 Row = dict[str, Any]
 
 
 class Part(Struct, frozen=True):
-    """One row of an event: the entity, in which role; `data` is its payload.
+    """One row of an event: an entity, its role and its payload (`data`).
 
-    `made`: values in it are none that the log has in these fields. `time`: when it is, in microseconds, if not when
-    the event is.
+    `made`: the payload has values that the log does not have in these fields. `time`: in microseconds since the epoch,
+    if it is not the event's.
     """
 
     entity: str
@@ -50,7 +50,7 @@ class Change(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """What stands for an event: the roles (by order) that go, the rows that come."""
+    """What replaces rows of an event: the rows that go, by `role_order`, and those that come."""
 
     position: int
     gone: tuple[int, ...]
@@ -64,7 +64,7 @@ def table_of(entity: str) -> str:
 
 
 class _Table(Struct):
-    """The rows of a table as they are followed."""
+    """What is known of the rows of a table up to some change."""
 
     live: dict[str, Row] = field(default_factory=dict)
     ended: dict[str, Row] = field(default_factory=dict)
@@ -96,10 +96,10 @@ class _Table(Struct):
 
 
 def follow(changes: Iterable[Change], identities: dict[str, tuple[str, ...]], truncates: set[str]) -> Iterator[Edit]:
-    """Follow changes in fold order and yield what stands for those that do not stand for themselves.
+    """Follow changes in fold order and yield an edit for each change whose rows must be replaced.
 
     `identities`: the columns that name rows in tables whose changes do not name them by their keys. `truncates`: the
-    tables whose truncated rows are to be told.
+    tables for which a truncation gets a row for each entity that it ended.
     """
     tables: dict[str, _Table] = {}
     for change in changes:
@@ -127,7 +127,7 @@ def _step(table: _Table, change: Change, told: bool) -> Edit:
 
 
 def _several(table: _Table, change: Change) -> Edit:
-    """Let each of several rows that change at once be what the event says of it alone."""
+    """Give each of several rows that change at once the values that the event has for it."""
     more = (change.parts[0].data or {}).get(MORE)
     if isinstance(more, dict):
         return _several_copied(table, change, more)
@@ -147,7 +147,7 @@ def _several(table: _Table, change: Change) -> Edit:
 
 
 def _several_copied(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
-    """Count the rows without a key of several that change at once; `more`: how many more there are than before."""
+    """Count the copies of several rows without a key that change at once; `more`: how many were added, by entity."""
     gone: list[int] = []
     come: list[Part] = []
     for part in change.parts:
@@ -202,7 +202,7 @@ def _agrees(row: Row | None, match: Part) -> bool:
 
 
 def _matched(table: _Table, match: Part) -> str | None:
-    """Return the live row that some values name; None where none has them."""
+    """Return the entity of the live row that has some values; None if there is none."""
     return table.by_identity.get(table.identity_of(_values(match))) if table.identity else None
 
 
@@ -235,12 +235,12 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
 
 
 def _inherited(table: _Table, match: Part | None) -> Row | None:
-    """Return the row that one continues which begins in parts: the one that ended right before, under another key."""
+    """Return the row that a partial new row continues: the one that ended right before under another key, or None."""
     return table.just_ended if match is not None and not _values(match) else None
 
 
 def _patched(main: Part, before: Row, row: Row) -> Part:
-    """Return what stands for an update of parts: the columns that it changed, or all where some went."""
+    """Return the row that replaces a partial update: the columns that it changed, or all if it removed some."""
     if before.keys() - row.keys():
         return Part(main.entity, None, 0, main.kind, row, made=True)
     changed = {name: value for name, value in row.items() if name not in before or before[name] != value}
@@ -254,10 +254,10 @@ def _after(before: Row, role: str | None, data: Row) -> Row:
 
 
 def _moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:
-    """Return the live row that becomes this one, by what the change says of it or by what names its row."""
+    """Return the entity of the live row that becomes this one, by the change or its identity columns; or None."""
     if match is not None and (named := _matched(table, match)) is not None:
         return named
-    # Where values name rows, a key that the log gives as the old one is an invention.
+    # Where values name rows, the old key that the log gives is made up.
     if old is not None and not table.identity and old.entity in table.live:
         return old.entity
     if table.identity and all(name in data for name in table.identity):
@@ -286,7 +286,7 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
             table.live.pop(ended.entity, None)
     if change.type == "delete":
         return Edit(change.position, tuple(gone), tuple(come))
-    if change.type == "update" and old is None and main.entity in table.live:  # to the very row that it was
+    if change.type == "update" and old is None and main.entity in table.live:  # to a row that equals the one before
         if (count := table.copies.get(main.entity, 1)) > 1:
             gone.append(main.role_order)
             come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
@@ -300,7 +300,7 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
 
 
 def _like(table: _Table, ended: Part) -> str | None:
-    """Return a live row with just the values of one that ended, where the log leaves out what is null."""
+    """Return the entity of a live row that equals an ended one but for nulls, which the log leaves out; or None."""
     if ended.data is None or None in ended.data.values():
         return None
     told = ended.data.items()

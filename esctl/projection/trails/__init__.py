@@ -1,1 +1,1 @@
-"""A plan as SQL that folds event by event: what each event changed, and the states that events left."""
+"""A plan as SQL that folds event by event: what each event changed, and the state after it."""

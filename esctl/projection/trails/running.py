@@ -1,8 +1,8 @@
-"""Plan -> SQL: the states that events left, in one pass over the events in fold order.
+"""Plan -> SQL: the state after each event, in one pass over rows in fold order.
 
-A window function with a partition sorts all rows once for every partition that is asked for. Here rows are sorted
-once, by entity and fold key, and whatever runs along (`OVER ()`) is looked at row by row, as DuckDB keeps the order of
-a table of which it is asked no other. What belongs to an entity begins with its first row.
+For window functions DuckDB sorts all rows once per PARTITION BY clause. Here rows are sorted once, by entity and fold
+key. Windows without a partition (`OVER ()`) then see them in this order, which DuckDB keeps as no other is asked for.
+Totals run on from entity to entity, so what they were before an entity's first row is subtracted.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from esctl.projection.values import MOST_DIGITS
 
 _SO_FAR = "OVER (ROWS UNBOUNDED PRECEDING)"
 _ROWS_DIGITS = 3
-"""An event has at most 250 rows, so a total over all rows of all entities has up to so many digits more."""
+"""Digits to add to a total that runs over the rows of all entities, as an event has at most 250 rows."""
 BEFORE = ", ".join(f"lag({name}) OVER () AS {name}_before" for name in ("kind", "entity", "key"))
-"""Columns that `begins` needs."""
+"""Columns that BEGINS needs."""
 AFTER = ", ".join(f"lead({name}) OVER () AS {name}_after" for name in ("kind", "entity"))
-"""Columns that `ENDS` needs."""
+"""Columns that ENDS needs."""
 ENDS = "(kind_after IS DISTINCT FROM kind OR entity_after IS DISTINCT FROM entity)"
 """Whether a row is the last of its entity."""
 _UNORDERED = "error('rows of events are not in fold order')"
 BEGINS = f"""CASE WHEN entity_before IS NOT DISTINCT FROM entity AND kind_before IS NOT DISTINCT FROM kind
     THEN CASE WHEN key_before < key THEN false ELSE {_UNORDERED} END
     WHEN kind < kind_before OR (kind = kind_before AND entity < entity_before) THEN {_UNORDERED} ELSE true END"""
-"""Whether a row is the first of its entity. That rows come in order is not taken on trust."""
+"""Whether a row is the first of its entity; rows that are out of order raise an error."""
 
 
 def runs_along(plan: Plan, rows: EventRows) -> bool:
-    """Return whether `running_sql` can fold a plan: an event has one row of an entity, and totals can be subtracted."""
+    """Return whether `running_sql` can fold a plan: events have one row per entity, and totals can be subtracted."""
     return not rows.roles and all(_subtracts(field, rows.count) for field in plan.fields)
 
 
@@ -48,9 +48,9 @@ def _subtracts(field: FieldPlan, count: int) -> bool:
 
 
 def running_sql(plan: Plan, rows: EventRows, columns: tuple[str, ...]) -> str:
-    """Write the states that events left, in order: kind, entity, key, version, dead, columns, check0, after0, ..."""
+    """Write the state after each event, in order: kind, entity, key, version, dead, `columns`, check0, after0, ..."""
     fields = list(enumerate(plan.fields))
-    # What the key tells is not sorted along, which takes memory for every row.
+    # What can be taken from the key is left out of the sort, where each column takes memory for every row.
     told = {"position": POSITION_OF_KEY, "time": TIME_OF_KEY} if rows.by_time else {}
     carried = [name for name in columns if name not in told]
     cells = f"SELECT * FROM ({cells_sql(plan, rows, carried)}) ORDER BY kind, entity, key"
@@ -73,7 +73,7 @@ def running_sql(plan: Plan, rows: EventRows, columns: tuple[str, ...]) -> str:
 
 
 def _span(i: int, field: FieldPlan) -> str:
-    """Write what a field begins with where it begins anew, NULL elsewhere: v, and the totals before it: s, c."""
+    """Write, where a field starts anew, its base `v` and the sum `s` and count `c` before the row; else NULL."""
     members = [f"'v': CASE WHEN reset{i} THEN base{i} END" if field.resets else "'v': CAST(NULL AS VARCHAR)"]
     if field.family:
         members.append(f"'s': coalesce(sum{i}, 0) - coalesce(acc{i}, 0)")

@@ -16,7 +16,7 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
 
     after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an
-    operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
+    operation of the event concerned the field. If an entity has several roles in an event, `role` is the first.
     """
     fields = list(enumerate(plan.fields))
     events = _values(plan, rows)
@@ -29,16 +29,16 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
 
 
 def history_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
-    """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
+    """Write the state after each event: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
 
-    As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
-    `more` are columns of events to carry along. They come in the order of kind, entity and key if `runs_along`.
+    This is cheaper than `trail_sql`, which also has the state before. `more` are further columns of events. Rows come
+    in the order of kind, entity and key if `runs_along`.
     """
     return running_sql(plan, rows, (*TRAIL_COLUMNS, *more)) if runs_along(plan, rows) else windows_sql(plan, rows, more)
 
 
 def windows_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
-    """Write what `history_sql` does, for any plan, in no order."""
+    """Write the rows of `history_sql` for any plan, in no particular order."""
     events = _values(plan, rows, more)
     if rows.roles:
         first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
@@ -52,7 +52,7 @@ _OVER = "PARTITION BY kind, entity"
 
 
 def _values(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
-    """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
+    """Write the fields after each row: value0, value1, ...; `closes`: whether the row is the last of its event."""
     fields = list(enumerate(plan.fields))
     spans = [
         f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
@@ -72,7 +72,7 @@ def _values(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
 
 
 def _lives(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
-    """Add the numbers of each entity's events and incarnations."""
+    """Write the cells of each row with the numbers of its event (`version`) and incarnation (`life`) in the entity."""
     cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, *more, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == NEVER:
@@ -80,7 +80,7 @@ def _lives(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
     if not rows.roles:
         earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
-    # Framed by order, not by a partition of their own, which DuckDB would compute by reading all events twice.
+    # Frames over the same order: for a partition of their own DuckDB would read all events twice.
     earlier = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)"
     same = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN CURRENT ROW AND CURRENT ROW)"
     dead = f"bool_or(dead) {same} AS dead"

@@ -1,1 +1,1 @@
-"""Topics of Kafka as targets: what is sent appears in one transaction, together with how far it has come."""
+"""Topics of Kafka as targets: messages appear in one transaction, together with the progress of sending."""

@@ -1,4 +1,4 @@
-"""Send messages to a topic of Kafka: all of them in one transaction, and what was sent beside them."""
+"""Send messages to a topic of Kafka: all in one transaction, together with a record of what was sent."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from esctl.sinks.protocol import Channel, Message
 
 
 class KafkaChannel:
-    """A topic that messages are sent to. Who comes later with the same `sender` takes it over from the first.
+    """A topic that messages are sent to. A later channel with the same `sender` takes it over from an earlier one.
 
-    `shown`: where to write what would be sent, in place of sending it.
+    `shown`: a channel to write the messages to, instead of sending them.
     """
 
     def __init__(self, destination: Destination, sender: str, *, states: bool, shown: Channel | None = None) -> None:
@@ -35,7 +35,7 @@ class KafkaChannel:
         self._outbox: Outbox | None = None
 
     def __enter__(self) -> Self:
-        """Connect. Raises InputError for a topic that is missing, UsageError for one that is no topic for these."""
+        """Connect. Raises InputError for a topic that is missing, UsageError for one that is not suited."""
         self._brokers = connect(self._destination)
         self._topic = described(self._brokers, self._destination.topic)
         (check_of_states if self._states else check_of_events)(self._brokers, self._topic)
@@ -47,13 +47,13 @@ class KafkaChannel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the brokers."""
+        """Disconnect from the brokers."""
         self._outbox = None
 
     def sent(self, purpose: str) -> Mapping[str, Any] | None:
-        """Return what was told of what was sent for a purpose; None where nothing was.
+        """Return what was noted of what was sent for a purpose; None if nothing was sent.
 
-        Raises InputError where that was to a topic that was deleted since.
+        Raises InputError if it was sent to a topic that was deleted since.
         """
         found = read_sent(self._brokers, self._key(purpose))
         if found is None:
@@ -66,7 +66,7 @@ class KafkaChannel:
         return read_sent(self._brokers, f"view/{self._topic.name}") is not None
 
     def send(self, messages: Iterable[Message], purpose: str, told: Mapping[str, Any]) -> int:
-        """Send all messages and keep what is told of them, or nothing of it; return their number."""
+        """Send all messages and keep the note `told` of them, or do neither; return their number."""
         if self._outbox is None:
             assert self._shown is not None
             return self._shown.send(messages)

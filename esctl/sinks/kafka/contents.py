@@ -1,4 +1,4 @@
-"""What is in a topic: its committed records up to the ends that it has now."""
+"""The content of a topic: its committed records, up to the ends that it has now."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def bounds(brokers: Brokers, name: str, numbers: Sequence[int]) -> list[Partitio
 
 
 def settle(brokers: Brokers, ends: Mapping[tuple[str, int], int]) -> None:
-    """Wait until readers see what was committed up to some offsets. Raises InputError where that does not come.
+    """Wait until readers see what was committed up to some offsets. Raises InputError if that takes too long.
 
-    Kafka tells that a transaction is committed before the end of each partition moves past it.
+    Kafka reports that a transaction is committed before the end of each partition moves past it.
     """
     until = time.monotonic() + _PATIENCE
     while ends:

@@ -1,4 +1,4 @@
-"""A topic that is written: its brokers, and what it has to be."""
+"""A topic that is written to: its brokers, and the checks that it is suited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from esctl.sources.kafka.topics import SECONDS, BrokerAwayError, Brokers
 from esctl.sources.live import from_url
 
 PROGRESS = "esctl.progress"
-"""The topic that keeps how far what was sent has come."""
+"""The topic that keeps how far sending has come."""
 _OWN: Mapping[str, frozenset[str]] = {
     "transactional.id": frozenset(),
     "enable.idempotence": frozenset({"true"}),
@@ -25,11 +25,11 @@ _OWN: Mapping[str, frozenset[str]] = {
     "enable.gapless.guarantee": frozenset(),
     "partitioner": frozenset({"murmur2_random", "murmur2", "consistent_random", "consistent", "fnv1a_random", "fnv1a"}),
 }
-"""What exactness rests on, with the values that it may have."""
+"""The properties that sending each message once depends on, with the values that they may have."""
 
 
 class Destination(Struct, frozen=True):
-    """A topic by its URL, and the properties of the client: a file of them, and those given, which may be secret."""
+    """A topic by its URL, and the client's properties: a file of them, and those given, which may be secret."""
 
     url: str
     file: str = ""
@@ -56,7 +56,7 @@ class Topic(Struct, frozen=True):
 
 
 def topic_of(destination: Destination) -> tuple[str, str]:
-    """Return brokers and topic. Raises UsageError where the URL is none of one topic."""
+    """Return brokers and topic. Raises UsageError if the URL does not name one topic."""
     live = from_url(destination.url, {}, {})
     brokers, topics = parse_url(live)
     if len(topics) != 1 or topics[0] == PROGRESS:
@@ -82,7 +82,7 @@ def connect(destination: Destination) -> Brokers:
 
 
 def described(brokers: Brokers, name: str) -> Topic:
-    """Describe a topic. Raises NoTopicError where it is missing, InputError where it may not be asked about."""
+    """Return a topic as it is. Raises NoTopicError if it is missing, InputError if the user may not describe it."""
     brokers.cluster()
     try:
         (found,) = brokers.topics([name])
@@ -100,7 +100,7 @@ def described(brokers: Brokers, name: str) -> Topic:
 
 
 def check_of_states(brokers: Brokers, topic: Topic) -> None:
-    """Check that a topic keeps the last state of each entity for good. Raises UsageError."""
+    """Raise UsageError if a topic does not keep the last state of each entity for good."""
     policy = {part.strip() for part in re.split(r"[,\[\]]", topic.policy) if part.strip()}
     if policy != {"compact"}:
         raise UsageError(
@@ -110,7 +110,7 @@ def check_of_states(brokers: Brokers, topic: Topic) -> None:
 
 
 def check_of_events(brokers: Brokers, topic: Topic) -> None:
-    """Check that a topic keeps more than the last event of each entity. Raises UsageError."""
+    """Raise UsageError if a topic keeps only the last event of each entity."""
     if "compact" in topic.policy:
         raise UsageError(
             f"{brokers.where}: it is compacted, so of the events of an entity it would keep the last only",
@@ -119,7 +119,7 @@ def check_of_events(brokers: Brokers, topic: Topic) -> None:
 
 
 def make_progress(brokers: Brokers) -> None:
-    """Make the topic of progress where there is none. Raises InputError, UsageError."""
+    """Make the topic of progress if there is none. Raises InputError if that fails, UsageError for a wrong property."""
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic
 
@@ -141,7 +141,7 @@ def make_progress(brokers: Brokers) -> None:
 
 
 def has_progress(brokers: Brokers) -> bool:
-    """Return whether there is a topic of progress. Raises UsageError where it is not compacted."""
+    """Return whether there is a topic of progress. Raises UsageError if it is not compacted."""
     try:
         brokers.topics([PROGRESS])
     except BrokerAwayError:
@@ -169,7 +169,7 @@ def _settings(brokers: Brokers, name: str) -> Mapping[str, Any]:
 
 
 def address_of(brokers: Brokers) -> str:
-    """Return the address of brokers that were connected to here."""
+    """Return the address of brokers that `connect` returned."""
     return brokers.where.split("://")[1].split("/")[0]
 
 

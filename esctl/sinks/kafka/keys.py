@@ -5,15 +5,15 @@ from __future__ import annotations
 from esctl.errors import UsageError
 
 KEYS = ("entity", "kind,entity")
-"""The entity, or an array of JSON of its kind and it."""
+"""The entity, or a JSON array of its kind and the entity."""
 
 
 def check_key(key: str) -> None:
-    """Check what `--key` says. Raises UsageError."""
+    """Raise UsageError if `--key` is none of these."""
     if key not in KEYS:
         raise UsageError(f"--key {key[:80]!r} is no key", f"it may be {' or '.join(KEYS)}")
 
 
 def key_sql(key: str) -> str:
-    """Write the key of a state, as text, over its columns."""
+    """Write SQL for the key of a state as text, over its columns."""
     return "entity" if key == "entity" else "CAST(to_json([kind, entity]) AS VARCHAR)"

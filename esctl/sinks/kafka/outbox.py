@@ -22,17 +22,17 @@ _ATTEMPTS = 4
 
 
 class Outbox:
-    """A transactional producer. An identity has one: who comes later takes it over, and the first is fenced."""
+    """A transactional producer. An identity has only one: a later one takes it over, and the first is fenced."""
 
     def __init__(self, brokers: Brokers, identity: str, topic: Topic) -> None:
         self._brokers, self._identity, self._topic = brokers, identity, topic
         self._failure: tuple[Any, Message] | None = None
         self._producer: Producer | None = None
         self.ends: dict[tuple[str, int], int] = {}
-        """Of the topics' partitions that records went to in this transaction: the offset after the last one."""
+        """By topic and partition, the offset after the last record that this transaction wrote there."""
 
     def __enter__(self) -> Self:
-        """Take the identity over; what another has not committed is aborted."""
+        """Take the identity over; a transaction that another has not committed is aborted."""
         known = self._brokers.properties_of_clients
         self._producer = self._brokers.producer(
             {
@@ -52,14 +52,14 @@ class Outbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the brokers."""
+        """Disconnect from the brokers."""
         self._producer = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is put within, or abort it where that raises.
+        """Commit what is put within the block, or abort it if the block raises.
 
-        Raises InputError where a record is refused, which it names, and where another took the identity over.
+        Raises InputError if a record is refused, naming it, and if another process took the identity over.
         """
         assert self._producer is not None
         self._failure, self.ends = None, {}
@@ -75,7 +75,7 @@ class Outbox:
             raise
 
     def put(self, message: Message, topic: str = "", partition: int = -1) -> None:
-        """Send a message to the topic, or to another one, of a partition or the one of its key."""
+        """Send a message to the topic, or to another one, and there to a partition (-1: that of its key)."""
         from confluent_kafka import KafkaException
 
         assert self._producer is not None
@@ -151,7 +151,7 @@ class Outbox:
         raise self._failed("a record is refused", KafkaException(error))
 
     def _check(self, error: Any, message: Message) -> None:
-        """Raise InputError if an error is that a message is too large."""
+        """Raise InputError if an error says that a message is too large."""
         from confluent_kafka import KafkaError
 
         if error.code() in (
@@ -180,7 +180,7 @@ class Outbox:
             raise self._failed(what, error) from None
 
     def _failed(self, what: str, error: Any) -> InputError:
-        """Return what to raise for an error of the client."""
+        """Return the InputError to raise for an error of the client."""
         from confluent_kafka import KafkaError
 
         found = error.args[0]
@@ -202,7 +202,7 @@ class Outbox:
             return told
 
     def _cause(self) -> Any:
-        """Return the error that ended the producer, which only calls about transactions tell."""
+        """Return the error that ended the producer, which only calls on transactions report."""
         from confluent_kafka import KafkaException
 
         assert self._producer is not None
@@ -214,7 +214,7 @@ class Outbox:
 
 
 def named(message: Message) -> str:
-    """Name what a message is of."""
+    """Return the words by which errors name a message: the state, event or record that it is of."""
     told = dict(message.headers)
     entity = told.get("esctl-entity", message.key or b"").decode(errors="replace")
     position = told.get("esctl-position", b"").decode(errors="replace")

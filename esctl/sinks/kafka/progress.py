@@ -1,4 +1,4 @@
-"""How far what was sent to a topic has come: a record of the topic `esctl.progress`, by a key for each purpose."""
+"""How far sending to a topic has come: a record in the topic `esctl.progress`, with a key for each purpose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esctl.sources.kafka.topics import Brokers
 
 
 class Sent(Struct, frozen=True):
-    """What was sent to a topic: `told` by its sender, to which topic, up to which offsets of its partitions."""
+    """What was sent: the sender's note of it (`told`), the topic, and the ends that its partitions then had."""
 
     told: Mapping[str, Any]
     topic_id: str
@@ -26,7 +26,7 @@ class Sent(Struct, frozen=True):
 
 
 def read_sent(brokers: Brokers, key: str) -> Sent | None:
-    """Return what was sent for a purpose; None where nothing was. Raises InputError where it cannot be read."""
+    """Return what was sent for a purpose; None if nothing was. Raises InputError if it cannot be read."""
     if not has_progress(brokers):
         return None
     (about,) = brokers.topics([PROGRESS])
@@ -47,8 +47,8 @@ def read_sent(brokers: Brokers, key: str) -> Sent | None:
 
 
 def keep_sent(outbox: Outbox, key: str, topic: Topic, told: Mapping[str, Any], before: Mapping[int, int]) -> Sent:
-    """Put what was sent beside it, in the same transaction; return it."""
-    outbox.flush()  # which tells the offsets
+    """Put a record of what was sent into the same transaction; return it."""
+    outbox.flush()  # only then are the offsets known
     ends = {**before, **{number: end for (name, number), end in outbox.ends.items() if name == topic.name}}
     sent = Sent(told, topic.id, len(topic.partitions), ends)
     text = {**told, "topic_id": topic.id, "partitions": sent.partitions, "ends": ends}
@@ -58,12 +58,12 @@ def keep_sent(outbox: Outbox, key: str, topic: Topic, told: Mapping[str, Any], b
 
 
 def forget_sent(outbox: Outbox, key: str) -> None:
-    """Forget what was sent for a purpose."""
+    """Put a tombstone for the record of what was sent for a purpose."""
     outbox.put(Message(key.encode(), None), PROGRESS)
 
 
 def check_same(brokers: Brokers, sent: Sent, topic: Topic, hint: str) -> None:
-    """Check that a topic is the one that was sent to. Raises InputError naming both ids."""
+    """Raise InputError, naming both ids, if a topic is not the one that was sent to."""
     if sent.topic_id and topic.id and sent.topic_id != topic.id:
         raise InputError(
             f"{brokers.where} was deleted and made anew: its topic id is {topic.id}, and what was sent went to "

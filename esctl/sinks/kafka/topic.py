@@ -1,4 +1,4 @@
-"""Keep states in a compacted topic of Kafka: a record for each, by its entity; none where it was deleted."""
+"""Keep states in a compacted topic of Kafka: a record for each entity, none for one that was deleted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _COLUMNS = (
 
 
 class KafkaTopic:
-    """A topic that has the states of a view, and in `esctl.progress` what it is at; a transaction changes both."""
+    """A view in a topic, its progress in the topic `esctl.progress`; one transaction changes both."""
 
     def __init__(self, session: Session, destination: Destination, *, key: str = "entity", writing: bool) -> None:
         self._session = session
@@ -55,12 +55,12 @@ class KafkaTopic:
         self._brokers: Brokers | None = None
         self._outbox: Outbox | None = None
         self._sent: Sent | None = None
-        self._missing: NoTopicError | None = None  # that is for all but `drop`: what is gone can be forgotten
+        self._missing: NoTopicError | None = None  # raised by all but `drop`, which can forget it
         self.count = 0
-        """Messages that were sent by the last change."""
+        """The number of messages that the last change sent."""
 
     def __enter__(self) -> Self:
-        """Connect; who writes takes the topic over from any other that does."""
+        """Connect; a writer takes the topic over from any other writer."""
         self._brokers = connect(self._destination)
         try:
             self._topic = described(self._brokers, self._destination.topic)
@@ -82,11 +82,11 @@ class KafkaTopic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the brokers; what was not committed is not there."""
+        """Disconnect from the brokers; what was not committed has no effect."""
         self._outbox = self._brokers = None
 
     def progress(self) -> Progress | None:
-        """Return what the topic is of. Raises InputError for a topic that was made anew."""
+        """Return the progress of the topic, or None. Raises InputError if the topic was made anew."""
         self._check_there()
         if self._sent is None:
             return None
@@ -99,7 +99,7 @@ class KafkaTopic:
         return Progress(told["store"], told["projection"], basis)
 
     def copied(self) -> Copied:
-        """Return the states of the topic, which is read to its end first."""
+        """Return the states in the topic, after reading it to its end."""
         if self._sent is None or not self._topic.partitions:
             return NOTHING
         self.progress()
@@ -108,9 +108,9 @@ class KafkaTopic:
         return Copied(f"SELECT entity, kind, state, version, position, time FROM ({live})", _STATE)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
-        """Send what changed, and what the topic is at then, in one transaction.
+        """Send the changes and the new progress in one transaction.
 
-        Raises InputError for a record that is too large, which it names, and where another took the topic over.
+        Raises InputError for a record that is too large, naming it, and if another process took the topic over.
         """
         self._check_there()
         staged = stage_whole(self._session, changes.rows)
@@ -131,7 +131,7 @@ class KafkaTopic:
         staged.discard()
 
     def _send(self, messages: Iterator[tuple[Message, int]], told: Mapping[str, Any]) -> None:
-        """Send messages, each to a partition or to that of its key (-1), and keep what is told of them."""
+        """Send messages, each to its partition (-1: that of its key), and keep the note `told` of them."""
         assert self._brokers is not None
         assert self._outbox is not None
         if not has_progress(self._brokers):
@@ -147,7 +147,7 @@ class KafkaTopic:
         self._sent = sent
 
     def drop(self) -> None:
-        """Send a tombstone for each state that is there, and forget what the topic is at. It stays, if it is there."""
+        """Send a tombstone for each state in the topic, and one for its progress. The topic itself stays."""
         if self._sent is None:
             return
         assert self._brokers is not None
@@ -168,7 +168,7 @@ class KafkaTopic:
         return self._sent is not None and self._sent.topic_id == self._topic.id
 
     def _fits(self) -> bool:
-        """Return whether the records that are there have the keys and partitions that they would have now."""
+        """Return whether the records in the topic have the keys and partitions that they would be given now."""
         assert self._sent is not None
         return self._sent.partitions == len(self._topic.partitions) and self._sent.told.get("key") == self._key
 
@@ -179,7 +179,7 @@ class KafkaTopic:
         return {str(kind) for kind in (*known, *(kind for (kind,) in found))}
 
     def _check_keys(self, lives: str, *, fresh: bool) -> None:
-        """Check that no two states have one key, and that the topic has none of anybody else."""
+        """Raise UsageError if two states have one key, or the topic has records that are not a view's."""
         assert self._brokers is not None
         if fresh and not self._is_same():
             row = self._one(f"SELECT entity FROM ({lives}) WHERE store IS NULL LIMIT 1")
@@ -203,7 +203,7 @@ class KafkaTopic:
             )
 
     def _tombstones(self, lives: str, progress: Progress, *, fresh: bool) -> Iterator[tuple[Message, int]]:
-        """Yield a message without a value for each key that is there and goes, and its partition if that is known."""
+        """Yield a tombstone for each key that is to be removed, with its partition (-1: that of the key)."""
         new = f"SELECT hex(encode({key_sql(self._key)})) FROM {STAGED} WHERE state IS NOT NULL"
         headers = _about(progress)
         if fresh:
@@ -235,7 +235,7 @@ class KafkaTopic:
                     yield Message(key.encode(), state.encode(), (*about, *headers))
 
     def _live(self) -> str:
-        """Read the topic; return SQL of the last record of each key that has a value."""
+        """Read the topic; return SQL of the last record of each key, if it has a value."""
         assert self._brokers is not None
         if self._sent is not None and self._is_same():
             settle(self._brokers, {(self._topic.name, number): end for number, end in self._sent.ends.items()})
@@ -245,7 +245,7 @@ class KafkaTopic:
         return f"SELECT * FROM (SELECT * FROM ({rows}) QUALIFY {newest}) WHERE state IS NOT NULL"
 
     def _check_still(self, lives: str) -> None:
-        """Check that nobody brought the view further while it was read. Raises InputError."""
+        """Raise InputError if the view was refreshed while it was read."""
         assert self._brokers is not None
         assert self._sent is not None
         ends = " OR ".join(
@@ -261,7 +261,7 @@ class KafkaTopic:
 
 
 class ShownTopic(KafkaTopic):
-    """A topic to which nothing is sent: what would be is written to another channel."""
+    """A topic to which nothing is sent: the messages are written to another channel."""
 
     def __init__(self, session: Session, destination: Destination, *, key: str = "entity", shown: Channel) -> None:
         super().__init__(session, destination, key=key, writing=False)

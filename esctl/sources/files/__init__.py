@@ -1,1 +1,1 @@
-"""Files and stdin as sources: found, opened, recognised, followed."""
+"""Files and stdin as sources: finding, opening, recognising and following them."""

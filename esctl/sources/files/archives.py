@@ -1,4 +1,4 @@
-"""Members of zip and tar archives as byte streams: nothing is unpacked to disk beyond a nameless file."""
+"""Members of zip and tar archives as byte streams: nothing is unpacked to disk except to a nameless file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Member(Struct, frozen=True):
-    """A file in an archive: where its bytes are in the archive (of tar: unpacked), and how many."""
+    """A file in an archive: where its bytes are (for tar, in the unpacked archive), and how many there are."""
 
     archive: str  # as the person named it
     name: str
@@ -43,7 +43,7 @@ class Member(Struct, frozen=True):
 
 
 def members_of(name: str, path: Path, limits: Limits) -> list[Member] | None:
-    """List the files in an archive, sorted by name, each name once; None where a file is not an archive.
+    """List the files in an archive, sorted by name, each name once; None if the file is not an archive.
 
     Raises InputError for an archive that is damaged.
     """
@@ -113,7 +113,7 @@ def _in_tar(name: str, path: Path, limits: Limits) -> list[Member]:
 
 
 def _chosen(found: list[Member]) -> list[Member]:
-    """Return members as files of a folder are: sorted, no hidden ones; of one name the last, as unpacking leaves it."""
+    """Return the members sorted, without hidden ones; of several with one name the last, as if unpacked."""
     named = {member.name: member for member in found if not _is_hidden(member.name)}
     return [named[name] for name in sorted(named)]
 
@@ -124,7 +124,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _unpacked_tar(name: str, path: Path, limits: Limits) -> IO[bytes]:
-    """Return the bytes of a tar: the file itself, or where it is compressed a nameless copy, made once."""
+    """Return the bytes of a tar: the file itself or, if it is compressed, an unpacked nameless copy, made once."""
     file, _ = _spool(name, path, _state(path), limits)
     if file is None:
         return cast(IO[bytes], path.open("rb"))
@@ -140,12 +140,12 @@ def _state(path: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4)
 def _spool(name: str, path: Path, state: tuple[int, ...], limits: Limits) -> tuple[IO[bytes] | None, InputError | None]:
-    """Return a nameless copy of what is in a compressed tar, None where it is plain; and what damage ended it."""
+    """Return an unpacked nameless copy of a tar (None if it is not compressed), and the damage that ended it."""
     stream, damage = open_path(name, path, limits=limits), None
     try:
         if not stream.compressed:
             return None, None
-        file = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115  # kept for the members to come
+        file = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115  # kept for the next members
         try:
             while block := stream.read(1 << 20):
                 file.write(block)
@@ -158,7 +158,10 @@ def _spool(name: str, path: Path, state: tuple[int, ...], limits: Limits) -> tup
 
 
 def open_member(path: Path, member: Member, limits: Limits) -> IO[bytes]:
-    """Open a member for reading. Raises InputError where it cannot be read, also later, as OSError where damaged."""
+    """Open a member for reading. Raises InputError if it cannot be read.
+
+    Reading raises InputError, OSError, EOFError or zlib.error if the member is damaged or unpacks too far.
+    """
     name = f"{member.archive}!{member.name}"
     if member.refusal:
         raise InputError(f"{name} cannot be read: {member.refusal}", "unpack the archive by hand")
@@ -174,7 +177,7 @@ def open_member(path: Path, member: Member, limits: Limits) -> IO[bytes]:
 
 
 class _Slice(io.RawIOBase):
-    """Some bytes of a file, read at their place: others may read the same file."""
+    """A range of bytes of a file, read by position, because others may read the same file."""
 
     def __init__(self, file: IO[bytes], at: int, size: int, damage: InputError | None = None) -> None:
         self._file = file
@@ -205,7 +208,7 @@ class _Slice(io.RawIOBase):
 
 
 class _Zipped(io.RawIOBase):
-    """What is in a member of a zip archive, held against the limits and its own checksum."""
+    """The content of a member of a zip archive, checked against the limits and its own checksum."""
 
     def __init__(self, name: str, piece: _Slice, member: Member, limits: Limits) -> None:
         self._name, self._piece, self._member, self._limits = name, piece, member, limits

@@ -1,7 +1,7 @@
 """Whether a stream is the beginning of what the log has of a known source, so that nothing of it is new.
 
-A cursor has the digest of all that was read of its source and of its head. What a shorter stream would have to be is
-in the log alone, so the log is asked (`Kept`): only where a longer source begins alike.
+A cursor has two digests: of its source's head, and of all that was read of the source. Only the log can say what a
+shorter stream would have to be, so the log is asked (`Kept`), but only if a longer source begins alike.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from esctl.sources.pieces import BLANKS
 from esctl.sources.streams import ByteStream, Limits
 
 _START = 256
-"""Bytes behind a header that are kept as they are: shorter streams are found by them, and all others told apart."""
+"""Bytes after a header that are kept as they are: a stream that ends in them is found by them, others by digests."""
 _MOST = 64
-"""Sources that begin as a stream does, half of it at least, which are compared with it."""
+"""The most sources that a stream is compared with, of those that begin with at least half of it."""
 
 _STEP = 8 << 20
 
@@ -33,24 +33,24 @@ class Kept(Protocol):
     """The bytes of the known sources, as the log has them."""
 
     def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
-        """Name the sources that may begin with a stream of less than HEAD_SIZE bytes.
+        """Return the names of the sources that may begin with a stream of less than HEAD_SIZE bytes.
 
-        Of those whose first records were erased only the `own` ones.
+        Sources whose first records were erased are left out, except the `own` ones.
         """
 
     def digest(self, name: str, size: int) -> str | None:
-        """Return the SHA-256 (hex) of the first `size` bytes of a source; None where records of it were erased."""
+        """Return the SHA-256 (hex) of the first `size` bytes of a source, or None if records of it were erased."""
 
 
 class Firsts:
-    """The first bytes of sources, by which a shorter stream finds those that may begin with it."""
+    """The first bytes of sources, to find those that may begin with a shorter stream."""
 
     def __init__(self) -> None:
         self._starts: list[tuple[bytes, str]] = []  # sorted
-        self._cuts: dict[tuple[int, int], dict[str, list[str]]] = {}  # by size of header and cut behind it: by digest
+        self._cuts: dict[tuple[int, int], dict[str, list[str]]] = {}  # (header, cut after it) -> digest -> names
 
     def add(self, name: str, header: int, data: bytes) -> None:
-        """Add the first bytes of a source, HEAD_SIZE or all of them; `header` of them are no record's."""
+        """Add the first HEAD_SIZE bytes of a source (or all); the first `header` of them belong to no record."""
         insort(self._starts, (data[: header + _START], name))
         cuts = [1 << power for power in range(_START.bit_length() - 1, HEAD_SIZE.bit_length())]
         found = digests(data, [header + cut for cut in cuts])
@@ -59,7 +59,7 @@ class Firsts:
                 self._cuts.setdefault((header, cut), {}).setdefault(found[header + cut], []).append(name)
 
     def find(self, stream: bytes) -> list[str]:
-        """Name the sources that begin with a stream, or with the half of it at least that was compared."""
+        """Return the names of the sources that begin with a stream, or with the half of it that was compared."""
         headers = {header for header, _ in self._cuts if header + _START <= len(stream)}
         places = [(header, 1 << ((len(stream) - header).bit_length() - 1)) for header in headers]
         found = digests(stream, {header + cut for header, cut in places})
@@ -80,10 +80,10 @@ class Firsts:
 def begun(
     source: Source, stream: ByteStream, head: bytes, cursors: Mapping[str, Cursor], agrees: Callable[[FileCursor], bool]
 ) -> Candidate | None:
-    """Return the known source that a file is the beginning of, and note so; None where there is none.
+    """Return the known source that a file is the beginning of, and note the pair in `cursors`; None if there is none.
 
-    `head` are the first bytes that were read of it, all of them where they are fewer than HEAD_SIZE. An unfinished last
-    line is no less known for that.
+    `head` are the first bytes of the file, all of them if these are fewer than HEAD_SIZE. The file's last line may be
+    unfinished.
     """
     known = cursors
     if not isinstance(known, Known) or known.kept is None or not source.reopenable or not head.strip(BLANKS):
@@ -97,7 +97,7 @@ def begun(
         return None
     try:
         size, digest = _read_through(source, stream.limits)
-    except InputError:  # it is damaged, which is said where it is read
+    except InputError:  # damaged, which is reported when the file is read
         return None
     for one in sorted(found, key=lambda one: (one.name not in own, -one.cursor.offset, one.name))[:_MOST]:
         there = known.kept.digest(one.name, size) if one.cursor.offset > size else ""
@@ -110,9 +110,9 @@ def begun(
 
 
 def is_new(source: Source, limits: Limits, known: Mapping[str, Cursor]) -> bool:
-    """Return whether a file surely has nothing to do with any known source, by its name and its first bytes.
+    """Return whether the name and the first bytes of a file show that it has nothing to do with any known source.
 
-    Raises InputError where it cannot be read.
+    Raises InputError if the file cannot be read.
     """
     if not isinstance(known, Known) or known.kept is None or (own := generations(source.name, known)):
         return False
@@ -136,7 +136,7 @@ def _read_through(source: Source, limits: Limits) -> tuple[int, str]:
 
 
 def _longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list[Candidate]:
-    """List the sources that begin as a stream does, as far as that is told without comparing all of it."""
+    """List the sources that begin as a stream does, as far as their first bytes show."""
     names = {one.name: None for one in known.beginning(head[:HEAD_SIZE])}
     if len(head) < known.longest_head:
         names.update(dict.fromkeys(kept.find(head, own)))
@@ -144,8 +144,8 @@ def _longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list
 
 
 def is_of_bytes(cursor: Cursor | None) -> TypeGuard[FileCursor]:
-    """Return whether a cursor counts bytes, which the records of its source are.
+    """Return whether a cursor counts bytes, and its source has records that consist of these bytes.
 
-    A document that is one record has no beginning that is a record of it.
+    False for a JSON document that is one record: its beginning is no record.
     """
     return isinstance(cursor, FileCursor) and cursor.format not in {*COLUMNAR, "json-document"} and cursor.records > 0

@@ -1,4 +1,4 @@
-"""What cuts a source into records, by how its cursor says that it is written."""
+"""The readers that cut sources into records, chosen by the format and dialect of the cursor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from esctl.sources.formats.values import ValueReader
 
 
 def record_reader(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordReader:
-    """Return what cuts a source that is written as its cursor says, about `size` bytes at a time."""
+    """Return the reader that cuts a source written as its cursor says, about `size` bytes at a time."""
     encoding = cursor.dialect.get("encoding", "")
     if encoding not in encodings.WIDE or cursor.format == "json-document":
         return _cutter(feed, cursor, size, final)
@@ -43,7 +43,7 @@ def _cutter(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordRea
 
 
 def line_reader(feed: Feed, size: int, final: bool, cursor: FileCursor, waits: bool = True) -> LineReader:
-    """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
+    """Return the reader of a source of lines. `waits`: whether it waits for lines that may continue a line of text."""
     prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
     if cursor.format == "text":
         return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits, prefix == CRI)

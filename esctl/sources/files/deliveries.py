@@ -1,4 +1,4 @@
-"""What is new in one open source: batches of records, each with the cursor to go on from."""
+"""What is new in one open source: batches of records, each with the cursor to continue from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from esctl.sources.streams import ByteStream
 
 
 class RecordReader(Protocol):
-    """Cuts what is left of a source into pieces of records; `pending` bytes at its end are in none."""
+    """Cuts the rest of a source into pieces; `pending` is the number of bytes at its end that are in no record."""
 
     pending: int
 
@@ -30,7 +30,7 @@ class RecordReader(Protocol):
 
 
 class _Consumed(Protocol):
-    """The bytes behind a reader, as far as a cursor needs them."""
+    """The bytes that a reader cuts, as far as a cursor needs them."""
 
     @property
     def stream(self) -> ByteStream: ...
@@ -51,14 +51,14 @@ class WholeFile(Struct, frozen=True):
         return self.sha256
 
     def release(self, upto: int) -> None:
-        """Keep nothing that could be let go of."""
+        """Do nothing, as no bytes are held."""
 
 
 class Reading:
     """What is new in one source. Iterate it once, for Deliveries; `pending_bytes` is known afterwards.
 
-    `name` is the source name to record, `format` the format read, `size` and `done` the bytes of the file on disk and
-    how many of them were read (for progress; `size` None where unknown).
+    `name` is the source name to record, `format` the format read. `size` is the bytes of the file on disk (None if
+    unknown) and `done` how many of them were read, for progress.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Reading:
 
     @property
     def left_at(self) -> tuple[Feed | None, FileCursor, bytes]:
-        """Return the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
+        """Return the feed (None for a file of rows), the cursor to continue from, and a new source's first bytes."""
         return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
 
     @property
     def pending_bytes(self) -> int:
-        """Return the bytes at the end of the source that are in no record yet."""
+        """Return how many bytes at the end of the source are in no record yet."""
         return self._reader.pending
 
     @property
     def size(self) -> int | None:
-        """Return the bytes of the file on disk."""
+        """Return the bytes of the file on disk, or None if unknown."""
         return self._feed.stream.size
 
     @property
@@ -104,7 +104,7 @@ class Reading:
             self.close()
 
     def deliveries(self) -> Iterator[Delivery]:
-        """Read as iterating does, and leave the source open."""
+        """Yield the same as iterating, but leave the source open."""
         last = self._cursor
         moved = False
         for piece in self._reader:

@@ -1,4 +1,4 @@
-"""New files that workers read ahead. What they find is what this process would, which looks whether they are new."""
+"""New files that workers read ahead. Workers find what this process would; it checks itself that the files are new."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from esctl.engine.workers import Workers
 
 LARGEST = 256 << 20
-"""Bytes of a file, and of its records, up to which a worker reads it: they are written once more on the way."""
+"""The most bytes of a file, and of its records, for a worker: on the way the records are written once more."""
 _TOGETHER = 16 << 20
 _FILES = 200
 
 
 class Handed(Struct, frozen=True):
-    """A delivery whose records are in a file."""
+    """A delivery whose records a worker wrote to a file."""
 
     file: str
     cursor: FileCursor
@@ -42,14 +42,14 @@ class Handed(Struct, frozen=True):
 
 
 class ReadAhead(Struct, frozen=True):
-    """What a worker found in a file, as one of which nothing is known; None for what is not for it."""
+    """What a worker found in a file, read as a new one; `deliveries` is None if this process has to read it."""
 
     deliveries: tuple[Handed, ...] | None = None
     pending: int = 0
 
 
 def read_ahead(folder: Path, sources: Sequence[Source], options: SourceOptions) -> list[ReadAhead]:
-    """Read files, and write their records to a folder."""
+    """Read files, and write their records to `folder`."""
     return [_read_ahead(folder, source, options) for source in sources]
 
 
@@ -65,7 +65,7 @@ def _read_ahead(folder: Path, source: Source, options: SourceOptions) -> ReadAhe
                 writer.write_batch(delivery.batch)
             found.append(Handed(name, delivery.cursor, delivery.read))
     except (EsctlError, OSError):
-        return ReadAhead()  # it is told where the file's turn comes
+        return ReadAhead()  # reported when it is the file's turn
     return ReadAhead(tuple(found), reader.pending)
 
 
@@ -85,7 +85,7 @@ class ReaderAhead:
 
     @property
     def pending(self) -> int:
-        """Return the bytes at the end that are in no record yet."""
+        """Return how many bytes at the end are in no record yet."""
         return self._near.pending if self._pending is None else self._pending
 
     @property
@@ -94,7 +94,7 @@ class ReaderAhead:
         return self._near.may_wait
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Open what is new in it. Raises as a FileReader does."""
+        """Open the file for what is new in it. Raises what a FileReader does."""
         found = self._found()
         if found.deliveries is None or not is_new(self._source, self._options.limits, known):
             return self._near.open(known)
@@ -114,9 +114,9 @@ class ReaderAhead:
 def readers_ahead(
     sources: Sequence[Source], options: SourceOptions, workers: Workers, known: Mapping[str, Cursor]
 ) -> Iterator[SourceReader]:
-    """Return the readers of some files, the next of which workers read while those before are dealt with.
+    """Yield the readers of some files; workers read the next files while the ones before are dealt with.
 
-    Not those that are `known` by name: of them, most bytes may be.
+    Files that are `known` by name are not read ahead, as most of their bytes may be known.
     """
     fit = [source for source in sources if _is_fit(source) and not generations(source.name, known)]
     if len(fit) < 2:
@@ -133,7 +133,7 @@ def readers_ahead(
 def _one_by_one(
     pool: ThreadPoolExecutor, workers: Workers, rounds: Sequence[Sequence[Sequence[Source]]], options: SourceOptions
 ) -> Iterator[Callable[[], ReadAhead]]:
-    """Give what waits for what was found in each file; a round is begun when the one before it is asked for."""
+    """Yield for each file a function that waits for what was found; a round starts when the one before is asked for."""
     coming: list[Future[list[ReadAhead]]] = []
     for number, groups in enumerate(rounds):
         coming += [pool.submit(_run, workers, each, options) for each in rounds[len(coming) : number + 2]]
@@ -151,7 +151,7 @@ def _run(workers: Workers, groups: Sequence[Sequence[Source]], options: SourceOp
 
 
 def _is_fit(source: Source) -> bool:
-    """Return whether a source is a file that a worker can read as this process does, and not too large."""
+    """Return whether a source is a file that a worker can read as this process would, and not too large."""
     if source.path is None or source.member is not None or not source.reopenable:
         return False
     with suppress(OSError):
@@ -160,7 +160,7 @@ def _is_fit(source: Source) -> bool:
 
 
 def _rounds(sources: Sequence[Source], most: int) -> list[list[list[Source]]]:
-    """Put neighbouring files into groups that are worth a call, and so many groups into a round."""
+    """Put neighbouring files into groups that are worth a call, and up to `most` groups into a round."""
     groups: list[list[Source]] = []
     size = _TOGETHER
     for source in sources:

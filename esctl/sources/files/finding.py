@@ -34,12 +34,12 @@ _OTHER_KIND = re.compile(
     r"|png|jpe?g|gif|svg|ico|webp|so|dll|exe|toml|ini|cfg)",
     re.IGNORECASE,
 )
-"""Programs, pages, pictures and settings, which lie beside logs and are none."""
+"""Programs, pages, pictures and settings, which lie next to logs but hold none."""
 SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
 
 
 def is_sidecar(name: str) -> bool:
-    """Return whether a file that was found, not named, holds no events: a README, manifest, digest, or a program."""
+    """Return whether a file that was found, not named, holds no events by its name: a README, manifest, program, ..."""
     last = name.rpartition("/")[2]
     return _SIDECAR.fullmatch(last) is not None or _OTHER_KIND.fullmatch(last) is not None
 
@@ -60,8 +60,8 @@ class Source(Struct, frozen=True):
 def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambda text: None) -> list[Source]:
     """Turn files, globs, folders, archives and "-" into sources, in the order given, each once.
 
-    Folders are read recursively, sorted, without hidden files and what holds no events (that is noted). Members
-    of zip and tar archives are sources `archive!member`. Raises InputError for what does not exist.
+    Folders are read recursively, sorted, without hidden files and files that hold no events (these are noted). Members
+    of zip and tar archives are sources `archive!member`. Raises InputError for a file that does not exist.
     """
     found: dict[str, Source] = {}
     for argument in arguments:
@@ -76,19 +76,19 @@ def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambd
 
 
 class Aside:
-    """What was found, and by its name holds no events; of many only the first are kept."""
+    """The files that were found but, by their names, hold no events; of many only the first names are kept."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
         self._count = 0
 
     def add(self, name: str) -> None:
-        """Add the name of one."""
+        """Add the name of such a file."""
         self._names += [name] if self._count < _MOST_TOLD else []
         self._count += 1
 
     def tell(self, note: Note) -> None:
-        """Name them, if there are any."""
+        """Write a note that names the files, if there are any."""
         if self._count:
             more = f" and {self._count - _MOST_TOLD} more" if self._count > _MOST_TOLD else ""
             named = ", ".join(self._names)
@@ -162,12 +162,12 @@ def _is_endless(path: str) -> bool:
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return False  # said where it is opened
+        return False  # reported when it is opened
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _normalised(text: str) -> str:
-    # A name that is not UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
+    # A name that is not UTF-8 is recorded with its invalid bytes written as `\\xff`, because names are kept as text.
     return os.path.normpath(_readable(text)).replace(os.sep, "/")
 
 

@@ -1,7 +1,7 @@
-"""Follow files of lines as `tail -F` does: what is added, and the file that takes a name over.
+"""Following of files of lines, as `tail -F` does: what is added to them, and the files that take over their names.
 
 Files are polled, not watched: a look at a few files several times a second costs next to nothing, and works on network
-disks and in containers, where notifications are not to be relied on.
+disks and in containers, where notifications are unreliable.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from esctl.sources.streams import ByteStream
 
 BLOCK = 1 << 20
 PROBE = 4096
-"""Bytes at the start of a file by which it is known to be the same still."""
+"""Bytes at the start of a file that show whether it is still the same."""
 IDLE_SECONDS = 10.0
-"""How long a file that was moved away is read on after its last line: its writer may not have noticed yet."""
+"""How long a file that was moved away is still read after its last bytes: its writer may not have noticed yet."""
 
 Note = Callable[[str], None]
 
 
 class _Complete:
-    """The records in a feed that are complete; what comes after them waits."""
+    """The complete records in a feed; an unfinished one waits for its end."""
 
     pending = 0
 
@@ -58,23 +58,23 @@ class _Complete:
 
 
 class Growing(Struct):
-    """One file, from where it was left. `name`: the source that it is recorded as."""
+    """One file that may grow, read from where it was left. `name`: the source that it is recorded as."""
 
     name: str
     feed: Feed
     cursor: FileCursor
-    head: bytes | None  # of a new source, as far as it is known
+    head: bytes | None  # the first bytes of a new source, as far as read
     descriptor: int
     options: SourceOptions
     probe: bytes = b""
     last_read: float = 0.0
     ended: bool = False
-    is_fresh: bool = True  # what was read to know the file may have lines
-    is_empty: bool = False  # it had no line yet that would tell how it is read
+    is_fresh: bool = True  # the bytes read to recognise the file may hold lines
+    is_empty: bool = False  # it has no line yet that shows how it is written
     given_name: str = ""
 
     def poll(self, limit: int) -> Iterator[Delivery]:
-        """Yield the lines that were completed since, of about `limit` bytes."""
+        """Yield the records completed since the last poll, from about `limit` bytes."""
         if self._take(limit) or self.is_fresh:
             self.is_fresh = False
             self._tell()
@@ -89,7 +89,7 @@ class Growing(Struct):
             os.close(self.descriptor)
 
     def _tell(self) -> None:
-        """Find how the lines of a source are read that had none when it was opened."""
+        """Detect how a source is written that had no line when it was opened."""
         if self.is_empty and self.head is not None and b"\n" in self.head.lstrip(BLANKS):
             self.is_empty = False
             self.cursor = cursor_of_lines(self.given_name, self.head, self.options)
@@ -100,7 +100,7 @@ class Growing(Struct):
         return len(self.feed.window)
 
     def is_same(self) -> bool:
-        """Return whether the file still has what was read of it: not if it was truncated, or written anew."""
+        """Return whether the file still has what was read of it; it has not if it was truncated or rewritten."""
         if os.fstat(self.descriptor).st_size < self.feed.end:
             return False
         if len(self.probe) < min(PROBE, self.feed.end):
@@ -134,11 +134,11 @@ class Growing(Struct):
         return True
 
     def _ended(self) -> None:
-        """Record that nothing more is there."""
+        """Take note of the end of the bytes; a file may still grow."""
 
 
 class _Stream(Growing):
-    """Stdin: it has what can be read without waiting, and may end."""
+    """Stdin: read as far as possible without waiting; unlike a file it may end."""
 
     def _is_readable(self) -> bool:
         return bool(select.select([self.descriptor], [], [], 0)[0])
@@ -159,29 +159,29 @@ class Tail:
         self._is_missed = False
         self._earlier = None if source.path is None else Predecessors(source.path, source.name, options, note)
         self._left: Left | None = None
-        self._written = 0  # when the file was last written, as it was last looked at by its name
+        self._written = 0  # the mtime (ns) of the file when its name was last looked at
 
     @property
     def names(self) -> tuple[str, ...]:
-        """List the names of sources that are held, or would be, if anything was added."""
+        """List the names that the open files are recorded under, or will be if anything is added."""
         return tuple(each.name for each in [*self._moved, *([self._current] if self._current else [])])
 
     @property
     def ended(self) -> bool:
-        """Return whether nothing can follow: stdin was closed."""
+        """Return whether nothing more can come: stdin was closed."""
         return self._current is not None and self._current.ended
 
     @property
     def pending(self) -> list[tuple[str, int]]:
-        """List what is in no record yet: names, and bytes at their ends."""
+        """List the sources that end in bytes that are in no record yet, with the number of these bytes."""
         held = [*self._moved, *([self._current] if self._current else [])]
         return [(each.name, each.pending) for each in held if each.pending]
 
     def poll(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Yield what was added since the last time, of about `limit` bytes.
+        """Yield the records from about `limit` bytes of what was added since the last poll.
 
-        `cursors`: those of all sources of the store, with what was given here so far. Raises InputError for what cannot
-        be read, UsageError for what is not a file of lines.
+        `cursors`: those of all sources of the store, including those of earlier deliveries. Raises InputError if the
+        file cannot be read, UsageError if it is not a file of lines.
         """
         for moved in list(self._moved):
             yield from moved.poll(limit)
@@ -227,7 +227,7 @@ class Tail:
         return False
 
     def _begin(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Open the file that has the name now, once what had it in between is read."""
+        """Open the file that has the name now, and yield what the files hold that had the name in between."""
         was_missed = self._is_missed
         if self._earlier is not None:
             self._earlier.look()
@@ -238,13 +238,13 @@ class Tail:
         given = self._given_before(self._earlier, opened, cursors, limit, was_missed=was_missed)
         self._left = None
         yield from given
-        if opened.head is not None:  # it is new, and those before it may have taken its name
+        if opened.head is not None:  # a new file; the files before it may have taken its name
             opened.name = next_name(self.source.name, self._named_apart(cursors))
 
     def _given_before(
         self, earlier: Predecessors, opened: Growing, cursors: Mapping[str, Cursor], limit: int, *, was_missed: bool
     ) -> Iterator[Delivery]:
-        """Return what files have that had the name between the one that was read last and the opened one."""
+        """Return the deliveries of files that had the name between the one that was read last and the opened one."""
 
         def take(path: Path) -> Given:
             return self._taken(path, cursors, limit)
@@ -257,7 +257,7 @@ class Tail:
         return iter(())
 
     def _taken(self, path: Path, cursors: Mapping[str, Cursor], limit: int) -> Given:
-        """Read an earlier file to its end, and hold it for what its writer may still add."""
+        """Read an earlier file to its end, and keep it open for what its writer may still add."""
         growing = self._continued(Source(self.source.name, path), self._named_apart(cursors))
         before = -1
         while before < growing.feed.end:
@@ -270,7 +270,7 @@ class Tail:
         return growing.name
 
     def _named_apart(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
-        """Return the cursors, with those of files that are held and of which no record is whole yet."""
+        """Return the cursors, with those of open files that have no complete record yet."""
         held = {each.name: each.cursor for each in self._moved if each.name not in cursors}
         return {**cursors, **held} if held else cursors
 

@@ -1,4 +1,4 @@
-"""Which known source a stream continues, told by the hash of what was read of it before."""
+"""Which known source a stream continues, found by the hash of what was read of it before."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _FILES: _Shelf = ("file", 0)
 
 
 class Candidate(Struct, frozen=True):
-    """A known source whose beginning may be that of the stream."""
+    """A known source that the stream may continue."""
 
     name: str
     cursor: FileCursor
 
 
 class Known(dict[str, Cursor]):
-    """The cursors of a store by source name, found again by how a source begins.
+    """The cursors of a store by source name, which are also found by how their sources begin.
 
-    So a new file is held against a few known ones, however many there are. `begun` and `untold` are what was found with
-    the bytes that are `kept` of them: names of streams, each with the source that it is the beginning of, or may be.
+    So a new file is compared with a few known ones, however many there are. `kept` gives the bytes of known sources.
+    What was found with them are pairs of a stream's name and the name of the source that it is the beginning of
+    (`begun`), or may be the beginning of, as records of that source were erased (`untold`).
     """
 
     def __init__(self, cursors: Mapping[str, Cursor]) -> None:
@@ -45,7 +46,7 @@ class Known(dict[str, Cursor]):
         self.begun: list[tuple[str, str]] = []
         self.untold: list[tuple[str, str]] = []
         self.longest_head = 0
-        self._shelves: dict[_Shelf, dict[str, dict[str, None]]] = {}  # then by digest: names
+        self._shelves: dict[_Shelf, dict[str, dict[str, None]]] = {}  # shelf -> digest -> names
         for name, cursor in cursors.items():
             self[name] = cursor
 
@@ -57,7 +58,7 @@ class Known(dict[str, Cursor]):
             if not self._shelves[shelf][digest]:
                 del self._shelves[shelf][digest]
         super().__setitem__(name, cursor)
-        # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
+        # Without a record there is nothing to recognise the source by (an empty file, a header alone).
         if isinstance(cursor, FileCursor) and cursor.records and cursor.offset:
             shelf, digest = _place(cursor)
             self.longest_head = max(self.longest_head, cursor.head_size)
@@ -76,7 +77,7 @@ class Known(dict[str, Cursor]):
 
 
 def _place(cursor: FileCursor) -> tuple[_Shelf, str]:
-    """Return where a cursor is kept: how what was read of its source ends and the size of its head, and the digest."""
+    """Return the shelf of a cursor (how the read part of its source ends, and the size of its head), and its digest."""
     if cursor.format in COLUMNAR:
         return _FILES, cursor.sha256
     if cursor.format == "json-document":
@@ -87,7 +88,7 @@ def _place(cursor: FileCursor) -> tuple[_Shelf, str]:
 
 
 def _may_end(head: bytes, end: str, size: int) -> bool:
-    """Return whether a source with this head may have been read to `size` bytes before, without hashing it."""
+    """Return whether a source that was read to `size` bytes may end within this head, without hashing it."""
     if not 0 < size <= len(head):
         return False
     if end == "anywhere" or size == len(head):
@@ -96,16 +97,16 @@ def _may_end(head: bytes, end: str, size: int) -> bool:
         return False
     if head[size - 1] == _NEWLINE:
         return True
-    # A last line without its end may have been read: then its end is the first that was added.
+    # If the last line was read without its end, that end is the first thing that was added.
     return head[size] in BLANKS and not head[size:].lstrip(BLANKS[:2])[:1].strip(BLANKS)
 
 
 def candidates(
     name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: bool, agrees: Callable[[FileCursor], bool]
 ) -> list[Candidate]:
-    """List known sources with the same head, of those that `agrees` takes, in the order in which they are believed.
+    """List the known sources with the same head that `agrees` accepts, the most credible first.
 
-    First the generations of `name` itself, newest first; then, where `foreign`, sources of other names, the one read
+    First the generations of `name` itself, newest first; then, if `foreign`, sources of other names, the one read
     furthest first.
     """
     names = list(reversed(generations(name, cursors)))
@@ -120,14 +121,14 @@ def candidates(
 
 
 def _is_whole(cursor: FileCursor, head: bytes) -> bool:
-    """Return whether the head of a source is all that was read of it, so that no more need be compared."""
+    """Return whether the head of a source is all that was read of it, so that nothing more has to be compared."""
     return cursor.offset == cursor.head_size and (cursor.format != "json-document" or cursor.offset == len(head))
 
 
 def digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
-    """Return the SHA-256 (hex) of the first bytes of a head by their number, for each size that it has.
+    """Return, by size, the SHA-256 (hex) of the first `size` bytes of a head, for each size that it has.
 
-    In one pass: a store may know thousands of sources.
+    It is one pass, as a store may know thousands of sources.
     """
     found, hashed, done = {}, hashlib.sha256(), 0
     for size in sorted(sizes):
@@ -139,7 +140,7 @@ def digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
 
 
 def same_files(name: str, sha256: str, cursors: Mapping[str, Cursor], foreign: bool) -> list[Candidate]:
-    """List known Parquet and Arrow files with this digest, in the order in which they are to be believed."""
+    """List the known Parquet and Arrow files with this digest, the most credible first."""
     names = list(reversed(generations(name, cursors)))
     own = [known for known in read_files(names, cursors) if _place(known.cursor) == (_FILES, sha256)]
     if own or not foreign:
@@ -148,15 +149,16 @@ def same_files(name: str, sha256: str, cursors: Mapping[str, Cursor], foreign: b
 
 
 def read_files(names: Iterable[str], cursors: Mapping[str, Cursor]) -> list[Candidate]:
-    """List those of some known sources that are files, in the same order."""
+    """Return the named sources whose cursors are those of files, in the same order."""
     known = ((name, cursors[name]) for name in names)
     return [Candidate(name, cursor) for name, cursor in known if isinstance(cursor, FileCursor)]
 
 
 def matching(feed: Feed, found: list[Candidate], size: int) -> list[Candidate]:
-    """Keep those whose whole read prefix the stream has, in the same order; reads the feed to the furthest offset.
+    """Return the candidates whose whole read prefix the stream has, in the same order.
 
-    A `json-document` matches only when the stream ends where it did: a longer document is another one.
+    The feed is read to the furthest offset. A `json-document` matches only if the stream ends where it did: a longer
+    document is another one.
     """
     agreed: set[str] = set()
     for candidate in sorted(found, key=lambda one: one.cursor.offset):

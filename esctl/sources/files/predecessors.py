@@ -1,4 +1,4 @@
-"""The generations of a followed file that came and went between two looks at it, found beside it or told of."""
+"""The generations of a followed file that came and went between two looks: found next to it, or noted as missing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from esctl.sources.names import generations
 from esctl.sources.protocol import Delivery
 
 _EARLIER = 1_000_000_000
-"""Nanoseconds by which a file's times may be behind the clock."""
+"""Nanoseconds that a file's times may be behind the clock."""
 
 Given = Generator[Delivery, None, str]
-"""Deliveries of a file; it ends with the name of the source that they are of."""
+"""The deliveries of a file; the generator returns the name of their source."""
 
 
 class Left(Struct, frozen=True):
-    """The file that had the name before: its source, where it is if it was moved, when it was last written (ns)."""
+    """The file that had the name before: its source, its place if it was moved, its last modification (ns)."""
 
     name: str
     place: Place | None
@@ -34,10 +34,10 @@ class Left(Struct, frozen=True):
 
 
 class Predecessors:
-    """What had a file's name before the file that has it now.
+    """The files that had a name before the file that has it now.
 
-    `take` reads an unpacked one to its end, and may hold it open for what is still added. The folder is listed only
-    where another file has the name.
+    `take` reads an uncompressed one to its end, and may keep it open for what is still added. After `look`, the folder
+    is listed only when another file has taken the name.
     """
 
     def __init__(self, path: Path, name: str, options: SourceOptions, note: Callable[[str], None]) -> None:
@@ -49,16 +49,16 @@ class Predecessors:
         self._started = time.time_ns() - _EARLIER
 
     def look(self) -> None:
-        """Remember which files are there now, unless that was done: those are no successors of what is followed."""
+        """Remember, once, which files are there now: these are no successors of the followed file."""
         if self._looks is None:
             self._looks = looked_at(siblings(self._path))
 
     def since(
         self, left: Left | None, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
     ) -> Iterator[Delivery]:
-        """Return the records of the generations after `left` and before the file `now`, the oldest first.
+        """Yield the records of the generations after `left` and before the file `now`, the oldest first.
 
-        `left` None: there was no file when it was first looked for. Notes where there may be gaps.
+        `left` is None if there was no file at the first look. Writes a note if records may be missing.
         """
         place = None if left is None else left.place
         found = [each for each in siblings(self._path, place) if each.place != now]
@@ -74,7 +74,7 @@ class Predecessors:
         self._looks = looked_at(siblings(self._path))
 
     def resumed(self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]) -> Iterator[Delivery]:
-        """Return the records since the newest generation that is known, where another one has its name by now."""
+        """Yield the records from the newest known generation on, if another file has its name by now."""
         found = [each for each in siblings(self._path) if each.place != now]
         last = generations(self._name, cursors)[-1]
         left = next((each for each in reversed(found) if self._source_of(each, cursors) == last), None)
@@ -118,6 +118,6 @@ class Predecessors:
 
 
 def place_of(descriptor: int) -> Place:
-    """Return which file is open."""
+    """Return the device and inode of an open file."""
     there = os.fstat(descriptor)
     return there.st_dev, there.st_ino

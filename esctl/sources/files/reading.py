@@ -1,4 +1,4 @@
-"""One source from where it was left: which source it is, its format, its batches of records with their cursors."""
+"""Reading of one source from where it was left: which source it is, its format, its batches and their cursors."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from esctl.sources.streams import LIMITS, ByteStream, Limits
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "text", "parquet", "arrow", "avro", "evtx")
 LINES = "lines"
-"""The input format of what is followed: lines of JSON, or of a text log."""
+"""The input format of followed files: lines of JSON, or of a text log."""
 _SKIP = 8 << 20
 _EMPTY_HASH = hashlib.sha256().hexdigest()
 
 
 class SourceOptions(Struct, frozen=True):
-    """How sources are to be read. Sizes in bytes; `null` is the CSV cell text that means JSON null.
+    """How to read sources. Sizes are in bytes; `null` is the CSV cell text that means JSON null.
 
-    `pattern_of` gives the pattern that is told for the lines of a source, by its name, or "".
+    `pattern_of` returns the pattern that is set for the lines of a source, by its name, or "".
     """
 
     input_format: str = "auto"
@@ -69,8 +69,8 @@ def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) 
     """Open what is new in a source, given the cursors of all sources of the store.
 
     A known source whose read prefix is unchanged is continued, also under another name; one whose prefix has changed
-    is read anew as the next generation (`name#2`). Stdin is compared with what stdin gave before only. Raises
-    InputError when the source cannot be read, UsageError when the options do not fit together.
+    is read anew as the next generation (`name#2`). Stdin is compared only with what stdin gave before. Raises
+    InputError if the source cannot be read, UsageError if the options do not fit together.
     """
     _check(options)
     stream = open_stream(source, options.limits)
@@ -96,7 +96,7 @@ class FileReader:
 
     @property
     def pending(self) -> int:
-        """Return the bytes at the end that are in no record yet."""
+        """Return how many bytes at the end are in no record yet."""
         return 0 if self._reading is None else self._reading.pending_bytes
 
     @property
@@ -105,13 +105,13 @@ class FileReader:
         return self._source.path is None or not self._source.path.is_file()
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Open what is new in it. Raises as `read` does."""
+        """Open the file for what is new in it. Raises what `read` does."""
         self._reading = read(self._source, self._options, known)
         return iter(self._reading)
 
 
 def file_readers(sources: Sequence[Source], options: SourceOptions) -> Iterator[FileReader]:
-    """Return the readers of some files, each made when it is asked for: it keeps what it has read last."""
+    """Return the readers of some files, each made only when asked for, because it holds the batch that it read last."""
     return (FileReader(source, options) for source in sources)
 
 
@@ -176,7 +176,7 @@ def _format(head: bytes, whole: bool, options: SourceOptions, pattern: str) -> s
 
 
 def _check_records_path(name: str, input_format: str, given: str, head: bytes, whole: bool) -> None:
-    """Raise UsageError for a path to records that would do nothing, as far as the head of a source tells."""
+    """Raise UsageError for a path that leads to no records, as far as the head of the source shows."""
     if input_format != "json":
         raise UsageError(
             f"{name}: --records-path {given!r} is for JSON, and this is {input_format}",
@@ -193,7 +193,7 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
 
 
 def is_read_alike(cursor: FileCursor, options: SourceOptions) -> bool:
-    """Return whether the bytes of a known source, if it has no others, would be read as they were."""
+    """Return whether a known source with unchanged bytes would be read as it was before."""
     if cursor.format in COLUMNAR:
         return options.records_path is None and options.input_format in ("auto", cursor.format)
     return _agrees(cursor, options)
@@ -213,7 +213,7 @@ def _agrees(cursor: FileCursor, options: SourceOptions) -> bool:
 
 
 def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], ByteStream]:
-    """Return a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
+    """Return a function that opens the stream again; a source that cannot be opened twice is first copied to disk."""
     path = source.path
     if path is not None and source.reopenable:
         return lambda: open_stream(source, feed.stream.limits)
@@ -222,7 +222,7 @@ def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], Byt
 
 
 def _spooled(feed: Feed) -> IO[bytes]:
-    """Copy a stream to a nameless file, and let the feed begin again there."""
+    """Copy a stream to a nameless file, and make the feed read that file from its beginning."""
     spool = cast(IO[bytes], tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # the caller closes it
     spool.write(feed.window.data)
     while block := feed.stream.read(_SKIP):
@@ -240,7 +240,7 @@ def _again(spool: IO[bytes]) -> IO[bytes]:
 
 
 def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candidate]) -> tuple[Candidate | None, Feed]:
-    """Find the source that the feed continues, and give a feed that stands where it was left (or at 0)."""
+    """Return the source that the feed continues, or None, and a feed at the offset where it was left (or at 0)."""
     agreed = matching(feed, found, _SKIP)
     known = agreed[0] if agreed else None
     offset = known.cursor.offset if known else 0
@@ -268,7 +268,7 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
 def first_cursor(
     input_format: str, head: bytes, whole: bool, options: SourceOptions, encoding: str = "", pattern: str = ""
 ) -> FileCursor:
-    """Return the cursor of a source of which nothing was read yet, by its first bytes as UTF-8."""
+    """Return the cursor of a source before anything is read, with the dialect that its first bytes (UTF-8) show."""
     dialect: dict[str, str] = {}
     if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
         dialect = {"prefix": prefix}
@@ -291,7 +291,7 @@ def first_cursor(
 
 
 def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> FileCursor:
-    """Return the cursor of a source of lines of which nothing was read yet, by its first lines."""
+    """Return the cursor of a source of lines before anything is read, with the dialect that its first lines show."""
     pattern = options.pattern_of(name)
     found = _format(head, False, replace(options, input_format=LINES), pattern)
     return first_cursor(found, head, False, options, pattern=pattern)

@@ -1,4 +1,4 @@
-"""Files beside a followed one that its rotation may have made: app.log.1, app.log.2.gz, app-2024-01-31.log."""
+"""Files next to a followed one that its rotation may have made: app.log.1, app.log.2.gz, app-2024-01-31.log."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Place = tuple[int, int]
 
 
 class Sibling(Struct, frozen=True):
-    """One file: where it is, which it is, when it was last written (ns), its size.
+    """A file next to a followed one: its path, device and inode, last modification (ns) and size.
 
-    `number`: the generation that its name tells, counted back from the newest.
+    `number`: the generation in its name, counted back from the newest, or None.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Sibling(Struct, frozen=True):
 
 
 class Look(Struct, frozen=True):
-    """What a file was when it was looked at: its size and the digest of its first bytes."""
+    """A file at the time of a look: its size and the digest of its first bytes."""
 
     size: int
     digest: str
@@ -59,13 +59,13 @@ def is_rotated(name: str, other: str) -> bool:
 
 
 def siblings(path: Path, left: Place | None = None) -> list[Sibling]:
-    """List the older generations beside a file, the longest unwritten first.
+    """List the older generations next to a file, the least recently written first.
 
-    `left`: one of them, which tells how they are named where that is unusual. A packed one whose original is still
-    there may be half written, and is left out.
+    `left`: one of them, whose name shows how they are named if that is unusual. A compressed one whose original is
+    still there may be half written, and is left out.
     """
     found = _beside(path.parent, path.name, left)
-    if path.is_symlink():  # to the file of the day, say
+    if path.is_symlink():  # for example to the file of the day
         target = Path(os.path.realpath(path))
         found += [each for each in _beside(target.parent, target.name, left) if each not in found]
     names = {each.path for each in found}
@@ -85,7 +85,7 @@ def _beside(folder: Path, name: str, left: Place | None) -> list[Sibling]:
 
 
 def _alike(name: str) -> str:
-    """Return what the names of a day's file and the next day's have in common."""
+    """Return a name with 0 for each number and no suffix of compression: the same for the files of all days."""
     return re.sub(r"\d+", "0", _PACKED.sub("", name))
 
 
@@ -107,12 +107,12 @@ def _unpacked(path: Path) -> Path:
 
 
 def looked_at(found: Iterable[Sibling]) -> dict[Place, Look]:
-    """Return what the files are, to tell later whether they are still the same: an inode is soon another file's."""
+    """Return a Look at each file by its place, to recognise it later: an inode is soon reused."""
     return {each.place: Look(each.size, _digest(each.path, each.size)) for each in found}
 
 
 def is_known(each: Sibling, known: Mapping[Place, Look]) -> bool:
-    """Return whether a file is one that was looked at, under whatever name, with or without what it got since."""
+    """Return whether a file was looked at before, under whatever name and whatever was added to it since."""
     before = known.get(each.place)
     if before is None or not before.size <= each.size:
         return False
@@ -128,7 +128,7 @@ def _digest(path: Path, size: int) -> str:
 
 
 def missing(found: Iterable[Sibling], left: Sibling) -> list[str]:
-    """Name the files that should be between the one that was left and the newest, as they are numbered, and are not."""
+    """Return the names that the numbering lacks between the file that was left and the newest."""
     others = {each.number: each for each in found if each.number is not None}
     is_upwards = any(number < (left.number or 0) and each.written < left.written for number, each in others.items())
     if left.number is None or is_upwards:

@@ -1,1 +1,1 @@
-"""How bytes are cut into records, a module for each format, and how a format is told."""
+"""How bytes are cut into records, a module for each format, and how a format is detected."""

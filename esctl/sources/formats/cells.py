@@ -1,4 +1,4 @@
-"""Cells of CSV rows: where they end, what stands in their quotes, and numbers with a decimal comma."""
+"""Cells of CSV rows: where they end, what is in their quotes, and numbers with a decimal comma."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IP = re.compile(_ADDRESS)
 
 
 def unled(row: bytes, comment: bytes = b"") -> bytes:
-    """Return a row without the blank lines before it, nor those that are comments."""
+    """Return a row without the BOM, and the blank lines and comments, before it."""
     row = row.removeprefix(BOM).lstrip(_LINE_ENDS)
     while comment and row.startswith(comment):
         row = row.partition(b"\n")[2].lstrip(_LINE_ENDS)
@@ -38,7 +38,7 @@ def _cell(delimiter: str, escape: str) -> bytes:
 
 @lru_cache(maxsize=8)
 def row_pattern(delimiter: str, escape: str) -> re.Pattern[bytes]:
-    """Return what a whole row matches, with its line end."""
+    """Return the pattern of a whole row with its line end."""
     cell = _cell(delimiter, escape)
     return re.compile(cell + rb"(?:" + re.escape(delimiter).encode() + cell + rb")*+\n")
 
@@ -49,7 +49,7 @@ def _cell_pattern(delimiter: str, escape: str) -> re.Pattern[bytes]:
 
 
 def split_row(row: bytes, dialect: Dialect) -> list[bytes | None] | None:
-    """Split one row into its cells, unquoted; an empty cell without quotes is None. None when a quote is not closed."""
+    """Split one row into its cells, unquoted; an empty cell without quotes is None. None if a quote is not closed."""
     text = row[:-1] if row.endswith(b"\n") else row
     text = text[:-1] if text.endswith(b"\r") else text
     if not dialect.has_quotes:
@@ -76,21 +76,21 @@ def _unquoted(cell: bytes, escape: str) -> bytes | None:
 
 
 def fitted(cells: list[bytes | None], columns: int) -> list[bytes | None]:
-    """Leave out the empty cells that a row has more than there are columns."""
+    """Return cells without the empty ones at the end that exceed the number of columns."""
     while len(cells) > columns and cells[-1] is None:
         cells = cells[:-1]
     return cells
 
 
 def with_point(text: str) -> str:
-    """Write a number with a decimal comma, and points between its thousands, with a decimal point."""
+    """Return a number with a decimal comma (and points in thousands) with a decimal point, any other text as it is."""
     if _COMMA_NUMBER.fullmatch(text) is None or _IP.fullmatch(text):
         return text
     return text.replace(".", "").replace(",", ".")
 
 
 def with_points(column: Any) -> Any:
-    """Write the numbers of a column as `with_point` does."""
+    """Return a column with its numbers rewritten as `with_point` does."""
     is_number = pc.and_not(
         pc.match_substring_regex(column, rf"\A(?:{_GROUPED})\z"), pc.match_substring_regex(column, rf"\A{_ADDRESS}\z")
     )

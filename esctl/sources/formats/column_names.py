@@ -1,4 +1,4 @@
-"""What the columns of a table of text are called."""
+"""The names of the columns of a text table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG
 
 
 def header_line(cursor: Cursor) -> bytes:
-    """Return the line of the header of a source of rows, without its end; nothing where it has none."""
+    """Return the header line of a source of rows without its line end, or b"" if it has none."""
     header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
     for _ in range(dialect_of(cursor.dialect).skip):
         header = header.partition(b"\n")[2]
@@ -20,14 +20,14 @@ def header_line(cursor: Cursor) -> bytes:
 
 
 def header_names(header: bytes, dialect: Dialect) -> list[str]:
-    """Name the columns: an empty name becomes column_1 (its number), a repeated one name_2, name_3, ..."""
+    """Return the column names: an empty one becomes column_1 (its number), a repeated one name_2, name_3, ..."""
     for _ in range(dialect.skip):
         header = header.partition(b"\n")[2]
     return names_in(unled(header), dialect)
 
 
 def names_in(line: bytes, dialect: Dialect) -> list[str]:
-    """Name the columns by the line of a header."""
+    """Return the names of the columns in a header line."""
     cells = split_row(line, dialect) or [line]
     if dialect.fields == W3C:
         cells = [name.encode() for name in w3c_names(line.decode(errors="replace"))]
@@ -47,7 +47,7 @@ def names_in(line: bytes, dialect: Dialect) -> list[str]:
 
 
 def header_of(cursor: Cursor) -> list[str]:
-    """Name the columns of a source of rows."""
+    """Return the names of the columns of a source of rows."""
     dialect = dialect_of(cursor.dialect)
     if dialect.names == CSVLOG:
         return list(COLUMNS[: dialect.columns])

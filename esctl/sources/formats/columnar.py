@@ -19,7 +19,7 @@ from esctl.sources.pieces import SCHEMA, Offsets, Piece
 from esctl.sources.streams import Limits
 
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
-_ROWS = 65_536  # rows written as text at once: what bounds memory when a row is wide
+_ROWS = 65_536  # rows written as text at once, which bounds memory if rows are wide
 _SMALL = 1 << 20
 _BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
 _MOST_ITEMS = 1 << 24  # of lists in one batch
@@ -29,7 +29,7 @@ _DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, IndexError, KeyErr
 
 
 class Bounds(Struct, frozen=True):
-    """How much of a file is written out at once, what one row may be, and what all may be of a file of `size` bytes."""
+    """Bytes of a batch that is written out, of the longest row and of the file; and the limits for all its rows."""
 
     batch: int
     longest: int
@@ -38,9 +38,9 @@ class Bounds(Struct, frozen=True):
 
 
 class ColumnarReader:
-    """Return the rows of a parquet or arrow file from row number `first` on, some bytes at a time, as Pieces.
+    """Yields the rows of a parquet or arrow file from row number `first` on, some bytes at a time, as Pieces.
 
-    `opener` gives the file as a pyarrow NativeFile.
+    `opener` returns the file as a pyarrow NativeFile.
     """
 
     def __init__(self, name: str, opener: Callable[[], Any], kind: str, first: int, bounds: Bounds) -> None:
@@ -67,9 +67,10 @@ class ColumnarReader:
             raise InputError(f"{self._name}: damaged {self._kind} file: {reason}", "fetch the file again") from error
 
     def _parts(self, batch: Any, row: int) -> Iterator[Any]:
-        """Cut a batch so that its rows, written out, stay about as large as is asked for.
+        """Cut a batch into parts whose rows, written out, have about the size that is asked for.
 
-        A few bytes of a dictionary, or none at all, may stand for very many in the rows.
+        A few bytes of a dictionary, or none at all, may become very many in the rows. Raises InputError for a row that
+        is too long, after the rows before it.
         """
         sizes = unfolded_sizes(batch)
         too_long = np.flatnonzero(sizes > self._bounds.longest)
@@ -108,9 +109,9 @@ def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
 
 
 def _check(batch: Any) -> None:
-    """Raise ArrowInvalid where a batch points outside itself: Arrow reads what a file says without a look at it.
+    """Raise ArrowInvalid if a batch points outside itself: Arrow trusts the offsets in a file.
 
-    Text that is not UTF-8 is let through, to be shown as such.
+    Text that is not UTF-8 passes, to be shown as such.
     """
     for column in batch.columns:
         is_text = pt.is_string(column.type) or pt.is_large_string(column.type)
@@ -118,8 +119,8 @@ def _check(batch: Any) -> None:
 
 
 def _with_dictionaries(source: Any) -> pq.ParquetFile:
-    """Open a Parquet file so that what is kept in dictionaries stays there when it is read."""
-    # Which chunks have a dictionary is not asked: pyarrow ends the process where a hostile footer says it oddly.
+    """Open a Parquet file so that values in dictionaries stay there when it is read."""
+    # This does not ask which chunks have a dictionary: pyarrow ends the process over a hostile footer.
     schema = pq.read_metadata(source).schema
     columns = [schema.column(number) for number in range(len(schema))]
     source.seek(0)
@@ -132,7 +133,7 @@ def _rows_at_once(schema: pq.ParquetSchema) -> int:
 
 
 def unfolded_sizes(batch: Any) -> Any:
-    """Estimate how many bytes each row has when it is written out, without writing it: an int64 array."""
+    """Return an estimate of how many bytes each row has when it is written out (int64 array), without writing it."""
     sizes = np.full(batch.num_rows, 2, np.int64)
     for column in batch.columns:
         sizes += _sizes(column)
@@ -168,7 +169,7 @@ def _list_sizes(values: Any) -> Any:
     lengths = _plain(pc.list_value_length(values).fill_null(0))
     sizes = 2 + 4 * lengths
     if int(lengths.sum()) > _MOST_ITEMS:
-        return sizes  # looked at no closer: the rows are cut apart by this alone
+        return sizes  # no closer look: these sizes suffice to cut the rows apart
     ends = np.cumsum(lengths)
     totals = np.concatenate([[0], np.cumsum(_sizes(values.flatten()))])
     return sizes + totals[ends] - totals[ends - lengths]
@@ -207,7 +208,7 @@ def _of_size(texts: Any, size: int) -> Iterator[Any]:
 
 
 def _cuts(ends: Offsets, size: int) -> Iterator[tuple[int, int]]:
-    """Cut rows, given where each ends, into runs of about `size` bytes, each of one row at least."""
+    """Yield runs of rows, given where each row ends, of about `size` bytes and at least one row."""
     start = 0
     while start < len(ends):
         done = int(ends[start - 1]) if start else 0

@@ -31,11 +31,11 @@ _AGAIN = "the header again"
 
 
 class DelimitedReader:
-    """Cut a feed into rows, about `size` bytes at a time, as Pieces; blank lines belong to the row after them.
+    """Cuts a feed into rows, about `size` bytes at a time, as Pieces; blank lines belong to the row after them.
 
-    `names` are those of the columns, None when the header line is still to be read. An unterminated last row is a
-    record when it has that many cells or `final`; else it stays unread, counted in `pending`. Raises InputError at a
-    header between rows that has other columns.
+    `names` are those of the columns, None if the header line is still to be read. An unterminated last row is a record
+    if it has that many cells or is `final`; else it stays unread, counted in `pending`. Raises InputError at a header
+    between rows that has other columns.
     """
 
     def __init__(self, feed: Feed, size: int, final: bool, dialect: Dialect, names: list[str] | None) -> None:
@@ -70,7 +70,7 @@ class DelimitedReader:
             yield from self._last()
 
     def _header_end(self) -> int:
-        """Return where the header ends in the window, 0 where it is not all there."""
+        """Return where the header ends in the window, 0 if it is not complete yet."""
         begin = 0
         for _ in range(self._dialect.skip):
             newlines = np.flatnonzero(self._feed.window[begin:] == _NEWLINE)
@@ -87,9 +87,9 @@ class DelimitedReader:
         return Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, header=text)
 
     def _alike(self, bounds: Offsets) -> tuple[int, InputError | None]:
-        """Count the rows before the first that stands behind a header with other columns, and give the error of that.
+        """Return how many rows come before a header with other columns, and the error for that header or None.
 
-        Which columns a row has is told by the first header alone, wherever reading begins.
+        The columns are those of the first header, wherever reading begins.
         """
         mark = b"\n" + self._dialect.fields.encode()
         text = b"\n" + self._feed.window[: int(bounds[-1])].tobytes() if self._dialect.fields else b""
@@ -104,7 +104,7 @@ class DelimitedReader:
         return len(bounds) - 1, None
 
     def _other_columns(self, offset: int, first: str) -> InputError:
-        """Make the error of a header with other columns; `first` is what the lines before it begin with."""
+        """Return the error for a header with other columns; `first` is how the lines before it begin."""
         name = self._feed.stream.name
         cut = f"csplit -z -f {shell_word(name + '.')} {shell_word(name)} {shell_word(f'/^{first}/')} '{{*}}'"
         return InputError(f"{name}: its columns are others from byte {offset} on", f"read it in parts: {cut}")
@@ -175,7 +175,7 @@ def _row_ends_by_cell(window: Bytes, dialect: Dialect) -> Offsets:
 
 
 def _comment(dialect: Dialect) -> bytes:
-    """Return the letter that comments between rows begin with, or nothing."""
+    """Return the character that comments between rows begin with, or b""."""
     return dialect.fields[:1].encode()
 
 
@@ -191,10 +191,10 @@ def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets, comment: b
 
 
 def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
-    """Turn CSV rows into JSON objects of texts; returns (texts, reasons), two large_string arrays as long as `raws`.
+    """Return CSV rows as JSON objects of texts, and the reasons: two large_string arrays as long as `raws`.
 
-    A cell that is empty and has no quotes is a missing member; one equal to `cursor.dialect["null"]` is null. A row
-    that cannot be read (wrong number of cells, quote not closed, not UTF-8) is a null text with its reason.
+    An empty cell without quotes is a missing member; one equal to `cursor.dialect["null"]` is null. A row that cannot
+    be read (wrong number of cells, quote not closed, not UTF-8, the header again) is a null text with its reason.
     """
     raws = raws.combine_chunks() if isinstance(raws, pa.ChunkedArray) else raws
     raws, names = raws.cast(pa.large_binary()), header_of(cursor)
@@ -207,7 +207,7 @@ def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
 
 
 def _is_header(raws: Any, cursor: Cursor) -> Any:
-    """Return a mask of the rows that are the header once more, as where tables were written one after another."""
+    """Return a mask of the rows that repeat the header, as in concatenated tables; None if there is no header."""
     line = header_line(cursor)
     found = [pc.fill_null(pc.equal(raws, pa.scalar(line + end, raws.type)), False) for end in (b"", b"\n", b"\r\n")]
     return pc.or_(pc.or_(found[0], found[1]), found[2]) if line else None
@@ -258,7 +258,7 @@ def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str
 
 
 def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
-    """Do the same with Arrow's CSV reader; None when a row is not plain enough for both to read it alike."""
+    """Return rows as JSON objects by Arrow's CSV reader, or None if a row is not plain enough to be read alike."""
     joined = _joined(raws, dialect)
     if joined is None or (dialect.has_quotes and not _plain(np.frombuffer(joined, np.uint8), dialect.delimiter)):
         return None
@@ -300,7 +300,7 @@ def _objects(names: list[str], cells: list[Any], dialect: Dialect) -> Any:
 
 
 def _joined(raws: Any, dialect: Dialect) -> bytes | None:
-    """Return rows joined; None when a row is missing or has a quote that it does not close."""
+    """Return rows joined, or None if a row is null or has a quote that it does not close."""
     if not len(raws) or raws.null_count:
         return None
     offsets = np.frombuffer(raws.buffers()[1], np.int64)[raws.offset : raws.offset + len(raws) + 1]
@@ -313,7 +313,7 @@ def _joined(raws: Any, dialect: Dialect) -> bytes | None:
 
 
 def _plain(text: Bytes, delimiter: str) -> bool:
-    """Return whether quotes stand at both ends of cells only and every carriage return belongs to a line end."""
+    """Return whether quotes are only at both ends of cells, and every carriage return belongs to a line end."""
     returns = np.flatnonzero(text == _RETURN)
     if len(returns) and not (text[np.minimum(returns + 1, len(text) - 1)] == _NEWLINE).all():
         return False

@@ -1,4 +1,4 @@
-"""The format of a source, told from its first bytes."""
+"""Detection of the format of a source by its first bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_rec
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 
 HEAD = 1 << 20
-"""Bytes of a source that `sniff` wants to see."""
+"""How many first bytes of a source `sniff` needs."""
 
 _LINES_LOOKED_AT = 50
 _TAGGED = re.compile(rb"\[[^\[\]{}\"]+\] *[^\s,\]]")
@@ -27,9 +27,10 @@ _STRAYS = 5
 
 
 def sniff(head: bytes, whole: bool = True) -> str:
-    """Return the format by the first bytes (`whole`: that is all): jsonl, json, csv, tsv, text, parquet or arrow.
+    """Return the format by the first bytes: jsonl, json, csv, tsv, text, parquet, arrow, avro or evtx.
 
-    What is none of these is text: each line, with those that continue it, is then kept as an invalid record.
+    `whole`: the source has no more bytes. Other content is text, or jsonl if it is indented or has NUL bytes: each
+    line, of text with those that continue it, is then kept as an invalid record.
     """
     columnar = sniff_columnar(head)
     if columnar is not None:
@@ -50,7 +51,7 @@ def sniff(head: bytes, whole: bool = True) -> str:
 
 
 def _is_record(line: bytes) -> bool:
-    """Return whether a line is JSON, and no title in quotes."""
+    """Return whether a line is JSON, but not a string, which may be a title in quotes."""
     return is_json(line) and not line.startswith(b'"')
 
 
@@ -66,27 +67,27 @@ def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) ->
         return "jsonl"
     if _has_strays(text, lines, whole):
         return "json"
-    # Where lines are indented from the first one on, or there are NUL bytes, no line can be told to continue another.
+    # If lines are indented from the first one on, or have NUL bytes, nothing shows which lines continue others.
     return "jsonl" if head.removeprefix(BOM).lstrip(b"\r\n")[:1] in b" \t" or b"\0" in head else "text"
 
 
 def _is_tagged(lines: list[bytes]) -> bool:
-    """Return whether lines are those of a log that begins them with something in brackets, as a time or a level."""
+    """Return whether lines are those of a log that begins them with something in brackets, like a time or a level."""
     tagged = sum(_TAGGED.match(line) is not None for line in lines)
     return tagged >= _MOSTLY * len(lines) and not any(map(is_json, lines)) and find_prefix(lines) is None
 
 
 def is_text(head: bytes, whole: bool, pattern: str) -> bool:
-    """Return whether a source has lines that a pattern, "" for none, matches, by its first bytes."""
+    """Return whether a pattern matches any of the first lines of a source; False if the pattern is ""."""
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole) if pattern else []
     texts = [line.decode(errors="replace") for line in lines]
     return bool(texts) and count_lines(text_format(pattern), texts) > 0
 
 
 def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
-    """Return how the lines of a text log are read, by its first bytes; `pattern` is what is told of them, or "".
+    """Return the dialect of a text log by its first bytes; `pattern` is the one that is set for it, or "".
 
-    A container runtime's prefix is not a part of its lines, unless the pattern has it.
+    A container runtime's prefix is not a part of the lines, unless the pattern matches it.
     """
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
     inside = wholes(lines, CRI)
@@ -97,7 +98,7 @@ def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
 
 
 def line_prefix(head: bytes, whole: bool = True) -> str | None:
-    """Return the kind of prefix that lines of JSON have, by the first bytes of a source, or None."""
+    """Return the kind of prefix that lines of JSON have, by the first bytes of a source, or None if they have none."""
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
     if not lines or is_json(lines[0]):
         return DOCKER if is_docker(lines) else None
@@ -110,7 +111,7 @@ def has_header_lists(head: bytes, whole: bool = True) -> bool:
 
 
 def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:
-    """Return whether JSON over several lines begins behind some lines that are none, as between dumped records."""
+    """Return whether JSON over several lines begins after a few other lines, like those between dumped records."""
     at = next((line for line in lines if line[:1] in (b"{", b"[")), None)
     if at is None or lines.index(at) > _STRAYS or is_json(at):
         return False
@@ -119,7 +120,7 @@ def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:
 
 
 def sniff_columnar(head: bytes) -> str | None:
-    """Return the format of a file of rows, parquet, arrow, avro or evtx, by its first bytes; None when it is none."""
+    """Return the format of a file of rows, parquet, arrow, avro or evtx, by its first bytes, or None."""
     if packed := sniff_packed(head):
         return packed
     if head.startswith(b"PAR1"):
@@ -134,7 +135,7 @@ def _is_arrow_stream(head: bytes) -> bool:
 
 
 def _lines(text: bytes, whole: bool) -> list[bytes]:
-    """Return the first lines that are not blank; the last of them only when it is complete."""
+    """Return the first lines that are not blank; the last of them only if it is complete."""
     lines = text.split(b"\n", 4 * _LINES_LOOKED_AT)
     cut_off = not whole or len(lines) > 4 * _LINES_LOOKED_AT
     if cut_off and len(lines) > 1:
@@ -162,7 +163,7 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
 
 
 def _are_wrapped(lines: list[bytes]) -> bool:
-    """Return whether lines, the first of which is JSON, hold records further in than as what they are."""
+    """Return whether lines, the first of which is JSON, wrap records, and are not records themselves."""
     if len(lines) == 1:
         return lines[0].startswith(b"[") or bool(path_to_records(beginning(lines[0])))
     return bool(path_of_lines([json.loads(line.strip(NOISE).decode()) if is_json(line) else None for line in lines]))

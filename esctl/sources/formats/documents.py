@@ -11,7 +11,7 @@ from esctl.sources.pieces import Piece, slices_of
 
 
 class DocumentReader:
-    """Return everything that is left of a feed as one record, also when that is nothing."""
+    """Yields the rest of a feed as one record, even if it is empty."""
 
     def __init__(self, feed: Feed, size: int) -> None:
         self.pending = 0
@@ -28,7 +28,7 @@ class DocumentReader:
 
 
 class NothingReader:
-    """Return nothing: the source is known as a whole."""
+    """Yields nothing, for a source that is known as a whole."""
 
     pending = 0
 

@@ -1,4 +1,4 @@
-"""Text that is not UTF-8: told from its first bytes, cut into records as it stands, decoded where it is read."""
+"""Text that is not UTF-8: detected by its first bytes, cut into records undecoded, decoded when it is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from esctl.sources.pieces import Piece, slices_of
 
 WIDE = ("utf-16-le", "utf-16-be")
 WINDOWS = "utf-8 or cp1252"
-"""Of a source that was found not to be UTF-8: records that are UTF-8 are read as such, others as Windows-1252."""
+"""The encoding of a source that is not all UTF-8: records that are UTF-8 are read so, others as Windows-1252."""
 
 _BOMS = ((codecs.BOM_UTF16_LE, WIDE[0]), (codecs.BOM_UTF16_BE, WIDE[1]))
 _LOOKED_AT = 4096
@@ -30,7 +30,7 @@ _UNKNOWN, _BLANK, _BOM = ord("?"), ord(" "), 0xFEFF
 
 
 def declared(name: str) -> str:
-    """Return an encoding by the name that a person gives it, "" for UTF-8. Raises UsageError."""
+    """Return the encoding that a person names, "" for UTF-8. Raises UsageError if esctl does not read it."""
     try:
         found = codecs.lookup(name).name
         plain = found in ("utf-16", *WIDE) or bytes(range(128)).decode(found) == "".join(map(chr, range(128)))
@@ -44,7 +44,7 @@ def declared(name: str) -> str:
 
 
 def encoding_of(head: bytes, wanted: str | None) -> str:
-    """Return how a source is encoded by its first bytes, "" for UTF-8; `wanted` is what its reader says it is."""
+    """Return the encoding of a source by its first bytes, "" for UTF-8; only a BOM overrides `wanted`."""
     found = next((name for bom, name in _BOMS if head.startswith(bom) and head[2:4] != b"\0\0"), "")
     if found:
         return found
@@ -57,10 +57,10 @@ def _unmarked(head: bytes) -> str:
         for first, name in enumerate(WIDE):
             if (some[1 - first :: 2] == 0).mean() > 0.9 and (some[first::2] != 0).all():
                 return name
-    high = [run[0] for run in _HIGH.finditer(head) if run.end() < len(head)]  # where the head ends one may be cut
+    high = [run[0] for run in _HIGH.finditer(head) if run.end() < len(head)]  # one at the end of the head may be cut
     if b"\0" in head or not high:
         return ""
-    # Between words of Windows-1252 there are one or two letters in a row; in UTF-8 there never is one alone.
+    # In words of Windows-1252 one or two such bytes follow one another; in UTF-8 there is never one alone.
     typical = sum(len(run) <= 2 and _LETTERS.fullmatch(run) is not None for run in high) >= 0.95 * len(high)
     return WINDOWS if typical and not any(_is_utf8(run) for run in high) else ""
 
@@ -74,7 +74,7 @@ def _is_utf8(run: bytes) -> bool:
 
 
 def utf8(data: bytes, encoding: str) -> bytes:
-    """Return bytes of a source as UTF-8, as far as they can be read."""
+    """Return bytes of a source as UTF-8, with a replacement character for what cannot be read."""
     if not encoding:
         return data
     text = data.decode("cp1252" if encoding == WINDOWS else encoding, errors="replace")
@@ -82,7 +82,7 @@ def utf8(data: bytes, encoding: str) -> bytes:
 
 
 def decoded(raws: Any, encoding: str) -> tuple[Any, dict[int, str]]:
-    """Return records as UTF-8 (large_binary, null for one that cannot be read), and why some cannot be, by row."""
+    """Return records as UTF-8 (large_binary, null for one that cannot be read), and the reasons for nulls, by row."""
     texts: list[bytes | None] = []
     reasons: dict[int, str] = {}
     for row, raw in enumerate(raws.to_pylist()):
@@ -108,9 +108,9 @@ class _Reader(Protocol):
 
 
 class NarrowFeed(Feed):
-    """UTF-16 with a byte for each of its units, so that it is cut as any other text is; offsets count units.
+    """A feed of UTF-16 with one byte for each unit, so that it is cut as any other text is; offsets count units.
 
-    What is not ASCII stands as a question mark.
+    Units that are not ASCII become question marks, a BOM becomes a blank.
     """
 
     def __init__(self, wide: Feed, encoding: str) -> None:
@@ -126,7 +126,7 @@ class NarrowFeed(Feed):
         return more
 
     def update(self) -> None:
-        """Stand where the feed behind it stands."""
+        """Take over the window and the offset of the feed `wide`."""
         units = self.wide.window[: len(self.wide.window) // 2 * 2].reshape(-1, 2)
         low, high = units[:, self._first], units[:, 1 - self._first]
         narrow = np.where((high == 0) & (low < 128), low, _UNKNOWN).astype(np.uint8)
@@ -142,7 +142,7 @@ class NarrowFeed(Feed):
 
 
 class WideReader:
-    """What a reader of a NarrowFeed gives, as the bytes that there are."""
+    """The pieces of a NarrowFeed's reader, with the bytes and offsets of the wide feed."""
 
     def __init__(self, feed: NarrowFeed, reader: _Reader) -> None:
         self.pending = 0
@@ -172,5 +172,5 @@ class WideReader:
             upto=2 * piece.upto,
             header=b"" if header is None else header.tobytes(),
             tail=b"" if tail is None else tail.tobytes(),
-            around=None,  # the text of a NarrowFeed is no more than where it ends
+            around=None,  # the text of a NarrowFeed only shows where records end
         )

@@ -63,7 +63,7 @@ def _string(values: Array) -> Array:
     try:
         values.validate(full=True)
     except pa.ArrowInvalid:
-        # A hostile file may hold anything: what is not UTF-8 is shown as such, not as another text.
+        # A hostile file may hold anything: bytes that are not UTF-8 are shown as such, not as another text.
         raws = values.cast(pa.large_binary()).to_pylist()
         values = pa.array([raw if raw is None else raw.decode(errors="backslashreplace") for raw in raws], _TEXT)
     return quoted(values.cast(_TEXT))
@@ -84,7 +84,7 @@ def _timestamp(values: Array) -> Array:
 def _instant(values: Array) -> Array:
     texts = pc.replace_substring(_plain(values), " ", "T", max_replacements=1)
     if pc.any(pc.match_substring(texts, "<")).as_py():
-        # Beyond what a calendar of four-digit years can say: the count itself.
+        # Beyond a calendar of four-digit years: the count itself.
         counts = _plain(values.cast(pa.int64()))
         return pc.if_else(pc.match_substring(texts, "<"), counts, quoted(texts))
     return wrapped('"', pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1"), '"')
@@ -145,7 +145,7 @@ def _extension(values: Array) -> Array:
 
 
 def _by_value(values: Array) -> Array:
-    """Write the kinds that no kernel knows (unions, intervals) one by one."""
+    """Write values of the kinds that no kernel knows (unions, intervals) one by one."""
     return pa.array([None if value is None else json.dumps(value, default=str) for value in values.to_pylist()], _TEXT)
 
 

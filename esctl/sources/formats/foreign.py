@@ -1,4 +1,4 @@
-"""Files that are no text and no table that is read: told by their first bytes, with what makes them readable."""
+"""Formats that are not read: recognised by their first bytes, with a hint that makes them readable."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ForeignError(InputError):
 def refusal(name: str, head: bytes, declared: str = "auto") -> ForeignError | None:
     """Return the error for a source whose first bytes are those of a format that is not read, else None.
 
-    What it is `declared` to be is taken for true, and may need a library that is not installed.
+    A `declared` format is believed, but may need a library that is not installed, which is an error too.
     """
     packed = declared if declared in PACKED else sniff_packed(head) if declared == "auto" else None
     if packed and (lacking := missing(packed)):

@@ -1,4 +1,4 @@
-"""What stands between the bracketed values of a JSON stream: blanks and commas, or scalars and garbage to be kept."""
+"""What is between the bracketed values of a JSON stream: blanks and commas, or scalars and garbage to be kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Span(NamedTuple):
 class Gaps(NamedTuple):
     """Gaps of arrays: gap i is [froms[i], tos[i]); `fresh` follows the opening bracket, `closing` precedes the closing.
 
-    `froms` may be one longer than the rest: then the last gap is not over at the end of the window.
+    `froms` and `fresh` may be one longer than the others: then the last gap goes on after the window.
     """
 
     froms: Offsets
@@ -61,12 +61,12 @@ def region_spans(window: Bytes, gaps: Gaps, ended: bool, final: bool, named: boo
 
 
 def _unnamed(text: bytes, named: bool) -> bytes:
-    """Return the text between values of an object with blanks for its keys."""
+    """Return the text between values of an object, with blanks in place of its keys."""
     return _KEY.sub(lambda found: b" " * len(found[0]), text) if named else text
 
 
 def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final: bool) -> tuple[list[Span], bool]:
-    """Find what stands outside any bracket, line by line; and tell whether that was all up to the window's end."""
+    """Return what is outside any bracket, line by line, and whether all up to the window's end is included."""
     count = len(tos)
     spans: list[Span] = []
     for index in _odd(window, froms[:count], tos, np.zeros(count, np.bool_)):
@@ -85,7 +85,7 @@ def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final:
 
 
 def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[int]:
-    """Return the gaps that hold anything but blanks and, where it is expected, one comma."""
+    """Return the gaps that hold anything but blanks and, if it is expected, one comma."""
     sizes = tos - froms
     total = int(sizes.sum())
     if not total:
@@ -101,7 +101,7 @@ def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[i
 
 
 def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int, int]]:
-    """Return scalars, and each comma that has no value before it or (before the closing bracket) after it."""
+    """Yield scalars, and each comma that has no value before it or (before the closing bracket) after it."""
     valued, last_comma = not fresh, None
     for token in _ARRAY_TOKEN.finditer(text):
         if token.group() == b",":

@@ -16,9 +16,9 @@ _RETURN = 13
 
 
 class LineReader:
-    """Cut a feed into lines, about `size` bytes at a time, as Pieces.
+    """Cuts a feed into lines, about `size` bytes at a time, as Pieces.
 
-    An unterminated last line is a record when it `is_whole` or `final`; else it stays unread, counted in `pending`.
+    An unterminated last line is a record if it `is_whole` or `final`; else it stays unread, counted in `pending`.
     """
 
     def __init__(self, feed: Feed, size: int, final: bool, is_whole: Callable[[bytes], bool] = is_json) -> None:
@@ -38,13 +38,13 @@ class LineReader:
             yield from self._last()
 
     def complete(self) -> Iterator[Piece]:
-        """Cut what is in the feed's window into its complete lines. Raises InputError where one is over the limit."""
+        """Yield the complete lines in the feed's window. Raises InputError if one is over the limit."""
         feed = self._feed
         bounds = np.append(0, self._record_ends())
         fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
         if fitting:
             yield self._cut(bounds[: fitting + 1])
-        if too_long:  # those before it are kept by now
+        if too_long:  # the lines before it are kept by now
             raise too_long
         feed.check_open()
 
@@ -74,7 +74,7 @@ class LineReader:
 
 
 def record_ends(window: Bytes, base: int) -> Offsets:
-    """Return where the complete records of a window end; blank lines belong to the record after them."""
+    """Return the offsets where complete records of a window end; blank lines belong to the record after them."""
     if native.here():
         return native.record_ends(window, base == 0)
     newlines = np.flatnonzero(window == _NEWLINE)
@@ -91,7 +91,7 @@ def record_ends(window: Bytes, base: int) -> Offsets:
 
 
 def blank_lines(window: Bytes, starts: Offsets, newlines: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
-    """Return a mask of the lines [starts, newlines) that are JSON whitespace; None when none is."""
+    """Return a mask of the lines [starts, newlines) that are JSON whitespace, or None if none is."""
     first = window[starts]
     suspects = np.flatnonzero(first <= 32)
     if not len(suspects):

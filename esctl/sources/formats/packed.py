@@ -1,4 +1,4 @@
-"""Files of records that libraries of extras read: Avro (fastavro) and Windows event logs (evtx), as exact JSON text.
+"""Files of records that optional libraries read: Avro (fastavro) and Windows event logs (evtx), as exact JSON text.
 
 Values are written as those of Parquet are: decimals as numbers, bytes as base64, instants as RFC 3339.
 """
@@ -24,14 +24,14 @@ from esctl.sources.formats.columnar import Bounds
 from esctl.sources.pieces import Piece
 
 PACKED = {"avro": "fastavro", "evtx": "evtx"}
-"""Formats, which are the names of their extras too, and the library that reads each."""
+"""Format (which is also the name of its extra) -> the library that reads it."""
 MAGIC = {"avro": b"Obj\x01", "evtx": b"ElfFile\0"}
 _CALLED = {"avro": "Avro", "evtx": "a Windows event log (EVTX)"}
 _ROWS = 4096
 
 
 def missing(kind: str) -> tuple[str, str] | None:
-    """Return what a format is called and the command that installs what reads it; None where that is there."""
+    """Return what people call a format and the command that installs its library, or None if it is installed."""
     library = PACKED[kind]
     if importlib.util.find_spec(library) is not None:
         return None
@@ -39,14 +39,14 @@ def missing(kind: str) -> tuple[str, str] | None:
 
 
 def sniff_packed(head: bytes) -> str | None:
-    """Return which of the formats a file has by its first bytes, None where it has none."""
+    """Return which of these formats a file has by its first bytes, or None."""
     return next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
 
 
 class PackedReader:
-    """Return the records of an Avro or EVTX file from number `first` on, some bytes at a time, as Pieces.
+    """Yields the records of an Avro or EVTX file from number `first` on, some bytes at a time, as Pieces.
 
-    `opener` gives the file as a pyarrow NativeFile. Raises InputError for damage, once what is before it was given.
+    `opener` returns the file as a pyarrow NativeFile. Raises InputError for damage, after the records before it.
     """
 
     def __init__(self, name: str, opener: Callable[[], Any], kind: str, first: int, bounds: Bounds) -> None:
@@ -76,7 +76,7 @@ class PackedReader:
             yield _piece(held, row)
 
     def _texts(self) -> Iterator[bytes | InputError]:
-        """Yield the records as JSON text, and in place of what cannot be read, last, the error."""
+        """Yield the records as JSON text, and last, if one cannot be read, the error."""
         at = self._first
         try:
             with self._opener() as file:

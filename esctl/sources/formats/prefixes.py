@@ -1,6 +1,6 @@
-"""What stands before the JSON on each line, as containers, collectors and brokers write it: told, and cut off.
+"""Prefixes of JSON on each line, as containers, collectors and brokers write them: detected, and cut off.
 
-The bytes of a record keep it; only its text, as it is read, has it not.
+The bytes of a record keep the prefix; only its text, as it is read, lacks it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ANY, KEY, CONSOLE = "any", "key", "console"
 """Kinds of prefixes: any text up to the first brace; the key of a record and a tab, as brokers' consoles print it; all
 that the console of Kafka prints of a message."""
 _SEPARATORS = {KEY: "\t", **{f"{KEY}{sign}": sign for sign in ":|;#"}}
-"""What stands behind the key, by the kind; signs other than a tab only behind one that is an object."""
+"""Kind -> what follows the key; signs other than a tab only follow a key that is an object."""
 KEYS = frozenset(_SEPARATORS)
 _PAIRS = {
     kind: re.compile(rf"\A(\{{.*?\}}){re.escape(sign)}(\{{.*|null|NULL|\s*)\Z".encode(), re.DOTALL)
@@ -35,7 +35,7 @@ _TIME = (
 
 
 def find_prefix(lines: list[bytes]) -> str | None:
-    """Return the kind of prefix that lines have, None where they have none or no JSON behind it."""
+    """Return the kind of prefix that lines have, or None if they have none or no JSON after it."""
     if whole := wholes(lines, CRI):
         return CRI if sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
     if lines and all(map(is_console, lines)):
@@ -55,7 +55,7 @@ def _behind(line: bytes) -> bytes:
 
 
 def _cut(line: bytes, kind: str) -> tuple[bytes, bytes] | None:
-    """Cut a line into its key and its value; None where it has not both."""
+    """Return the key and the value of a line, or None if it does not have both."""
     if found := _PAIRS[kind].match(line.strip(NOISE)):
         return (found[1], found[2].strip(NOISE)) if is_json(found[1]) else None
     key, tab, value = line.partition(b"\t") if kind == KEY else (b"", b"", b"")
@@ -68,22 +68,22 @@ def _is_keyed(line: bytes, kind: str) -> bool:
 
 
 def _holds(line: bytes, kind: str) -> bool:
-    """Return whether the value of a line with a key is JSON, and there is one."""
+    """Return whether a line has a key and a value that is not that of a tombstone."""
     found = _cut(line, kind)
     return found is not None and found[1] not in _NOTHING
 
 
 _NOTHING = (b"", b"null", b"NULL")
-"""What is printed for the value of a tombstone."""
+"""What is printed as the value of a tombstone."""
 
 
 def bare(texts: Any) -> Any:
-    """Cut off what a container runtime wrote before each line (large_string)."""
+    """Return lines (large_string) without the prefix of a container runtime."""
     return pc.replace_substring_regex(texts, rf"\A\s*{CRI_PREFIX}", "")
 
 
 def has_json(line: bytes, kind: str | None) -> bool:
-    """Return whether a line, with its parts, is JSON, without what stands before it."""
+    """Return whether a line, with its parts, is complete JSON after its prefix."""
     if kind is None:
         return is_json(line)
     if kind in (CRI, DOCKER):
@@ -93,9 +93,9 @@ def has_json(line: bytes, kind: str | None) -> bool:
 
 
 def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
-    """Cut the prefix off texts (large_string); returns them, and the reasons why some have none, by row.
+    """Return texts (large_string) without their prefix, and the reasons why some have none, by row.
 
-    A record with a key becomes an object of `key` and `payload`, null where there is no more.
+    A record with a key becomes an object of `key` and `payload`, which is null for a tombstone.
     """
     if kind == CONSOLE:
         written, strays = objects_of(pc.ascii_trim(texts, NOISE.decode()))
@@ -127,11 +127,11 @@ def _keyed(keys: Any, texts: Any) -> Any:
 
 
 def times_before(raws: Any) -> Any:
-    """Return the times (UTC) that records begin with, null where one begins with none that names its zone."""
+    """Return the times (UTC) that records begin with, null if a record begins with no time that has a zone."""
     heads = pc.binary_slice(raws.cast(pa.large_binary()), 0, 48)
     try:
         found = pc.extract_regex(heads.cast(pa.large_string()), _TIME)
-    except pa.ArrowInvalid:  # a character that was cut through, or no text
+    except pa.ArrowInvalid:  # a character that was cut in two, or no text
         found = pc.extract_regex(heads, _TIME.encode().decode())
     parts = [pc.struct_field(found, name).cast(pa.large_string()) for name in ("day", "clock", "zone")]
     zone = pc.replace_substring_regex(parts[2], r"([+-][0-9]{2})([0-9]{2})\z", r"\1:\2")
@@ -139,5 +139,5 @@ def times_before(raws: Any) -> Any:
     texts = pc.binary_join_element_wise(pc.binary_join_element_wise(parts[0], parts[1], between), zone, nothing)
     try:
         return texts.cast(pa.timestamp("us", "UTC"))
-    except pa.ArrowInvalid:  # of no calendar
+    except pa.ArrowInvalid:  # a time of no calendar
         return pa.nulls(len(raws), pa.timestamp("us", "UTC"))

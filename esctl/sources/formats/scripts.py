@@ -1,4 +1,4 @@
-"""JSON within a script: handed to a function (JSONP) or given to a name, as exports are that a page can show."""
+"""JSON within a script: passed to a function (JSONP) or assigned to a name, as in exports for a web page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ALONE = re.compile(_LEAD + rb"|export default|\)?\s*;?")
 
 
 def behind_script(text: bytes) -> bytes | None:
-    """Return a text from its JSON on, where a script stands before that; None where none does."""
+    """Return a text from its JSON on, or None if no script precedes that."""
     found = _BEFORE.match(text)
     return text[found.end() :] if found else None
 
 
 def is_script(text: bytes) -> bool:
-    """Return whether a piece beside JSON is what a script has around it."""
+    """Return whether a piece next to JSON is the script around it."""
     return _ALONE.fullmatch(text.strip(NOISE)) is not None

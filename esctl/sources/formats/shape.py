@@ -1,4 +1,4 @@
-"""Which JSON values of a document are its records: itself, or what a path within it leads to."""
+"""Which JSON values of a document are its records: the document, or what a path within it leads to."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ MEMBERS = Every.MEMBER
 
 
 class Shape(NamedTuple):
-    """How records lie in JSON documents; `path` is the way to each of them, for `wrapped`."""
+    """How records lie in JSON documents; `path` leads to each of them if they are `wrapped`."""
 
     kind: str  # values | array | wrapped
     path: Path = ()
 
     @property
     def steps(self) -> Path:
-        """Return the way from a document to each record."""
+        """Return the path from a document to each record."""
         return (EACH,) if self.kind == "array" else self.path
 
     @property
@@ -53,9 +53,9 @@ def shape_of(path: Path) -> Shape:
 
 
 def parse_records_path(text: str) -> Path:
-    """Split a dotted path: `[]` are the elements of an array, `*` all members; odd names stand in quotes (`a."b.c"`).
+    """Parse a dotted path: `[]` are the elements of an array, `*` all members; odd names are in quotes (`a."b.c"`).
 
-    A path that says neither leads to an array, whose elements are meant; with `{}` behind it, to an object.
+    A path with neither leads to an array, whose elements are meant; with `{}` after it, to an object.
     """
     if text.endswith("{}"):
         return parse_records_path(text[:-2])[:-1]
@@ -65,7 +65,7 @@ def parse_records_path(text: str) -> Path:
 
 
 def format_records_path(path: Path) -> str:
-    """Write a path so that `parse_records_path` reads it."""
+    """Return a path as text that `parse_records_path` reads."""
     is_object = bool(path) and all(isinstance(step, str) for step in path)
     if path[-1:] == (EACH,) and not any(isinstance(step, Every) for step in path[:-1]):
         path = path[:-1] or path
@@ -83,9 +83,9 @@ def _named(name: str) -> str:
 
 
 def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:
-    """Return the indexes of the brackets that hold records: what a path leads to but for its last step.
+    """Return the indexes of the brackets that hold records: those that a path without its last step leads to.
 
-    `inside` tells that such a one is open where the window begins.
+    `inside`: such a bracket is open where the window begins.
     """
     if not steps:
         return np.empty(0, np.int64)
@@ -102,19 +102,19 @@ def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Of
 
 
 def _leads(window: Bytes, at: int, step: Step) -> bool:
-    """Return whether a value that begins at `at` is what a step leads to."""
+    """Return whether a step leads to the value that begins at `at`."""
     return isinstance(step, Every) or key_before(window, at) == step
 
 
 def led_to(window: Bytes, starts: Offsets, step: Step) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return a mask of the values, by where they begin, that are what the last step of a path leads to."""
+    """Return a mask of the values, given where they begin, that the last step of a path leads to."""
     if isinstance(step, Every):
         return np.ones(len(starts), np.bool_)
     return np.array([key_before(window, at) == step for at in starts.tolist()], np.bool_)
 
 
 def may_have_records(head: bytes, whole: bool, path: Path) -> bool:
-    """Tell whether records at a path are in the head of a JSON stream, or may still come in its first document."""
+    """Return whether records at a path are in the head of a JSON stream, or may still come in its first document."""
     window = np.frombuffer(head, np.uint8)
     brackets, _ = scan(window, len(path))
     begun = not whole or head.removeprefix(BOM).lstrip(BLANKS)[:1] in b"{["  # what is unfinished may go on later
@@ -127,7 +127,7 @@ def may_have_records(head: bytes, whole: bool, path: Path) -> bool:
 
 
 def key_before(window: Bytes, at: int) -> str | None:
-    """Return the object key whose value begins at `at`, or None when none stands there."""
+    """Return the object key whose value begins at `at`, or None if there is none."""
     before = window[max(0, at - _LONGEST_KEY) : at].tobytes().rstrip(BLANKS)
     if not before.endswith(b":"):
         return None

@@ -1,4 +1,4 @@
-"""What stands around the records of a wrapped document: the other members of the objects that they are in."""
+"""What surrounds the records of a wrapped document: the other members of the objects that they are in."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ALONE = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*\Z')
 
 
 class Surroundings:
-    """Finds what stands around records as a document is read, window by window.
+    """Finds what surrounds records while a document is read window by window.
 
-    What stands around is a JSON array of the objects from the outermost in, each without what leads to the records
-    (null stands there). What comes after the records is in it where the object ends within the window.
+    That is a JSON array of the enclosing objects, the outermost first, each with null in place of what leads to the
+    records. What comes after the records is included if the object ends within the window.
     """
 
     def __init__(self, steps: Path) -> None:
@@ -32,13 +32,13 @@ class Surroundings:
         self._last: bytes | None = None
 
     def of(self, window: Bytes, brackets: Brackets, holders: Offsets) -> list[bytes | None]:
-        """Return what stands around the records in each bracket that holds some, by its index; -1: one opened before.
+        """Return what surrounds the records in each of the brackets `holders`, or None for nothing.
 
-        None where that is nothing.
+        A holder is the index of a bracket that holds records, -1 for one that was opened in an earlier window.
         """
         if not self._levels or not len(holders):
             return [None] * len(holders)
-        if not len(brackets.at):  # all of them were opened before
+        if not len(brackets.at):  # all holders were opened before
             return [self._last] * len(holders)
         text = window.tobytes()
         spans = [_spans(brackets, holders, level) for level in self._levels]
@@ -52,7 +52,7 @@ class Surroundings:
     def _around(self, text: bytes, spans: list[list[int]]) -> bytes | None:
         told = []
         for level, (start, inner, end, outer) in zip(self._levels, spans, strict=True):
-            if start >= 0:  # else the object was opened in the window before
+            if start >= 0:  # else the object was opened in an earlier window
                 self._before[level] = text[start:inner]
             members = _members(self._before.get(level, b""), text[end:outer] if outer >= 0 else b"")
             told += [members] if members else []
@@ -60,8 +60,9 @@ class Surroundings:
 
 
 def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
-    """Return, for the object at a level around each holder, where its members begin, where what leads on begins and
-    ends, and where the object ends; -1 for what is not in the window.
+    """Return four offsets for the object at `level` around each holder, -1 for those that are not in the window.
+
+    They are where its members begin, where the value that leads to the records begins and ends, and where it ends.
     """
     at = brackets.at
     opens, closes = (
@@ -85,18 +86,21 @@ def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
 
 
 def _last(indexes: Offsets, upto: Offsets) -> Offsets:
-    """Return the last of some brackets that is not after each of others, -1 for none."""
+    """Return, for each of `upto`, the last of `indexes` that is not after it, or -1."""
     number = np.searchsorted(indexes, upto, side="right") - 1
     return np.append(indexes, -1)[number]
 
 
 def _next(indexes: Offsets, after: Offsets) -> Offsets:
-    """Return the first of some brackets after each of others, -1 for none."""
+    """Return, for each of `after`, the first of `indexes` after it, or -1."""
     return np.append(indexes, -1)[np.searchsorted(indexes, after, side="right")]
 
 
 def _members(before: bytes, after: bytes) -> bytes:
-    """Write the members of an object as one, null for the one between; nothing where there are no others."""
+    """Return an object of the members `before` and `after`, with null between them; b"" if there are no others.
+
+    If the object is too large, only its small members are kept.
+    """
     if not before or (_ALONE.match(before) and not after.strip()):
         return b""
     whole = b"{" + before + b"null" + after + b"}"

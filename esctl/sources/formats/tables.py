@@ -1,4 +1,4 @@
-"""The dialect of a table of text, told from its first bytes: delimiter, what stands before the header, and quotes."""
+"""The dialect of a text table, detected by its first bytes: delimiter, what comes before the header, and quotes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _ROWS = 50
 _DELIMITERS = ",;\t|"
 _NAME = re.compile(r"@?[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
 _PLAIN_NAME = re.compile(r"@?[^\W\d][\w.-]{0,127}")
-_ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
-_BEFORE = 20  # lines that may stand before the header
+_ODD_ROWS = 0.2  # the share of rows that may have more or fewer cells than the header
+_BEFORE = 20  # lines that may come before the header
 _FLOW_HEADER = re.compile(r"[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*){3,}\r?")
 _FLOW_FIELDS = {
     "account-id", "dstaddr", "flow-direction", "interface-id", "log-status", "pkt-dstaddr", "pkt-srcaddr", "srcaddr",
     "subnet-id", "tgw-id", "vpc-id",
 }  # fmt: skip
-"""Some of the names in the header of an AWS flow log, whose cells are separated by blanks and "-" for nothing:
+"""Some of the names in the header of an AWS flow log, whose cells are separated by blanks, with "-" for nothing:
 https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html"""
 W3C = "#Fields:"
-"""What the header of a log in the W3C's extended format begins with."""
+"""How the header of a log in the W3C's extended format begins."""
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
 class Dialect(Struct, frozen=True):
-    """How rows are written. `columns`: how many there are where no header names them, else 0.
+    """How rows are written. `columns`: how many there are if no header names them, else 0.
 
-    `skip` lines stand before the header, `trailing` tells that each row ends with a delimiter that its header has not;
-    `spaced` that a blank follows each delimiter; `escape` is what stands before a quote within quotes, "" where it is
-    doubled; `decimal` the mark of fractions; `names` what the columns are known by where no header says it.
-    `fields` is the mark that the header begins with (`#fields`): then lines that begin with its first letter are
-    comments, a row is a line, whose cells have quotes where it is `quoted`, and `path` is what the rows are of, which
-    each of them has as `_path`. `commas`: numbers seem to have a decimal comma, and nobody said so: they are texts.
+    `skip` lines come before the header. `trailing`: each row ends with a delimiter that the header lacks. `spaced`: a
+    blank follows each delimiter. `escape` comes before a quote within quotes, and is "" if quotes are doubled.
+    `decimal` is the mark of fractions, `names` a known set of column names for rows without a header. `fields` is the
+    mark that begins the header (`#fields`): then lines with its first character are comments, a row is one line, its
+    cells may have quotes only if `quoted`, and each row has `path` as its `_path`. `commas`: numbers seem to have a
+    decimal comma, but nobody said so, and they stay texts.
     """
 
     delimiter: str = ","
@@ -57,11 +57,11 @@ class Dialect(Struct, frozen=True):
 
     @property
     def has_quotes(self) -> bool:
-        """Return whether cells may stand in quotes."""
+        """Return whether cells may be in quotes."""
         return self.quoted or not self.fields
 
     def as_text(self) -> dict[str, str]:
-        """Return what a cursor keeps of it."""
+        """Return the dialect as a cursor keeps it."""
         found = {"delimiter": self.delimiter}
         given = {
             "skip": str(self.skip) if self.skip else "",
@@ -100,7 +100,7 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
 
 
 def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None:
-    """Find how a table is written, or None where a text is none; `named`: its header must look like names."""
+    """Return the dialect of a table, or None if a text is not one; `named`: its header must look like names."""
     if named and b"\0" in text:
         return None
     decoded = text.removeprefix(BOM).decode(errors="replace")
@@ -118,7 +118,7 @@ def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None
 
 
 def _zeek(text: str) -> Dialect | None:
-    """Return the dialect of a log of Zeek, which says itself how it is written."""
+    """Return the dialect that a log of Zeek states in its first lines, or None for another text."""
     if not text.startswith("#separator "):
         return None
     first, *lines = text.split("\n", _BEFORE)
@@ -134,14 +134,14 @@ def _zeek(text: str) -> Dialect | None:
 
 
 def _flow_log(text: str) -> Dialect | None:
-    """Return the dialect of a flow log of AWS, by its header."""
+    """Return the dialect of a flow log of AWS, by its header, or None for another text."""
     header = text.partition("\n")[0]
     is_flow_log = _FLOW_HEADER.fullmatch(header) is not None and len(_FLOW_FIELDS.intersection(header.split())) > 1
     return Dialect(" ", null="-") if is_flow_log else None
 
 
 def _w3c(text: str, whole: bool) -> Dialect | None:
-    """Return the dialect of a log in the W3C's extended format, whose header is a comment.
+    """Return the dialect of a log in the W3C's extended format, whose header is a comment, or None for another text.
 
     https://www.w3.org/TR/WD-logfile.html. Programs put blanks between cells (IIS, the firewall of Windows), tabs
     (CloudFront, whose header has blanks all the same) or commas (Exchange).
@@ -167,18 +167,18 @@ def _w3c(text: str, whole: bool) -> Dialect | None:
 
 
 def w3c_names(header: str) -> list[str]:
-    """Return the names of the columns by the line that has them, whatever stands between them."""
+    """Return the names of the columns in a header line, whatever separates them."""
     return re.split(r"[\s,]+", header.removeprefix(W3C).strip())
 
 
 def is_separated(text: bytes) -> bool:
-    """Return whether a text says itself by what its cells are separated, as Excel understands."""
+    """Return whether a text begins by naming its delimiter, as Zeek writes it or as Excel understands it."""
     start = text[:16].removeprefix(BOM).decode(errors="replace")
     return start.startswith("#separator ") or _SEPARATOR.match(start) is not None
 
 
 def _beheaded(text: str) -> list[str]:
-    """Return a text without its first lines: without none, one, and so on."""
+    """Return a text without its first 0, 1, 2, ... lines, up to _BEFORE."""
     found, at = [text], 0
     for _ in range(_BEFORE):
         at = text.find("\n", at) + 1
@@ -189,7 +189,7 @@ def _beheaded(text: str) -> list[str]:
 
 
 def _plain(text: str, whole: bool, named: bool, least_rows: int) -> str | None:
-    """Return the delimiter with which a text has most columns, None where it is not a table with any."""
+    """Return the delimiter that gives a text the most columns, or None if it is a table with none of them."""
     if least_rows and text[:1] in "\r\n":
         return None
     escapes = ("", "\\") if '\\"' in text else ("",)
@@ -203,7 +203,7 @@ def _plain(text: str, whole: bool, named: bool, least_rows: int) -> str | None:
 
 
 def _columns(text: str, dialect: Dialect, whole: bool, named: bool, least_rows: int) -> int:
-    """Count the columns that a text has in a dialect; 0 when it does not look like a table."""
+    """Count the columns that a text has in a dialect; 0 if it does not look like a table."""
     rows = _rows(text, dialect, whole)
     if len(rows) <= least_rows or (named and not _names(rows[0], _NAME if len(rows) > 1 else _PLAIN_NAME)):
         return 0
@@ -218,7 +218,7 @@ def _width(row: list[str], columns: int) -> int:
 
 
 def _rows(text: str, dialect: Dialect, whole: bool, strict: bool = False) -> list[list[str]]:
-    """Return the first rows of a text, none where it cannot be read."""
+    """Return the first rows of a text, or [] if it cannot be read."""
     how = {"escapechar": dialect.escape, "doublequote": True} if dialect.escape else {}
     source = io.StringIO(text, newline="")
     try:
@@ -232,7 +232,7 @@ def _rows(text: str, dialect: Dialect, whole: bool, strict: bool = False) -> lis
 
 
 _COMMA = re.compile(r"[-+]?(?:[0-9]{1,3}(?:[.][0-9]{3})+,[0-9]+|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))")
-"""A number with a decimal comma; of three digits behind it, it may as well part thousands."""
+"""A number that surely has a decimal comma: before just three digits, it may separate thousands."""
 
 
 def has_commas(text: bytes, dialect: Dialect, whole: bool) -> bool:
@@ -242,7 +242,7 @@ def has_commas(text: bytes, dialect: Dialect, whole: bool) -> bool:
 
 
 def _finished(dialect: Dialect, text: str, whole: bool) -> Dialect:
-    """Add to a dialect what its rows tell: trailing delimiters, and how quotes stand within quotes."""
+    """Return a dialect with what its rows show: trailing delimiters, blanks after delimiters, escaped quotes."""
     rest = _beheaded(text)[dialect.skip]
     slashed = Dialect(dialect.delimiter, escape="\\")
     if '\\"' in rest and not _rows(rest, dialect, whole, strict=True) and _rows(rest, slashed, whole, strict=True):

@@ -23,30 +23,30 @@ _LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size 
 
 
 class _Cut(Struct, frozen=True):
-    """What one window gave: spans (start, end, whether inside an array), and the point to go on from."""
+    """What one window gave: spans (start, end, whether inside an array), and the point to continue from."""
 
     starts: Offsets
     ends: Offsets
     inside: np.ndarray[tuple[int], np.dtype[np.bool_]]
     resume: int
     resume_inside: bool
-    open_value: int | None  # where a value begins that the window does not end
-    around: pa.Array | None = None  # what stands around each span, None where that is nothing for all
+    open_value: int | None  # where an unfinished value begins
+    around: pa.Array | None = None  # what surrounds each span; None if nothing surrounds any
 
     def before(self, number: int) -> _Cut:
-        """Return the spans before the one of that number, which is not the first."""
+        """Return the cut before span `number`, which is not the first."""
         starts, ends, inside = self.starts[:number], self.ends[:number], self.inside[:number]
         around = None if self.around is None else self.around[:number]
         return _Cut(starts, ends, inside, int(ends[-1]), bool(inside[-1]), None, around)
 
 
 class ValueReader:
-    """Cut a feed into JSON values, about `size` bytes at a time, as Pieces.
+    """Cuts a feed into JSON values, about `size` bytes at a time, as Pieces.
 
-    `inside` tells that the feed begins within an array whose elements are records. What no bracket encloses (scalars,
-    garbage) becomes records of its own: nothing is left out but blanks, commas, and the wrapping around the arrays.
-    An unfinished value at the end of the stream stays unread, counted in `pending`, unless `final`; one that is
-    broken is a record. `in_script`: what a script has around JSON is none.
+    `inside`: the feed begins within an array whose elements are records. What no bracket encloses (scalars, garbage)
+    becomes records of its own: only blanks, commas, and the wrapping around the arrays are left out. An unfinished
+    value at the end of the stream stays unread, counted in `pending`, unless `final`; a broken one is a record.
+    `in_script`: the script around the JSON is left out too.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ValueReader:
         return cut
 
     def _between(self, regions: _Regions, elements: _Pairs, ended: bool) -> list[Span]:
-        """Find the records that no bracket encloses; where one member is the record, the others are its wrapping."""
+        """Return the records that no bracket encloses: none if one member is the record, as the others wrap it."""
         last = self._shape.steps[-1:]
         if not last or not isinstance(last[0], Every):
             return []
@@ -208,7 +208,7 @@ def _documents(brackets: Brackets, regions: _Regions) -> _Documents:
 
 
 def _around(cut: _Cut, regions: _Regions, texts: list[bytes | None]) -> pa.Array | None:
-    """Return what stands around each span: what does around the region that it is in."""
+    """Return what surrounds each span, which is what surrounds its region; None if nothing surrounds any."""
     if not any(texts):
         return None
     which = np.searchsorted(regions.begin, cut.starts, side="right") - 1

@@ -1,4 +1,4 @@
-"""What wraps records in a JSON document, told from the document itself: the path to them."""
+"""Detection of the path to the records that a JSON document wraps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIME_NAME = re.compile(
     r"|@timestamp\Z"
 )
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
-"""What a text begins with that is a time, whatever it is called."""
+"""How a text begins that is a time, whatever its key."""
 _FIRST = 10**8  # seconds since 1970 that are a time
 _LOOKED_AT = 50
 _DEEPEST = 8
@@ -34,9 +34,9 @@ _MOST_BRACKETS = 900  # Python's parser recurses
 
 
 def beginning(text: bytes) -> Any:
-    """Return the JSON value that a text begins with, as far as it goes: what is open at its end is closed there.
+    """Return the JSON value that a text begins with; if it is cut off, up to its last closing bracket, all closed.
 
-    None where that cannot be told.
+    None if that is not JSON.
     """
     try:
         return json.JSONDecoder().raw_decode(text.decode(errors="replace"))[0]
@@ -74,7 +74,7 @@ def find_shape(head: bytes, records_path: str | None) -> Shape:
 
 
 def _on_lines(text: bytes) -> Iterable[Any]:
-    """Return the documents that a text begins with, if each stands on a line."""
+    """Yield the documents that a text begins with, one on each line, up to the first line that is not JSON."""
     for line in text.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
         if line.strip(NOISE):
             try:
@@ -84,10 +84,10 @@ def _on_lines(text: bytes) -> Iterable[Any]:
 
 
 def path_to_records(document: Any) -> Path:
-    """Return the path to the records of a document, empty where it is one itself.
+    """Return the path to the records of a document, empty if it is a record itself.
 
-    An object is opened when its top level holds exactly one array of objects and nothing that marks it as an event;
-    further in, only where what is there looks like events.
+    An object is opened if its top level holds exactly one array of objects and nothing that marks it as an event;
+    further in, only if the objects there look like events.
     """
     if isinstance(document, list):
         return (EACH, *(_within(document) or ()))
@@ -95,9 +95,9 @@ def path_to_records(document: Any) -> Path:
 
 
 def path_of_lines(documents: list[Any]) -> Path:
-    """Return the path to the records of documents that stand on a line each, empty where they are records themselves.
+    """Return the path to the records of documents on a line each, empty if they are records themselves.
 
-    An event may hold an array as well, so each must be a wrapper without a doubt.
+    An event may hold an array as well, so each document must be a wrapper beyond doubt.
     """
     first = documents[0] if documents else None
     if isinstance(first, list):
@@ -106,7 +106,7 @@ def path_of_lines(documents: list[Any]) -> Path:
     path: Path = next((found for document in documents if (found := path_to_records(document))), ())
     for document in documents if path else ():
         if path == ("change", EACH) and (document is None or _is_transaction(document)):
-            continue  # it writes messages of no transaction as no JSON
+            continue  # wal2json writes messages outside of transactions as invalid JSON
         if not isinstance(document, dict):
             return ()
         values = list(values_at(document, path))
@@ -168,7 +168,7 @@ def _in_member(inner: Any, level: int) -> Path | None:
 
 
 def _changes_of(value: dict[str, Any]) -> Path | None:
-    """Return the path to the changes of a database's transaction, as wal2json writes it."""
+    """Return the path to the changes in a database's transaction as wal2json writes it, else None."""
     return ("change", EACH) if _is_transaction(value) else None
 
 
@@ -180,7 +180,7 @@ def _is_transaction(value: Any) -> bool:
 
 
 def _hook_of(value: dict[str, Any]) -> Path | None:
-    """Return the path to the events that a delivery has as its data, beside what it says of itself."""
+    """Return the path to the events in the `data` of a webhook's delivery, which also describes itself; else None."""
     data = value.get("data")
     ((name, inner),) = data.items() if isinstance(data, dict) and len(data) == 1 else (("", None),)
     is_delivery = name in CUSTOMARY and isinstance(inner, list) and _are_events(inner) and all(map(_marks, inner))
@@ -188,7 +188,7 @@ def _hook_of(value: dict[str, Any]) -> Path | None:
 
 
 def _one_member(value: dict[str, Any]) -> Path | None:
-    """Return the path in a document of a search index, or a line of a search's results."""
+    """Return the path in a document of a search index, or in a line of search results; else None."""
     if isinstance(value.get("_source"), dict) and ("_index" in value or "_id" in value):
         return ("_source",)
     if isinstance(value.get("result"), dict) and value.keys() <= {"preview", "offset", "lastrow", "result"}:
@@ -212,7 +212,7 @@ def _may_open(value: dict[str, Any], key: str, elements: list[Any], level: int) 
 
 
 def _within(elements: list[Any]) -> Path | None:
-    """Return the path from elements of an array to what are events in them, None where they are records themselves."""
+    """Return the path from elements of an array to the events in them, or None if they are records themselves."""
     some = [element for element in elements[:_LOOKED_AT] if isinstance(element, dict)]
     if len(some) < len(elements[:_LOOKED_AT]):
         return None
@@ -228,7 +228,7 @@ def _within(elements: list[Any]) -> Path | None:
 
 
 def _history_of(value: dict[str, Any]) -> Path | None:
-    """Return the path to the changes of a thing that is told with its history, as an issue of Jira."""
+    """Return the path to the changes of something exported with its history, like an issue of Jira; else None."""
     history = value.get("changelog")
     changes = history.get("histories") if isinstance(history, dict) else None
     return ("changelog", "histories", EACH) if _are_events(changes if isinstance(changes, list) else []) else None
@@ -239,7 +239,7 @@ def _node(value: dict[str, Any]) -> Path | None:
 
 
 def _is_keyed(value: dict[str, Any]) -> bool:
-    """Return whether an object is a table of events by their ids."""
+    """Return whether an object maps ids to events."""
     inner = list(value.values())
     if len(inner) < 2 or not _are_objects(inner) or not _are_events(inner):
         return False

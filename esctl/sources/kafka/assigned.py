@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 MOST = 20_000
-"""Messages that are taken at once."""
+"""The most messages that are taken at once."""
 _ANSWER_SECONDS = 2.0
 CHECK_SECONDS = 1.0
-"""How often a topic is looked at while nothing comes."""
+"""Seconds between two looks at a topic while nothing comes."""
 
 Spot = tuple[str, int]
 """A topic and the number of a partition."""
 
 
 class Plan(Struct, frozen=True):
-    """Where to go on in each partition, and before which offset to stop; None where there is no end."""
+    """Where to continue in each partition, and the offset to stop before, or None if there is no end."""
 
     starts: Mapping[Spot, Start]
     ends: Mapping[Spot, int | None]
 
 
 class ReplanNeeded(Exception):  # noqa: N818  # it is no error: what was planned no longer holds
-    """Say that a topic or its offsets are no longer what they were."""
+    """Signal that a topic or its offsets are no longer what they were, so that the plan no longer holds."""
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Leave garbage for later: a collection would look at all messages again and again, and none is garbage yet."""
+    """Pause the garbage collector: it would look at all messages again and again, and none is garbage yet."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -55,7 +55,7 @@ def _uncollected() -> Iterator[None]:
 
 
 class Assigned:
-    """Partitions being read."""
+    """The partitions that one consumer reads."""
 
     def __init__(self, brokers: Brokers, note: Callable[[str], None]) -> None:
         self._brokers, self._note = brokers, note
@@ -69,7 +69,7 @@ class Assigned:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """List the sources that are read."""
+        """List the names of the sources that are read."""
         return tuple(self._names.values())
 
     @property
@@ -83,7 +83,7 @@ class Assigned:
         return time.monotonic() - self._away_since if self._away_since else 0.0
 
     def begin(self, plan: Plan, known: Mapping[str, Cursor]) -> None:
-        """Read on from where a plan says. What was read, and not handed over, is forgotten."""
+        """Continue from where a plan says; forget what was read and not handed over."""
         self._held = []
         for spot, start in plan.starts.items():
             for text in start.notes:
@@ -97,7 +97,7 @@ class Assigned:
         self._assign()
 
     def add(self, plan: Plan) -> None:
-        """Read partitions too that were added."""
+        """Read the partitions of a plan, too, which were added."""
         for spot, start in plan.starts.items():
             self._names[spot], self._cursors[spot], self._ends[spot] = start.name, start.cursor, None
         self._assign()
@@ -112,9 +112,9 @@ class Assigned:
         return sorted({topic for topic, _ in self._names})
 
     def take(self, seconds: float) -> tuple[list[Delivery], list[Topic]]:
-        """Return what came within some seconds, and how its topics are now, if they were looked at.
+        """Return what came within some seconds, and the topics as they are now, or [] if they were not looked at.
 
-        Raises ReplanNeeded where a topic or its offsets are others than they were, InputError.
+        Raises ReplanNeeded if a topic or its offsets have changed, InputError if a partition cannot be read.
         """
         if not self._held and self._ends:
             with _uncollected():
@@ -130,7 +130,7 @@ class Assigned:
         return found, topics
 
     def _looked_at(self) -> list[Topic] | None:
-        """Return the topics as they are; None where no broker answers."""
+        """Return the topics as they are, or None if no broker answers. Raises ReplanNeeded if one was made anew."""
         try:
             topics = self._brokers.topics(self.topics(), _ANSWER_SECONDS)
         except BrokerAwayError as error:
@@ -173,7 +173,10 @@ class Assigned:
         return found
 
     def _end_at(self, error: Any, message: Message) -> int | None:
-        """Return the offset that a partition was read up to, if that is what a message says."""
+        """Return the offset up to which a partition was read, if that is what an error says; else None.
+
+        Raises ReplanNeeded if the topic or its offsets have changed, InputError if the partition cannot be read.
+        """
         from confluent_kafka import KafkaError
 
         code = error.code()
@@ -206,7 +209,7 @@ class Assigned:
         return [Delivery(self._names[spot], batch, after, batch.nbytes)]
 
     def _moved(self, spot: Spot, at: int) -> list[Delivery]:
-        """Return a delivery of no records, where there are only control records up to an offset."""
+        """Return a delivery without records, if there are only control records up to an offset."""
         end, before = self._ends.get(spot, 0), self._cursors[spot]
         offset = at if end is None else min(at, end)
         if offset <= before.offset:
@@ -215,12 +218,12 @@ class Assigned:
         return [Delivery(self._names[spot], batch_of([]), self._cursors[spot])]
 
     def _drop_read(self) -> bool:
-        """Stop reading the partitions that are at their ends; tells whether there were any."""
+        """Stop reading the partitions that are at their ends; return whether there were any."""
         done = [spot for spot, end in self._ends.items() if end is not None and self._cursors[spot].offset >= end]
         for spot in done:
             del self._ends[spot]
         return bool(done)
 
     def close(self) -> None:
-        """Leave the brokers."""
+        """Disconnect from the brokers."""
         self._consumer.close()

@@ -31,11 +31,11 @@ PATIENCE = 300.0
 """Seconds to wait for brokers that went away while they were read."""
 _WAIT = 0.1
 _TAKES = 8
-"""How often to take what came before who follows may commit it: records that never cease would else keep them off."""
+"""How often one poll takes what came: without a limit, an endless stream of records would prevent every commit."""
 
 
 class Asked(Struct, frozen=True):
-    """What was asked for: where to begin (None: not said), where to end, and whether a topic may be made anew."""
+    """What was asked for: where to begin (None: not said), where to end, and what to do if a topic was made anew."""
 
     topics: tuple[str, ...]
     begin: Place | None
@@ -47,7 +47,7 @@ class Asked(Struct, frozen=True):
 def connect(live: Live, note: Note) -> KafkaSource:
     """Connect to the brokers, and find the topics.
 
-    Raises UsageError for a wrong URL, option or property, InputError where they do not answer or have no such topic.
+    Raises UsageError for a wrong URL, option or property, InputError if they do not answer or have no such topic.
     """
     try:
         import confluent_kafka  # noqa: F401
@@ -72,7 +72,7 @@ def connect(live: Live, note: Note) -> KafkaSource:
 
 
 def parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
-    """Return the brokers, as a client wants them, and the topics. Raises UsageError, in which there is no secret."""
+    """Return the brokers, as the client takes them, and the topics. Raises UsageError, without secrets in it."""
     url = expand(live.url, live.where)
     told = without_secrets(url) if live.where == without_secrets(live.url) else live.where
     if "@" in url:
@@ -87,7 +87,7 @@ def parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
 
 
 class KafkaSource:
-    """Topics that are there."""
+    """Topics of a cluster that is connected."""
 
     holds_files = False
 
@@ -98,7 +98,7 @@ class KafkaSource:
         self._compacted: set[str] = set()
 
     def look(self) -> None:
-        """Ask the brokers who they are, and for the topics. Raises InputError."""
+        """Ask the brokers for the cluster and the topics. Raises InputError."""
         self.cluster = self.brokers.cluster()
         topics = self.brokers.topics(self.asked.topics)
         self.names = tuple(
@@ -115,13 +115,13 @@ class KafkaSource:
         return [KafkaReader(self)]
 
     def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
-        """Return the topics as they grow. Raises UsageError for `--until`."""
+        """Return the topics as one source to follow. Raises UsageError for `--until`."""
         if self.asked.until is not None:
             raise UsageError("--until cannot be combined with --follow", "leave one of them out")
         return [FollowedTopics(self)]
 
     def plan(self, known: Mapping[str, Cursor], *, pinned: bool) -> Plan:
-        """Decide where to go on in all partitions. `pinned`: up to the end that they have now."""
+        """Decide where to continue in all partitions. `pinned`: up to the end that they have now."""
         topics = self.brokers.topics(self.asked.topics)
         bounds = self.brokers.bounds(topics, self.asked.begin or Place(), self.asked.until or Place("end"))
         starts = {spot: self._start(partition, known) for spot, partition in bounds.items()}
@@ -170,7 +170,7 @@ class KafkaReader:
 
     @property
     def name(self) -> str:
-        """Return the name of the one partition, else that of all."""
+        """Return the name of the only partition, or else the name that errors use for the topics."""
         return self._names[0] if len(self._names) == 1 else self._source.brokers.where
 
     @property
@@ -180,13 +180,13 @@ class KafkaReader:
 
     @property
     def may_wait(self) -> bool:
-        """Return False: while nothing comes, deliveries without records do."""
+        """Return False: everything up to the pinned ends is at the brokers already."""
         return False
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Read what is new up to the ends that are there now.
+        """Yield what is new up to the ends that are there now.
 
-        Raises InputError for offsets that are gone, for a topic that was made anew, and where brokers stay away.
+        Raises InputError for offsets that are gone, for a topic that was made anew, and if brokers stay away.
         """
         plan = self._source.plan(known, pinned=True)
         self._names = tuple(start.name for start in plan.starts.values())
@@ -210,7 +210,7 @@ class KafkaReader:
             assigned.close()
 
     def _be_patient(self, assigned: Assigned, framing: Framing) -> None:
-        """Wait for a registry that went away. Raises InputError where it, or all brokers, stay away."""
+        """Wait for a registry that went away. Raises InputError if it, or all brokers, stay away too long."""
         again = "run the same command again when one does: it goes on from there"
         if assigned.away > PATIENCE:
             raise BrokerAwayError(f"{self._source.brokers.where}: no broker answers for {PATIENCE:.0f} s", again)
@@ -231,7 +231,7 @@ class KafkaReader:
 
 
 class FollowedTopics:
-    """Topics as they grow."""
+    """Topics that are followed as they grow."""
 
     ended = False
 
@@ -242,7 +242,7 @@ class FollowedTopics:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """List the partitions that are read."""
+        """List the names of the partitions that are read."""
         return self._assigned.names if self._assigned else ()
 
     @property
@@ -251,7 +251,7 @@ class FollowedTopics:
         return []
 
     def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Yield what came since the last time, also of partitions that were added. Raises InputError."""
+        """Yield what came since the last poll, also in partitions that were added. Raises InputError."""
         if self._assigned is None:
             plan = self._source.plan(known, pinned=False)
             self._assigned = Assigned(self._source.brokers, self._source.note)
@@ -280,6 +280,6 @@ class FollowedTopics:
         return found
 
     def close(self) -> None:
-        """Leave the brokers."""
+        """Disconnect from the brokers."""
         if self._assigned is not None:
             self._assigned.close()

@@ -1,4 +1,4 @@
-"""Which schemas records name, and these schemas as records of a source of their own, before what they decode."""
+"""The schemas that records name, as records of a source of their own, delivered before what they decode."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from esctl.sources.protocol import Delivery
 SCHEMA_HEADERS = ("__value_schema_id", "__key_schema_id")
 _PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-"""Seconds between two questions to a registry that went away; the pauses grow up to this."""
+"""The most seconds between two requests to a registry that went away; the pauses grow up to this."""
 
 
 def schema_keys(batch: pa.RecordBatch) -> set[str]:
-    """Return the ids and GUIDs of schemas that the values and keys of records name."""
+    """Return the ids and GUIDs of schemas that records name in values, keys and headers."""
     found: set[str] = set()
     for name in ("raw", "key"):
         column = batch.column(name)
@@ -43,24 +43,24 @@ def schema_keys(batch: pa.RecordBatch) -> set[str]:
 
 
 class Framing:
-    """Adds to deliveries the schemas that they need, each asked for once."""
+    """Adds to deliveries the schemas that they need, requesting each once."""
 
     def __init__(self, schemas: Schemas | None, note: Callable[[str], None]) -> None:
         self._schemas, self._note = schemas, note
         self._missing: set[str] = set()
-        self._waiting: dict[str, frozenset[str]] = {}  # by source, the schemas that its records wait for
+        self._waiting: dict[str, frozenset[str]] = {}  # source -> the schemas that its records wait for
         self._held: deque[Delivery] = deque()
         self._has_answered = False
         self._away_since, self._ask_at, self._pause = 0.0, 0.0, _PAUSE
 
     @property
     def registry(self) -> str:
-        """Return the name of the registry, "" where there is none."""
+        """Return the name of the registry, or "" if there is none."""
         return self._schemas.name if self._schemas is not None else ""
 
     @property
     def is_held_up(self) -> bool:
-        """Return whether deliveries wait for a registry that went away: no others may come meanwhile."""
+        """Return whether deliveries wait for a registry that went away; no others may be read meanwhile."""
         return bool(self._held)
 
     @property
@@ -69,7 +69,7 @@ class Framing:
         return time.monotonic() - self._away_since if self._away_since else 0.0
 
     def begin(self, known: Mapping[str, Cursor], sources: Iterable[str]) -> list[Delivery]:
-        """Return the schemas that records which are known wait for, and those that are all at hand."""
+        """Return the schemas that known records wait for, and all that can be listed, as deliveries."""
         for source in sources:
             waiting = known[source].dialect.get("waiting", "") if source in known else ""
             self._waiting[source] = frozenset(waiting.split(",")) - {""}
@@ -83,9 +83,9 @@ class Framing:
         return found
 
     def with_schemas(self, deliveries: Iterable[Delivery], known: Mapping[str, Cursor]) -> list[Delivery]:
-        """Return deliveries, after the schemas that they need, and with what they wait for in their cursors.
+        """Return the deliveries, each after the schemas that it needs, with the missing schemas in its cursor.
 
-        Those whose schemas cannot be asked for now are held until they can. Raises InputError.
+        While the registry is away, deliveries are held back. Raises InputError if the registry never answered.
         """
         self._held.extend(deliveries)
         told: list[Delivery] = []
@@ -104,7 +104,7 @@ class Framing:
         return told
 
     def _told(self, delivery: Delivery, keys: set[str], known: Mapping[str, Cursor]) -> Delivery:
-        """Return a delivery with what its source waits for in its cursor."""
+        """Return a delivery whose cursor has the schemas that its source waits for."""
         there = self._ids(known)
         lacking = keys - there
         before = self._waiting.get(delivery.source, frozenset())
@@ -117,7 +117,7 @@ class Framing:
         return Delivery(delivery.source, delivery.batch, replace(cursor, dialect={**dialect, **more}), delivery.read)
 
     def _wait(self, error: RegistryAwayError) -> None:
-        """Ask again after a while, where there was a registry at all."""
+        """Set the time of the next request; raise the error if the registry never answered."""
         if not self._has_answered and not isinstance(error, RegistryBusyError):
             raise error
         if not self._away_since:
@@ -163,7 +163,7 @@ class Framing:
 
 
 def _batch(records: list[bytes], first: int) -> pa.RecordBatch:
-    """Return schemas as records, whose time is that at which they were had."""
+    """Return schemas as a batch of records, whose time is now."""
     offsets = pa.array(range(first, first + len(records)), pa.int64())
     columns: list[Any] = [offsets, pa.array(records, pa.large_binary())]
     columns += [pa.nulls(len(records), SCHEMA.field(name).type) for name in ("key", "headers")]
@@ -172,5 +172,5 @@ def _batch(records: list[bytes], first: int) -> pa.RecordBatch:
 
 
 def with_registry(cursor: KafkaCursor, registry: str) -> KafkaCursor:
-    """Return a cursor that names the registry of its records, where one is given."""
+    """Return a cursor that names the registry of its records, if one is given."""
     return replace(cursor, dialect={**cursor.dialect, "registry": registry}) if registry else cursor

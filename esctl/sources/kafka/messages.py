@@ -1,4 +1,4 @@
-"""Messages of the client as batches of records."""
+"""Messages of the Kafka client as batches of records."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NAMES = ("offset", "value", "key", "headers", "timestamp")
 _PARTS: list[list[Any]] = [[] for _ in _NAMES]
 _NO_TIME = 0
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000
-"""Milliseconds of the years that times are written in."""
+"""Milliseconds since 1970 at the bounds of the years in which times are written (1 to 9999)."""
 
 
 def batch_of(messages: Sequence[Message]) -> pa.RecordBatch:
-    """Return messages of one partition, in order, as a batch of the sources' schema.
+    """Return messages of one partition, in order, as a batch with SCHEMA.
 
     A null value stays null, an empty one empty; headers keep their order, repeats and nulls.
     """
@@ -39,7 +39,7 @@ def batch_of(messages: Sequence[Message]) -> pa.RecordBatch:
 
 
 def _instants(milliseconds: pa.Array) -> pa.Array:
-    """Return times in microseconds; one that no calendar has is none."""
+    """Return times in microseconds, null for those outside the years that can be written."""
     is_time = pc.and_(pc.greater(milliseconds, _EARLIEST), pc.less(milliseconds, _LATEST))
     known = pc.if_else(is_time, milliseconds, pa.scalar(None, pa.int64()))
     return pc.multiply(known, 1000).cast(SCHEMA.field("source_time").type)

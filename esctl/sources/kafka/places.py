@@ -1,4 +1,4 @@
-"""Where reading a partition begins: decided from what was read of it, what the broker has, and what was asked for."""
+"""Where to begin in a partition, decided from what was read of it, what the broker has, and what was asked for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place(Struct, frozen=True):
 
 
 class Partition(Struct, frozen=True):
-    """A partition as the broker has it now: offsets from `low` on and before `end`, which is that of the last commit.
+    """A partition as the broker has it now: offsets from `low` to before `end`, the last stable offset.
 
     `at` is the first offset at or after the time that was asked for.
     """
@@ -40,7 +40,7 @@ class Partition(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """Where reading a partition goes on: as this cursor of the source of this name says; `notes` are to be told."""
+    """Where to continue in a partition: the name and cursor of its source, and the notes to write about that."""
 
     name: str
     cursor: KafkaCursor
@@ -48,7 +48,7 @@ class Start(Struct, frozen=True):
 
 
 def parse_place(text: str, option: str, *, ends: bool = False) -> Place:
-    """Read `--from`, or `--until` (`ends`). Raises UsageError."""
+    """Parse `--from`, or `--until` if it `ends`. Raises UsageError."""
     if text in ("beginning", "end"):
         if ends and text == "beginning":
             raise UsageError(f"{option} beginning is no end", "give end, or a time")
@@ -79,10 +79,10 @@ def begin(
     recreated: str,
     next_name: Callable[[], str],
 ) -> Start:
-    """Decide where to go on in a partition that is known, by its newest cursor, and what is to be said of it.
+    """Decide where to continue in a known partition, by its newest cursor, and what to note about that.
 
-    `place` is what `--from` says, None where nothing. Raises InputError for offsets that are gone, naming them, and for
-    a topic that was deleted and made anew, unless that was allowed for.
+    `place` is what `--from` says, or None. Raises InputError for offsets that are gone, naming them, and for a topic
+    that was deleted and made anew, unless `recreated` is "new".
     """
     spot = f"{partition.topic}/{partition.number}"
     is_other = bool(cursor.topic_id and partition.topic_id) and cursor.topic_id != partition.topic_id
@@ -129,7 +129,7 @@ def _past(name: str, cursor: KafkaCursor, partition: Partition, place: Place | N
 
 
 def first(name: str, cluster: str, partition: Partition, place: Place) -> Start:
-    """Decide where to begin in a partition of which nothing is known. Raises InputError for an offset it has not."""
+    """Decide where to begin in an unknown partition. Raises InputError for an offset that it does not have."""
     spot = f"{partition.topic}/{partition.number}"
     offset = _offset(place, partition, spot)
     cursor = KafkaCursor(cluster, partition.topic, partition.topic_id, partition.number, offset, offset, format=MESSAGE)

@@ -1,4 +1,4 @@
-"""Properties of the client, as librdkafka names them: from a file, from options, and those that esctl needs so."""
+"""Properties of the client, as librdkafka names them: from a file, from options, and those that esctl fixes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OWN: Mapping[str, object] = {
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
 }
-"""What exactness rests on, so that nobody may say otherwise."""
+"""Properties that exactness depends on, which cannot be overridden."""
 _USUAL: Mapping[str, object] = {
     "group.id": "esctl",  # the client wants one; nothing is ever committed to it
     "client.id": "esctl",
     "enable.metrics.push": False,
     "reconnect.backoff.max.ms": 5000,
     "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 5,  # 1000 by default: so long nothing would be fetched whenever enough is at hand
+    "fetch.queue.backoff.ms": 5,  # 1000 by default: fetching would pause that long whenever the queue is full
     "max.partition.fetch.bytes": 8 << 20,
     "queued.min.messages": 200_000,
     "socket.connection.setup.timeout.ms": 10_000,
@@ -76,7 +76,7 @@ def read_properties(path: Path) -> dict[str, str]:
 
 
 def expand(text: str, where: str) -> str:
-    """Put in the variables of the environment that a text names. Raises UsageError for one that is not set."""
+    """Replace `${NAME}` in a text by variables of the environment. Raises UsageError for one that is not set."""
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in os.environ:

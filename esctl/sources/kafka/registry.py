@@ -1,4 +1,4 @@
-"""Schemas of a registry, or of a folder: as records that are kept beside those that they decode."""
+"""Schemas from a registry or a folder, as records that are kept with those that they decode."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ class RegistryAwayError(InputError):
 
 
 class RegistryBusyError(RegistryAwayError):
-    """Report that a registry answers, but not now."""
+    """Report that a registry answers that it is busy or failing (exit code 3)."""
 
 
 class Schemas(Protocol):
-    """Where schemas are had from."""
+    """A source of schemas."""
 
     @property
     def name(self) -> str:
-        """Return what tells it from others, without secrets."""
+        """Return the name that identifies it, without secrets."""
 
     def find(self, key: str) -> bytes | None:
-        """Return the schema of an id or GUID as a record, None where it is not there.
+        """Return the schema of an id or GUID as a record, or None if there is none.
 
-        Raises RegistryAwayError where nobody can say that now, InputError.
+        Raises RegistryAwayError if that cannot be found out now, InputError for a wrong answer or file.
         """
 
     def all(self) -> Sequence[str]:
-        """List the ids of all schemas, where they need not be asked for one by one."""
+        """List the ids of all schemas, or none if they have to be requested one by one."""
 
 
 def schema_record(registry: str, key: str, kind: str, text: str, references: Sequence[Mapping[str, str]]) -> bytes:
-    """Write a schema, with those that it refers to, as one line of JSON."""
+    """Return a schema, with those that it refers to, as one line of JSON."""
     told = {"registry": registry, "id": key, "type": kind, "schema": text, "references": list(references)}
     digest = sha256(json.dumps([kind, text, list(references)], sort_keys=True).encode()).hexdigest()
     return json.dumps({**told, "sha256": digest}, ensure_ascii=False).encode() + b"\n"
@@ -79,7 +79,7 @@ class Registry(Struct):
         return without_secrets(self.url).rstrip("/")
 
     def find(self, key: str) -> bytes | None:
-        """Ask for a schema, and for those that it refers to."""
+        """Request a schema and those that it refers to; return them as a record, or None if there is none."""
         path = f"schemas/guids/{key}" if _GUID.fullmatch(key) else f"schemas/ids/{int(key)}"
         found = self._get(path)
         if found is None:
@@ -88,11 +88,11 @@ class Registry(Struct):
         return schema_record(self.name, key, kind, str(found["schema"]), self._references(found, set()))
 
     def all(self) -> Sequence[str]:
-        """List none: a registry may have thousands."""
+        """Return nothing: a registry may have thousands."""
         return ()
 
     def _references(self, found: Mapping[str, Any], seen: set[tuple[str, int]]) -> list[dict[str, str]]:
-        """Return the schemas that one refers to, each after those that it refers to itself."""
+        """Return the schemas that a schema refers to, each after those that it refers to itself."""
         told: list[dict[str, str]] = []
         for each in found.get("references") or ():
             spot = (str(each["subject"]), int(each["version"]))
@@ -122,7 +122,7 @@ class Registry(Struct):
         return found
 
     def _answer(self, path: str) -> tuple[bool, bytes]:
-        """Return whether there is something at a path, and what it says. Raises RegistryAwayError, InputError."""
+        """Return whether a path exists, and the body of the answer. Raises RegistryAwayError, InputError."""
         headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
         if self.authorization:
             headers["Authorization"] = self.authorization
@@ -152,11 +152,11 @@ class Folder(Struct):
 
     @property
     def name(self) -> str:
-        """Return the folder's name as it was given."""
+        """Return the last part of the folder's path."""
         return Path(self.path).name
 
     def find(self, key: str) -> bytes | None:
-        """Read the schema of an id; all files beside it are what it may refer to."""
+        """Return the schema of an id as a record, or None. It may refer to files of its kind that no id names."""
         for suffix, kind in _KINDS.items():
             file = Path(self.path) / f"{key}{suffix}"
             if file.is_file():
@@ -167,7 +167,7 @@ class Folder(Struct):
         return None
 
     def all(self) -> Sequence[str]:
-        """List the ids of all files."""
+        """List the ids that files are named by."""
         return sorted({each.stem for each in Path(self.path).iterdir() if each.suffix in _KINDS and _is_id(each.stem)})
 
 
@@ -185,7 +185,7 @@ def _text(file: Path) -> str:
 
 
 def schemas_of(url: str, folder: str, where: str) -> Schemas | None:
-    """Return where schemas are had from, as `--registry` and `--schema-dir` say. Raises UsageError."""
+    """Return the schemas of `--registry` or `--schema-dir`, or None without either. Raises UsageError."""
     if url and folder:
         raise UsageError("--registry cannot be combined with --schema-dir", "leave one of them out")
     if folder:

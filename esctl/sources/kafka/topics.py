@@ -1,4 +1,4 @@
-"""What a broker says of topics: their ids, partitions and bounds."""
+"""Topics as the brokers report them: their ids, partitions and bounds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 SECONDS = 15.0
-"""How long to wait for an answer of a broker that should be there."""
+"""Seconds to wait for an answer of a broker that should be there."""
 _ATTEMPT = 3.0
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 _SILENT = logging.getLogger("esctl.kafka")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
-"""What the client logs may hold secrets, so nobody gets it."""
+"""A logger that discards everything: what the client logs may hold secrets."""
 
 
 class BrokerAwayError(InputError):
@@ -32,7 +32,7 @@ class BrokerAwayError(InputError):
 
 
 class Topic(Struct, frozen=True):
-    """A topic as it is now; `id` is "" where the broker tells none."""
+    """A topic as it is now; `id` is "" if the broker has none."""
 
     name: str
     id: str
@@ -40,7 +40,7 @@ class Topic(Struct, frozen=True):
 
 
 class Brokers:
-    """The brokers of a cluster. One client is kept: one that goes away takes its answers with it."""
+    """The brokers of a cluster. The admin client is kept, as a client that is dropped loses its pending answers."""
 
     def __init__(self, properties: Mapping[str, object], where: str) -> None:
         self.where = where
@@ -52,7 +52,7 @@ class Brokers:
 
     @property
     def admin(self) -> AdminClient:
-        """Return the client that asks. Raises UsageError where a property is wrong."""
+        """Return the admin client, made when first needed. Raises UsageError if a property is wrong."""
         if self._admin is None:
             from confluent_kafka.admin import AdminClient
 
@@ -62,14 +62,14 @@ class Brokers:
         return self._admin
 
     def consumer(self) -> Consumer:
-        """Return a new consumer. Raises UsageError where a property is wrong."""
+        """Return a new consumer. Raises UsageError if a property is wrong."""
         from confluent_kafka import Consumer
 
         with self._made():
             return Consumer({**self._properties, "error_cb": self._failed}, logger=_SILENT)
 
     def producer(self, own: Mapping[str, object]) -> Producer:
-        """Return a new producer, with some properties that are its own. Raises UsageError where one is wrong."""
+        """Return a new producer, with properties `own` of its own. Raises UsageError if a property is wrong."""
         from confluent_kafka import Producer
 
         with self._made():
@@ -98,7 +98,7 @@ class Brokers:
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
-        """Turn failures of a request into InputError; one that nobody answers into BrokerAwayError."""
+        """Turn failures of a request into InputError, and into BrokerAwayError if no broker answers."""
         from confluent_kafka import KafkaError, KafkaException
 
         away = {
@@ -117,7 +117,7 @@ class Brokers:
             raise InputError(f"{self.where}: {what}: {name}", _HINTS.get(name, "")) from None
 
     def cluster(self) -> str:
-        """Return the id of the cluster; its address where it has none. Raises BrokerAwayError."""
+        """Return the id of the cluster, or its address if it has none. Raises BrokerAwayError."""
         until = time.monotonic() + SECONDS
         while True:
             try:
@@ -125,12 +125,12 @@ class Brokers:
                     found = self.admin.list_topics(timeout=_ATTEMPT).cluster_id
                 return str(found or self._properties["bootstrap.servers"])
             except BrokerAwayError:
-                self.admin.poll(0)  # tells what became of the attempts to connect
+                self.admin.poll(0)  # serves `error_cb` with the failed attempts to connect
                 if self._is_away or time.monotonic() > until:
                     raise
 
     def topics(self, names: Sequence[str], seconds: float = SECONDS) -> list[Topic]:
-        """Describe topics. Raises InputError for one that is not there, BrokerAwayError after some seconds."""
+        """Return topics as they are now. Raises InputError for a missing one, BrokerAwayError after some seconds."""
         from confluent_kafka import TopicCollection
 
         asked = self.admin.describe_topics(TopicCollection(list(names)), request_timeout=seconds)
@@ -143,7 +143,7 @@ class Brokers:
         return Topic(name, "" if known == _NO_ID else known, tuple(sorted(each.id for each in found.partitions)))
 
     def compacted(self, names: Sequence[str]) -> set[str]:
-        """Return which topics are compacted, of those that may be asked about."""
+        """Return the topics that are compacted, of those whose configuration may be read."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import ConfigResource, ResourceType
 
@@ -159,7 +159,7 @@ class Brokers:
         return found
 
     def bounds(self, topics: Sequence[Topic], begin: Place, until: Place) -> dict[tuple[str, int], Partition]:
-        """Return what the partitions of topics hold now that is committed. Raises InputError, BrokerAwayError."""
+        """Return the partitions of topics, with what is committed in them now. Raises InputError, BrokerAwayError."""
         from confluent_kafka.admin import OffsetSpec
 
         places = [(topic, number) for topic in topics for number in topic.partitions]

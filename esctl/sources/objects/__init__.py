@@ -1,1 +1,1 @@
-"""Objects in object storage as sources: found by listing, kept in a file while they are read, and read as files are."""
+"""Objects in object storage as sources: found by listing, fetched into a file, and read as files are."""

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from esctl.sources.live import Live, Note
 
 LISTED_EVERY = 15.0
-"""Seconds from the end of one look at a bucket to the next: each is a request for every thousand objects."""
+"""Seconds from the end of one look at a bucket to the next: a look costs a request for every thousand objects."""
 
 
 def connect(live: Live, note: Note) -> Objects:
-    """Find the first of the objects that an address names.
+    """Return the objects that an address names, once the first of them is listed.
 
-    Raises UsageError for a wrong address, InputError where there are none or they may not be listed.
+    Raises UsageError for a wrong address, InputError if there are none or they may not be listed.
     """
     address = parse_address(live.url)
     found = Objects(open_bucket(address), address, note)
@@ -39,7 +39,7 @@ def connect(live: Live, note: Note) -> Objects:
 
 
 class Objects:
-    """Objects that are there."""
+    """The objects that an address names."""
 
     holds_files = True
 
@@ -49,14 +49,14 @@ class Objects:
         self._begun: Iterator[Listed] | None = None
 
     def look(self) -> None:
-        """Begin to list. Raises InputError."""
+        """Begin to list the objects. Raises InputError if there are none or they may not be listed."""
         listing = iter(self._listing)
         self._begun = chain([next(listing)], listing)
 
     def readers(self, how: SourceOptions | None = None, refused: set[Listed] | None = None) -> Iterator[ObjectReader]:
         """Return the readers of the objects, as they are listed, in the order of their keys.
 
-        `refused`: objects that are known to be no logs; more may be added.
+        `refused`: objects that are known to be no logs; readers add to it.
         """
         spool = Spool(self._client, self._address)
         try:
@@ -74,12 +74,12 @@ class Objects:
         return str(self._address.of(one.key))
 
     def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
-        """Return the objects as more of them come."""
+        """Return the objects as one source that is followed."""
         return [FollowedObjects(self, how or SourceOptions())]
 
 
 class FollowedObjects:
-    """Objects as more of them come: they are listed again and again."""
+    """Objects that are followed: they are listed again and again."""
 
     ended = False
 
@@ -100,11 +100,11 @@ class FollowedObjects:
 
     @property
     def pending(self) -> list[tuple[str, int]]:
-        """List the bytes at the ends of objects that are in no record."""
+        """List the objects that end in bytes that are in no record, with the number of these bytes."""
         return list(self._pending.items())
 
     def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Yield what is new, also in objects that changed; list them again where that is due. Raises InputError."""
+        """Yield what is new, also in objects that changed; list the objects again if that is due. Raises InputError."""
         self._known = known
         if self._look is None:
             if time.monotonic() - self._looked < LISTED_EVERY:
@@ -144,6 +144,6 @@ class FollowedObjects:
             self._pending[reader.name] = reader.pending
 
     def close(self) -> None:
-        """Leave off what is being fetched."""
+        """Stop fetching."""
         if self._look is not None:
             self._look.close()

@@ -1,4 +1,4 @@
-"""What goes wrong with objects as sources: which of it is worth to wait for, or to pass by."""
+"""Errors of objects as sources: which to wait out, and which to pass over."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _HINTS = {
 
 
 class VanishedError(InputError):
-    """Report an object that is not there (exit code 3)."""
+    """Report that an object does not exist (exit code 3)."""
 
 
 class ChangedError(InputError):
-    """Report an object that is no longer what was listed (exit code 3)."""
+    """Report that an object is no longer what was listed (exit code 3)."""
 
 
 class AwayError(InputError):
-    """Report a server that does not answer now (exit code 3)."""
+    """Report that a server does not answer now (exit code 3)."""
 
 
 _ERRORS = {GONE: VanishedError, CHANGED: ChangedError, AWAY: AwayError}
@@ -33,7 +33,7 @@ _ERRORS = {GONE: VanishedError, CHANGED: ChangedError, AWAY: AwayError}
 
 @contextmanager
 def explained(name: str, scheme: str) -> Iterator[None]:
-    """Turn what a client raises in the block into errors for people. `name`: what was asked for."""
+    """Turn what a client raises in the block into errors for people. `name`: what was requested."""
     from obstore.exceptions import BaseError
 
     try:
@@ -43,7 +43,7 @@ def explained(name: str, scheme: str) -> Iterator[None]:
 
 
 def explain(name: str, scheme: str, error: Exception) -> EsctlError:
-    """Return the error for people of what a client raised."""
+    """Return the error for people in place of what a client raised."""
     failure = failure_of(error)
     kind = AwayError if failure.status.startswith("5") else _ERRORS.get(failure.kind, InputError)
     return kind(f"{name}: {failure.message('read')}", _HINTS.get(failure.kind) or failure.hint(scheme))

@@ -1,4 +1,4 @@
-"""Which keys a pattern is of, as the shell's patterns are of paths."""
+"""Patterns of keys, which work as the shell's patterns of paths do."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _ANY = "**"
 
 
 def is_pattern(key: str) -> bool:
-    """Return whether a key is a pattern of keys."""
+    """Return whether a key is a pattern."""
     return has_magic(key)
 
 
 def fixed_part(pattern: str) -> str:
-    """Return the folder that all keys of a pattern are in."""
+    """Return the folder that contains all keys that a pattern can match."""
     parts = pattern.split("/")
     return "/".join(parts[: next(number for number, part in enumerate(parts) if has_magic(part))])
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return what tells whether a key is of a pattern: `*` stays in a part of it, `**` spans any number of parts.
+    """Return a function that says whether a key matches: `*` stays within a part, `**` spans any number of parts.
 
-    Parts that begin with a dot are matched by those that do. A key that is the pattern itself is of it, too.
+    A part that begins with a dot is matched only by one of the pattern that does. A key equal to the pattern matches.
     """
     parts = pattern.split("/")
     parts += ["*"] if parts[-1] == _ANY else []
     wanted = [None if part == _ANY else (re.compile(translate(part)), part.startswith(".")) for part in parts]
 
     def after(states: set[int]) -> set[int]:
-        """Return the states with those behind a `**` that spans nothing."""
+        """Return the states with those after each `**` that spans no part."""
         for state in sorted(states):
             while state < len(wanted) and wanted[state] is None:
                 state += 1
@@ -57,6 +57,6 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def is_read_in_folder(folder: str, key: str) -> bool:
-    """Return whether a key below a folder is read where that is named: none that is hidden, or of ours."""
+    """Return whether a key is read when its folder is named: it must not be hidden, nor an esctl.toml."""
     parts = key.removeprefix(folder).lstrip("/").split("/")
     return not any(part.startswith(".") for part in parts) and parts[-1] not in SKIPPED_IN_FOLDERS

@@ -1,4 +1,4 @@
-"""What an address names: one object, all below a folder, or those of a pattern, page by page."""
+"""The objects that an address names: one, all below a folder, or those that match a pattern, listed page by page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_ETAG = 256
 
 
 class Listed(Struct, frozen=True):
-    """An object as it was listed. `etag`, without quotes: "" if it has none by which it could be known again."""
+    """An object as it was listed. `etag` is without quotes, and "" if it cannot identify the content."""
 
     key: str
     size: int
@@ -34,13 +34,13 @@ class Listed(Struct, frozen=True):
 
 
 class Listing:
-    """The objects of an address, in the order of their keys, as often as it is iterated."""
+    """The objects of an address in the order of their keys, listed again at each iteration."""
 
     def __init__(self, client: ObjectStore, address: Address, note: Note) -> None:
         self._client, self._address, self._note = client, address, note
 
     def __iter__(self) -> Iterator[Listed]:
-        """List the objects, a page at a time. Raises InputError, also where there are none."""
+        """Yield the objects, listed a page at a time. Raises InputError, also if there are none."""
         found = self._found()
         first = next(found, None)
         if first is None:
@@ -59,7 +59,7 @@ class Listing:
         if one is not None and one.size:
             yield one
             return
-        below = self._in_folder(key.rstrip("/"))  # some services have empty objects for folders
+        below = self._in_folder(key.rstrip("/"))  # some services have an empty object for a folder
         first = next(below, one)
         yield from [first] if first is not None else []
         yield from below
@@ -108,7 +108,7 @@ class Listing:
 
 def _listed(told: Any) -> Listed:
     etag = told["e_tag"] or ""
-    # A weak one is of what means the same, not of what is the same, and a server may say it in any length.
+    # A weak ETag means equivalent, not identical, content; and a server may send an ETag of any length.
     is_usable = not etag.startswith("W/") and len(etag) <= _LONGEST_ETAG
-    # In listings of Azure they are without the quotes that they have elsewhere.
+    # Azure lists ETags without the quotes that they have elsewhere.
     return Listed(told["path"], told["size"], etag.removeprefix('"').removesuffix('"') if is_usable else "")

@@ -1,4 +1,4 @@
-"""One object as a source: not fetched where it is known as it is, else read from a file as files are."""
+"""One object as a source: not fetched if it is known and unchanged, else fetched and read as files are."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Note = Callable[[str], None]
 
 
 class Seen:
-    """Which objects are in the log, as their cursors say."""
+    """The objects that are in the log, according to their cursors."""
 
     def __init__(self, known: Mapping[str, Cursor], options: SourceOptions) -> None:
         self._known, self._options = known, options
-        self._members: dict[str, list[str]] = {}  # of archives, by each name that the archive may have
+        self._members: dict[str, list[str]] = {}  # members of archives, by each name that the archive may have
         for name, cursor in known.items():
             if isinstance(cursor, ObjectCursor) and cursor.etag and "!" in name:
                 for at in (at for at, sign in enumerate(name) if sign == "!"):
                     self._members.setdefault(name[:at], []).append(name)
 
     def cursor_of(self, name: str, one: Listed) -> ObjectCursor | None:
-        """Return a cursor that says that an object of this name is in the log as it was listed, all that is whole."""
+        """Return a cursor that shows that all complete records of the listed object are in the log, or None."""
         if not one.etag:
             return None
         own = [each for each in generations(name, self._known) if self._is_same(each, one)]
@@ -53,15 +53,15 @@ class Seen:
         )
 
     def _is_plain(self) -> bool:
-        """Return whether nothing is said of how members are read, of which the cursor of one cannot tell for all."""
+        """Return whether no option says how to read members: one member's cursor cannot show that for all of them."""
         options = self._options
         return options.input_format == "auto" and options.encoding is None and options.records_path is None
 
 
 class Context(Struct):
-    """What the readers of one listing share: also what was `refused`, and is not to be fetched again.
+    """What the readers of one listing share. Objects that were `refused` are not fetched again.
 
-    `seen` is of the cursors that the first of them was given.
+    `seen` is made of the cursors that the first reader was given.
     """
 
     options: SourceOptions
@@ -72,13 +72,13 @@ class Context(Struct):
     seen: Seen | None = None
 
     def is_wanted(self, one: Listed) -> bool:
-        """Return whether an object has to be fetched: not if it is known, nor if it is known to be no log."""
+        """Return whether an object has to be fetched: not if it is empty, known, or known to be no log."""
         is_read = bool(one.size) and one not in self.refused
         return is_read and (self.seen is None or self.seen.cursor_of(self.name_of(one), one) is None)
 
 
 class ObjectReader:
-    """An object, as a SourceReader. It is fetched when it is opened, unless it is known as it is."""
+    """An object, as a SourceReader. It is fetched when it is opened, unless it is known and unchanged."""
 
     may_wait = False
 
@@ -89,7 +89,7 @@ class ObjectReader:
 
     @property
     def name(self) -> str:
-        """Return the name that its records are kept under; of an archive its own."""
+        """Return the name that its records are kept under; for an archive, the name of the archive."""
         return self._name
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
@@ -104,12 +104,12 @@ class ObjectReader:
         return self._read(context.file_of(context.is_wanted), known)
 
     def _read(self, path: Path, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Yield what is new in the file. The last delivery says which object that was, once all of it was read."""
+        """Yield what is new in the file. Once all is read, the last cursor says which object it was."""
         aside, refused, held = Aside(), None, None
-        last: tuple[str, FileCursor] | None = None  # of this object: a copy of another one tells nothing of that
+        last: tuple[str, FileCursor] | None = None  # not of a copy that has another name
         try:
             for source in opened(Source(self._own, path), self._context.options.limits, aside):
-                if held is not None:  # what comes may be known by it
+                if held is not None:  # the next member may be known by it
                     yield held
                 held, reader = None, FileReader(source, self._context.options)
                 try:
@@ -131,7 +131,7 @@ class ObjectReader:
             raise refused
 
     def _named(self, reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Yield the deliveries of a file, those that are of this object with cursors of objects."""
+        """Yield the deliveries of a file; those recorded under this object's name get an ObjectCursor."""
         deliveries = reader.open(known)
         if source.member is None:
             self._name = reader.name
@@ -140,7 +140,7 @@ class ObjectReader:
             yield replace(delivery, cursor=_as_object(delivery.cursor)) if is_ours else delivery
 
     def _end(self, held: Delivery | None, last: tuple[str, FileCursor] | None) -> Iterator[Delivery]:
-        """Yield the last delivery, and mark the last of this object's own cursors as that of all of it."""
+        """Yield the last delivery, with the object's ETag, size and pending bytes in its own last cursor."""
         if last is None or not self.listed.etag:
             yield from [held] if held is not None else []
             return
@@ -155,7 +155,7 @@ class ObjectReader:
 
 
 def _is_own(reader: FileReader, source: Source) -> bool:
-    """Return whether a file goes on as itself, and not as a source of another name that had the same bytes."""
+    """Return whether a file is recorded under its own name, not under that of a source with the same bytes."""
     return reader.name == source.name or reader.name.rpartition("#")[0] == source.name
 
 

@@ -1,4 +1,4 @@
-"""Objects on their way in: each is kept in a private file while it is read, and some are fetched ahead of that."""
+"""Fetching of objects: each is kept in a private file while it is read, and some are fetched ahead."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 _MOST_AHEAD = 32
 _BYTES_AHEAD = 256 << 20
-"""What is fetched ahead takes no more room on disk than this; an object that is larger is fetched when it is read."""
+"""The most bytes on disk of objects that are fetched ahead; a larger object is fetched when it is read."""
 _BLOCK = 1 << 20
 
 
 class Spool:
-    """A private folder that objects are fetched into. Close it when all is read.
+    """A private folder that objects are fetched into. Close it when everything is read.
 
-    Its threads are none that the end of the program waits for: a server may keep one waiting for minutes.
+    Its threads are daemons, because a server may keep one waiting for minutes, which the program's end must not.
     """
 
     def __init__(self, client: ObjectStore, address: Address) -> None:
@@ -44,7 +44,7 @@ class Spool:
         self._closing = threading.Event()
 
     def start(self, one: Listed) -> Future[Path]:
-        """Begin to fetch an object; what comes of it is the file that has its bytes, or an EsctlError."""
+        """Begin to fetch an object; the result is the file with its bytes, or an EsctlError."""
         coming: Future[Path] = Future()
         self._jobs.put((one, coming))
         if len(self._threads) < _AT_ONCE:
@@ -53,11 +53,11 @@ class Spool:
         return coming
 
     def drop(self, coming: Future[Path]) -> None:
-        """Remove what was fetched, once it is there."""
+        """Remove a fetched file, as soon as it is complete."""
         coming.add_done_callback(lambda done: None if done.exception() else done.result().unlink(missing_ok=True))
 
     def close(self) -> None:
-        """Leave off what is being fetched, and remove the folder."""
+        """Stop fetching, and remove the folder."""
         self._closing.set()
         for _ in self._threads:
             self._jobs.put(None)
@@ -97,17 +97,17 @@ class Spool:
 
 
 class Queue:
-    """Objects in order, those to come soon fetched already: iterate it, and take the file of each that is wanted."""
+    """Objects in order, the next ones fetched ahead: iterate it, and take the file of each that is wanted."""
 
     def __init__(self, listing: Iterator[Listed], spool: Spool) -> None:
         self._listing, self._spool = listing, spool
         self._ahead: deque[tuple[Listed, Future[Path] | None]] = deque()
-        self._bytes = 0  # of what was fetched ahead and is not read yet
+        self._bytes = 0  # of objects that were fetched ahead and are not read yet
         self._ends: EsctlError | None = None
         self._now: tuple[Listed, Future[Path] | None] | None = None
 
     def __iter__(self) -> Iterator[Listed]:
-        """Yield the objects. Raises what the listing does, once all before that were given."""
+        """Yield the objects. Raises what the listing raises, after all objects before that."""
         while True:
             if not self._ahead:
                 self._look()
@@ -120,9 +120,9 @@ class Queue:
             raise self._ends
 
     def file(self, is_wanted: Callable[[Listed], bool]) -> Path:
-        """Return the file of the object that was given last, which is the caller's to remove.
+        """Return the file of the object that was yielded last; the caller removes it.
 
-        `is_wanted` tells which of the next ones are worth fetching. Raises InputError where it cannot be read.
+        `is_wanted` says which of the next objects are worth fetching. Raises InputError if the object cannot be read.
         """
         assert self._now is not None
         (one, coming), self._now = self._now, None
@@ -135,13 +135,13 @@ class Queue:
         return coming.result()
 
     def _pass_over(self) -> None:
-        """Let go of what was fetched ahead of an object that nobody wanted in the end."""
+        """Drop what was fetched of the last object if nobody took its file."""
         if self._now is not None and self._now[1] is not None:
             self._bytes -= self._now[0].size
             self._spool.drop(self._now[1])
 
     def _look(self, is_wanted: Callable[[Listed], bool] = lambda one: False) -> bool:
-        """Take the next object of the listing in; False where there is none."""
+        """Queue the next object of the listing; return False if there is none."""
         try:
             one = None if self._ends is not None else next(self._listing, None)
         except EsctlError as error:

@@ -1,1 +1,1 @@
-"""Changes of a PostgreSQL database, as its server streams them."""
+"""Changes in a PostgreSQL database, as its server streams them."""

@@ -1,4 +1,4 @@
-"""What a URL says of a database and a slot of it. It holds no secret: those are in the environment or in files."""
+"""URLs of a database, and of a slot in it. They hold no secrets: these are in the environment or in files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SETTINGS = (
     ("timezone", "UTC"),
     ("standard_conforming_strings", "on"),
 )
-"""Settings that decide how values are written as text, all that they are and the same everywhere, and are quoted."""
+"""Settings with which every server writes values as text in full and alike, and reads our quoting."""
 
 
 class Address(Struct, frozen=True):
-    """How to connect. `parameters` are libpq's; `rest` are those of the URL that are ours, all but secrets."""
+    """How to connect, without secrets. `parameters` are libpq's; `rest` are the URL's parameters for esctl."""
 
     parameters: tuple[tuple[str, str], ...]
     rest: tuple[tuple[str, str], ...]
     where: str
 
     def conninfo(self) -> str:
-        """Write it as libpq reads it."""
+        """Return the connection string for libpq."""
         from psycopg.conninfo import make_conninfo
 
         found = {"connect_timeout": "10", **dict(self.parameters)}
@@ -42,7 +42,7 @@ class Address(Struct, frozen=True):
 
 
 class SlotAddress(Struct, frozen=True):
-    """A slot of a database, and the publications that it is read through."""
+    """A slot of a database, and the publications through which it is read."""
 
     address: Address
     slot: str
@@ -50,12 +50,15 @@ class SlotAddress(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Return what errors call it."""
+        """Return its name in errors."""
         return self.address.where
 
 
 def parse_address(url: str, ours: frozenset[str]) -> Address:
-    """Read the URL of a database, with parameters of ours among libpq's. Raises UsageError for a secret in it."""
+    """Parse the URL of a database, which may have the parameters `ours` besides libpq's.
+
+    Raises UsageError if it is wrong, or has a secret in it.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -68,7 +71,7 @@ def parse_address(url: str, ours: frozenset[str]) -> Address:
             "leave it to PGPASSWORD, to ~/.pgpass or to a service file (?service=NAME)",
         )
     hosts = unquote(parts.hostname or "")
-    if "," in parts.netloc:  # several hosts, which urlsplit does not take apart
+    if "," in parts.netloc:  # several hosts, which urlsplit does not separate
         raise UsageError("postgres://... names several hosts", "name them in a service file: ?service=NAME")
     database = unquote(parts.path.removeprefix("/"))
     told = {"host": hosts, "port": str(port or ""), "user": unquote(parts.username or ""), "dbname": database}
@@ -82,7 +85,7 @@ def parse_address(url: str, ours: frozenset[str]) -> Address:
 
 
 def parse_slot_address(url: str) -> SlotAddress:
-    """Read the URL of a slot. Raises UsageError where it names none, or no publication."""
+    """Parse the URL of a slot. Raises UsageError if it does not name one slot and a publication."""
     address = parse_address(url, frozenset({"slot", "publication"}))
     slots = [value for name, value in address.rest if name == "slot"]
     publications = [

@@ -1,4 +1,4 @@
-"""Open `postgres://HOST/DATABASE?slot=NAME&publication=NAME`: read to its end, or read on as it grows."""
+"""A slot as a live source, `postgres://HOST/DATABASE?slot=NAME&publication=NAME`: read to its end, or followed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _PING_SECONDS, _MOST_PINGS = 0.1, 30
 _NEAR = 1 << 16
-"""Bytes at the end of a server's log that may hold no record, where it is written page by page."""
+"""Bytes at the end of a server's log that may hold no record, as it is written page by page."""
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 _LOST = ("08", "57P", "55006")
-"""How an SQLSTATE begins where the server went away and will be back, or still has the session that was lost."""
+"""Beginnings of the SQLSTATEs of a server that went away and will be back, or still holds the lost session."""
 
 
 def connect(live: Live, note: Note) -> SlotConnection:
-    """Return the slot of a URL, which is connected to where it is read. Raises UsageError for a wrong URL."""
+    """Connect to the slot of a URL. Raises UsageError for a wrong URL or option, ServerError if it cannot connect."""
     address = parse_slot_address(live.url)
     if find_spec("psycopg") is None:
         raise UsageError("postgres://... needs psycopg", "pip install 'esctl-audit[postgres]'")
@@ -44,7 +44,7 @@ def connect(live: Live, note: Note) -> SlotConnection:
 
 
 class SlotConnection(Struct, frozen=True):
-    """A slot, at a server that is there."""
+    """A slot of a server that is connected."""
 
     reader: SlotReader
     note: Callable[[str], None]
@@ -55,16 +55,16 @@ class SlotConnection(Struct, frozen=True):
         return False
 
     def readers(self, how: SourceOptions | None = None) -> Sequence[SourceReader]:
-        """Return what is read to its end, which is pinned where it is opened."""
+        """Return the reader of the slot, up to an end that is pinned when it is opened."""
         return [PinnedSlot(self.reader)]
 
     def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
-        """Return what is read on as it grows."""
+        """Return the slot as a source to follow."""
         return [FollowedSlot(self.reader, self.note)]
 
 
 class PinnedSlot:
-    """A slot that is read up to where its server's log went when that was begun."""
+    """A slot that is read up to the end that its server's log has when streaming begins."""
 
     may_wait = True
     pending = 0
@@ -78,7 +78,7 @@ class PinnedSlot:
         return self._reader.name
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
-        """Read what is new. Raises InputError where the slot does not go on from where it was read."""
+        """Yield what is new. Raises InputError if the slot does not continue from where it was read."""
         reader = self._reader
         try:
             reader.begin(known)
@@ -104,7 +104,7 @@ class PinnedSlot:
 
 
 class FollowedSlot:
-    """A slot that is read on; a server that goes away is waited for."""
+    """A slot that is followed; it waits for a server that went away."""
 
     ended = False
 
@@ -123,13 +123,13 @@ class FollowedSlot:
 
     @property
     def pending(self) -> list[tuple[str, int]]:
-        """List nothing: what was not committed is sent again."""
+        """Return nothing: the server sends again what was not committed."""
         return []
 
     def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
-        """Yield what was committed since the last time, of about `limit` bytes.
+        """Yield about `limit` bytes of what was committed since the last poll.
 
-        Raises InputError where the slot does not go on from where it was read.
+        Raises InputError if the slot does not continue from where it was read.
         """
         if time.monotonic() < self._wait_until:
             return
@@ -141,7 +141,7 @@ class FollowedSlot:
             self._lose(error)
 
     def close(self) -> None:
-        """Disconnect; tell the server what is kept."""
+        """Tell the server what is kept, and disconnect."""
         self._reader.close()
 
     def _polled(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
@@ -167,7 +167,7 @@ class FollowedSlot:
             yield delivery
 
     def _lose(self, error: ServerError) -> None:
-        """Let go of a server that is away, and try again after a pause."""
+        """Disconnect from a server that went away, to try again after a pause."""
         if not self._tries:
             self._note(f"{error.message}: waiting for it")
         self._reader.close()

@@ -1,4 +1,4 @@
-"""The primary keys of tables, as the database has them now, for tables whose changes do not tell them."""
+"""The primary keys of tables, as the database has them now, for tables whose changes do not include them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from esctl.sources.postgres.replication import Replication
 
 
 def primary_key(replication: Replication, oid: int) -> tuple[str, ...] | None:
-    """Return the columns of a table's primary key, in the order of the table; None where there is no such table."""
+    """Return the columns of a table's primary key, in the order of the table, or None if there is no such table."""
     rows = replication.ask(f"""SELECT a.attname FROM pg_catalog.pg_class c
         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
@@ -19,7 +19,7 @@ def primary_key(replication: Replication, oid: int) -> tuple[str, ...] | None:
 
 
 class PrimaryKeys:
-    """Looks up primary keys, on a connection that is opened where the first is asked for."""
+    """Looks up primary keys, over a connection that is opened for the first of them."""
 
     def __init__(self, address: SlotAddress, note: Callable[[str], None]) -> None:
         self._address = address
@@ -27,7 +27,7 @@ class PrimaryKeys:
         self._connection: Replication | None = None
 
     def __call__(self, relation: Relation) -> tuple[str, ...] | None:
-        """Return the columns of a table's primary key, in the order of the table; None where the table is gone."""
+        """Return the columns of a table's primary key, in the order of the table, or None if the table is gone."""
         where = self._address.where
         if self._connection is None:
             self._connection = Replication(self._address.address.conninfo(), where, for_replication=False)

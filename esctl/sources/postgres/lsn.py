@@ -1,4 +1,4 @@
-"""Places in PostgreSQL's log: 64-bit numbers, written as two of hexadecimal digits (`0/16B3748`)."""
+"""Places in PostgreSQL's log: 64-bit numbers, written as two hexadecimal halves (`0/16B3748`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def lsn_text(place: int) -> str:
 
 
 def lsn_number(text: str) -> int:
-    """Return the number that a place is. Raises ValueError for another text."""
+    """Return the number of a place. Raises ValueError for any other text."""
     found = _LSN.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:40]!r} is no place in PostgreSQL's log")

@@ -12,24 +12,24 @@ from typing import Literal
 from msgspec import Struct
 
 EPOCH_MICROSECONDS = 946_684_800_000_000
-"""2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970."""
+"""2000-01-01T00:00:00Z, from which PostgreSQL counts times, in microseconds since 1970."""
 
 
 class DecodeError(ValueError):
-    """Report bytes that are no message of pgoutput."""
+    """Report bytes that are not a message of pgoutput."""
 
 
 class Unchanged:
-    """The value of a column that was not changed and so is not told: it is kept outside its row (TOAST)."""
+    """The value of a column that did not change and is not sent, because it is kept outside its row (TOAST)."""
 
     def __repr__(self) -> str:
-        """Write what it stands for."""
+        """Return "UNCHANGED"."""
         return "UNCHANGED"
 
 
 UNCHANGED = Unchanged()
 Value = str | bytes | None | Unchanged
-"""A column's value: the text of its type (bytes where it is not UTF-8), null, or unchanged."""
+"""A column's value: the text of its type (bytes if it is not UTF-8), null, or unchanged."""
 Values = tuple[Value, ...]
 
 
@@ -42,7 +42,7 @@ class Begin(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """A transaction ends; `lsn` is the place of its commit, `end` the first one behind it."""
+    """A transaction ends; `lsn` is the place of its commit, `end` the first place after it."""
 
     lsn: int
     end: int
@@ -57,7 +57,7 @@ class Origin(Struct, frozen=True):
 
 
 class Column(Struct, frozen=True):
-    """A column of a table; `is_key`: it is part of the replica identity."""
+    """A column of a table; `is_key`: whether it is part of the replica identity."""
 
     name: str
     type: int
@@ -66,7 +66,7 @@ class Column(Struct, frozen=True):
 
 
 class Relation(Struct, frozen=True):
-    """What a table is from here on; `identity`: default, nothing, full or index."""
+    """The definition of a table from here on; `identity` is its replica identity."""
 
     oid: int
     schema: str
@@ -76,7 +76,7 @@ class Relation(Struct, frozen=True):
 
 
 class Type(Struct, frozen=True):
-    """A type that is none of PostgreSQL's own; of a domain, the name is that of its base type."""
+    """A type that is not built in; for a domain, the name is that of its base type."""
 
     oid: int
     schema: str
@@ -84,7 +84,7 @@ class Type(Struct, frozen=True):
 
 
 class Insert(Struct, frozen=True):
-    """A row begins."""
+    """A row is inserted."""
 
     relation: int
     new: Values
@@ -100,7 +100,7 @@ class Update(Struct, frozen=True):
 
 
 class Delete(Struct, frozen=True):
-    """A row ends. `old` are the values of its key, null for other columns, or the whole row."""
+    """A row is deleted. `old` are the values of its key, null for other columns, or the whole row (`old_is_whole`)."""
 
     relation: int
     old: Values
@@ -108,7 +108,7 @@ class Delete(Struct, frozen=True):
 
 
 class Truncate(Struct, frozen=True):
-    """All rows of some tables end."""
+    """All rows of some tables are deleted."""
 
     relations: tuple[int, ...]
     cascade: bool
@@ -116,7 +116,7 @@ class Truncate(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """What `pg_logical_emit_message` wrote; `transactional`: as part of a transaction."""
+    """A message that `pg_logical_emit_message` wrote; `transactional`: whether as part of a transaction."""
 
     transactional: bool
     lsn: int
@@ -138,14 +138,14 @@ _NUMBERS = {kind: struct.Struct(f">{kind}") for kind in "BHiIqQ"}
 
 
 class _Reader:
-    """Bytes of one message, taken from the front."""
+    """The bytes of one message, taken from the front."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def number(self, kind: str) -> int:
-        """Take a number of struct's formats B, H, i, I, q or Q."""
+        """Take a number in one of struct's formats B, H, i, I, q or Q."""
         form = _NUMBERS[kind]
         return int(form.unpack(self.take(form.size))[0])
 
@@ -158,7 +158,7 @@ class _Reader:
         return found
 
     def rest(self) -> tuple[bytes, int]:
-        """Return all bytes, and where those begin that were not taken."""
+        """Return all bytes, and the offset of the first that was not taken."""
         return self._data, self._at
 
     def go_to(self, at: int) -> None:
@@ -178,7 +178,7 @@ class _Reader:
 
 
 def decode(data: bytes) -> Told:
-    """Read one message. Raises DecodeError for what is none."""
+    """Decode one message. Raises DecodeError for bytes that are not one."""
     reader = _Reader(data)
     tag = reader.take(1)
     read = _MESSAGES.get(tag)
@@ -265,7 +265,7 @@ def _values(reader: _Reader) -> Values:
     count = reader.number("H")
     data, at = reader.rest()
     found: list[Value] = []
-    for _ in range(count):  # all that is ever read of many rows: without a call for each number
+    for _ in range(count):  # most of what is decoded is values, so no call for each number
         tag = data[at : at + 1]
         at += 1
         if tag == b"t":
@@ -293,7 +293,7 @@ def _value(text: bytes) -> Value:
 
 def _truncate(reader: _Reader) -> Truncate:
     count, flags = reader.number("I"), reader.number("B")
-    # Counted against what is there first: a count is hostile too.
+    # The count may be hostile: `take` first checks it against the bytes that are there.
     oids = struct.unpack(f">{count}I", reader.take(4 * count))
     return Truncate(oids, bool(flags & 1), bool(flags & 2))
 

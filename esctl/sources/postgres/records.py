@@ -1,4 +1,4 @@
-"""Messages of pgoutput as records: one JSON object each, with what its transaction and its table say of it."""
+"""Messages of pgoutput as records: one JSON object each, with fields from its transaction and its table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from esctl.sources.postgres.pgoutput import (
 )
 
 Keys = Callable[[Relation], tuple[str, ...] | None]
-"""Tells the primary key of a table as the database has it now; None where it has no such table any more."""
+"""Returns the primary key of a table as the database has it now, or None if the table no longer exists."""
 
 _BUILT_IN = {
     16: "bool", 17: "bytea", 18: "char", 19: "name", 20: "int8", 21: "int2", 23: "int4", 25: "text", 26: "oid",
@@ -41,35 +41,35 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Table(Struct):
-    """A table as its last relation message has it, and how its records are written."""
+    """A table as in its last relation message, and how its records are written."""
 
     relation: Relation
     key: tuple[str, ...]
-    start: bytes  # of records, behind their transaction: schema, table, key
-    described: bytes  # what a record of the table itself has behind that
+    start: bytes  # of records, after their transaction: schema, table, key
+    described: bytes  # what a record that describes the table has after that
     names: tuple[bytes, ...]
-    writers: tuple[Callable[[str], bytes], ...]  # of texts, by type
-    identity: tuple[int, ...]  # the columns that old rows name
+    writers: tuple[Callable[[str], bytes], ...]  # of texts, by column
+    identity: tuple[int, ...]  # the columns that old rows have
 
 
 class Records(Struct):
-    """What messages refer to: tables and types by number.
+    """The tables and types that messages refer to, by number, and how their records are written.
 
-    `key` tells the primary key of a table, `told` a digest of what was told of each, in records, by its number.
+    `key` looks up the primary key of a table; `told` has, by number, a digest of the record that described each table.
     """
 
     key: Keys
     told: Mapping[str, str] = {}
     tables: dict[int, Table] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
-    described: set[int] = field(default_factory=set)  # since their last changes
+    described: set[int] = field(default_factory=set)  # tables to describe again, as their definition changed
 
     def learn(self, told: Type) -> None:
-        """Take in what a type is."""
+        """Remember the name of a type."""
         self.types[told.oid] = told.name if told.schema == "pg_catalog" else f"{told.schema}.{told.name}"
 
     def describe(self, relation: Relation) -> None:
-        """Take in what a table is from here on."""
+        """Remember the definition of a table from here on."""
         known = self.tables.get(relation.oid)
         if known is not None and known.relation == relation:
             return
@@ -91,7 +91,7 @@ class Records(Struct):
         self.tables[relation.oid] = Table(relation, key, start, described, names, tuple(map(_writer, kinds)), identity)
 
     def news(self, oid: int) -> bytes | None:
-        """Return what says what a table is, the first time; None where it was told to be so."""
+        """Return the body of a record that describes a table, or None if a record already described it so."""
         table = self._table(oid)
         if oid not in self.described:
             return None
@@ -104,9 +104,9 @@ class Records(Struct):
         return body
 
     def _primary(self, relation: Relation, flagged: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the key of a table whose replica identity is another: as the database has it now.
+        """Return the primary key, as the database has it now, of a table with another replica identity.
 
-        A table that is gone is named by its index, or else by all that its rows hold.
+        If the table is gone, return the columns of its identity's index, or else none: a row is then all its values.
         """
         there = {column.name for column in relation.columns}
         found = self.key(relation)
@@ -115,7 +115,7 @@ class Records(Struct):
         return flagged if relation.identity == "index" else ()
 
     def change(self, told: Insert | Update | Delete) -> bytes:
-        """Write a change of a row. Raises DecodeError where its table was never told, or is another."""
+        """Return the body of a change of a row. Raises DecodeError if its table was not described, or not so."""
         table = self._table(told.relation)
         if isinstance(told, Delete):
             return b"".join([table.start, b',"old":', self._old(table, told.old, whole=told.old_is_whole)])
@@ -131,7 +131,7 @@ class Records(Struct):
         return b"".join(parts)
 
     def truncated(self, told: Truncate) -> list[bytes]:
-        """Write a truncation, of each of its tables."""
+        """Return the body of a truncation, for each of its tables."""
         return [self._table(oid).start for oid in told.relations]
 
     def has_key(self, oid: int) -> bool:
@@ -139,11 +139,11 @@ class Records(Struct):
         return bool(self._table(oid).key)
 
     def ended(self, oid: int) -> bytes:
-        """Write that the rows of a table end, as far as they are known, before it is read."""
+        """Return the body that ends the known rows of a table, before the table is read."""
         return self._table(oid).start + b',"snapshot":true'
 
     def read(self, oid: int, values: Values) -> bytes:
-        """Write a row as it was read."""
+        """Return the body of a row that was read from a table."""
         table = self._table(oid)
         return b"".join([table.start, b',"row":', _row(table, values)])
 
@@ -158,7 +158,7 @@ class Records(Struct):
 
 
 def message(told: Message) -> bytes:
-    """Write what was emitted into the log: content as text, or in hexadecimal digits where it is none."""
+    """Return the body of an emitted message: its content as text, or as hexadecimal digits if it is not UTF-8."""
     try:
         content: dict[str, str] = {"content": told.content.decode()}
     except UnicodeDecodeError:
@@ -167,7 +167,7 @@ def message(told: Message) -> bytes:
 
 
 class Around(Struct, frozen=True):
-    """What a transaction says of each of its records; `time` is microseconds since 1970."""
+    """The fields that a transaction gives each of its records; `time` is microseconds since 1970."""
 
     lsn: int
     xid: int | None = None
@@ -175,7 +175,7 @@ class Around(Struct, frozen=True):
     origin: str = ""
 
     def start(self) -> bytes:
-        """Write it as the members that records begin with, behind their action."""
+        """Return the members that records begin with, after their action."""
         told: dict[str, object] = {"lsn": lsn_text(self.lsn)}
         if self.xid is not None:
             told["xid"] = self.xid
@@ -187,12 +187,12 @@ class Around(Struct, frozen=True):
 
 
 def record(action: str, around: bytes, rest: bytes) -> bytes:
-    """Put a record together."""
+    """Return a record as a JSON object."""
     return b'{"action":"%b",%b,%b}' % (action.encode(), around, rest)
 
 
 def records_of(told: Told, known: Records, around: bytes) -> Sequence[bytes]:
-    """Write the records that a message of a transaction comes to. Raises DecodeError where it refers to nothing."""
+    """Return the records of a message in a transaction. Raises DecodeError if no message described its table."""
     if isinstance(told, Insert):
         return (record("I", around, known.change(told)),)
     if isinstance(told, Update):
@@ -205,7 +205,7 @@ def records_of(told: Told, known: Records, around: bytes) -> Sequence[bytes]:
 
 
 def news_of(told: Told, known: Records, around: bytes) -> list[bytes]:
-    """Write records of the tables that a message changes, where these are new or not what they were told to be."""
+    """Return records that describe the tables that a message changes, of those that are new or were redefined."""
     oids: Sequence[int] = ()
     if isinstance(told, Insert | Update | Delete):
         oids = (told.relation,)
@@ -215,7 +215,7 @@ def news_of(told: Told, known: Records, around: bytes) -> list[bytes]:
 
 
 def time_text(micros: int) -> str:
-    """Write microseconds since 1970 as RFC 3339 in UTC; beyond the years that it has, as a number."""
+    """Return microseconds since 1970 as RFC 3339 in UTC, or as a number beyond the years 1 to 9999."""
     try:
         return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     except OverflowError:
@@ -223,7 +223,7 @@ def time_text(micros: int) -> str:
 
 
 def _filled(new: Values, old: Values) -> Values:
-    """Return a new row with the values that were not changed, as the old row, which is whole, has them."""
+    """Return a new row with its unchanged values taken from the old row, which is whole."""
     return tuple(old[i] if value is UNCHANGED and i < len(old) else value for i, value in enumerate(new))
 
 
@@ -259,6 +259,6 @@ def _writer(kind: str) -> Callable[[str], bytes]:
 
 
 def _text_as_it_is(value: bytes) -> bytes:
-    """Write a text that is not UTF-8, byte by byte: its record is told to be invalid, and nothing of it is lost."""
+    """Write a text that is not UTF-8 with its bytes as they are: its record is then invalid, and loses nothing."""
     escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"%b"' % b"".join(b"\\u%04x" % byte if byte < 0x20 else bytes([byte]) for byte in escaped)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
 CONFIRM_SECONDS = 10.0
-"""The longest that the server is not told how far it is confirmed: well below its `wal_sender_timeout`."""
+"""The longest time between two status updates to the server: well below its `wal_sender_timeout`."""
 _COPY_BOTH = 8
 _HINT = "look at the address, and at what the server's own log says"
 
@@ -32,13 +32,13 @@ class Streamed(Struct, frozen=True):
 
 
 class Alive(Struct, frozen=True):
-    """The server says how far its log goes. All before that was sent."""
+    """The server's message that its log ends at `end`, and that everything before that was sent."""
 
     end: int
 
 
 class ServerError(InputError):
-    """Report what a server refused; `state` is the SQLSTATE, empty where the connection was lost."""
+    """Report what a server refused; `state` is the SQLSTATE, or "" if the connection was lost."""
 
     def __init__(self, message: str, hint: str = "", state: str = "") -> None:
         super().__init__(message, hint)
@@ -46,18 +46,18 @@ class ServerError(InputError):
 
 
 def quoted(name: str) -> str:
-    """Quote a name for a command of replication."""
+    """Quote a name for a replication command."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quoted_text(text: str) -> str:
-    """Quote a text for a command of replication, which knows no escapes but a doubled quote."""
+    """Quote a text for a replication command, where a doubled quote is the only escape."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Turn errors of the database into ours, with no address in them: it may lead to a password."""
+    """Turn errors of the database into ours, without the address, which may lead to a password."""
     import psycopg
 
     try:
@@ -73,7 +73,7 @@ def _ours(error: psycopg.Error, where: str) -> ServerError:
 
 
 def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
-    """Open a connection. Raises UsageError where psycopg is missing, ServerError where there is no way in."""
+    """Open a connection. Raises UsageError if psycopg is missing, ServerError if it cannot connect."""
     try:
         import psycopg
     except ImportError:
@@ -83,9 +83,9 @@ def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
 
 
 class Replication:
-    """A connection that answers simple commands, until it is told to stream.
+    """A connection that answers simple commands until it starts to stream.
 
-    Only one that is `for_replication` can make slots, or stream them.
+    Only a connection `for_replication` can create slots or stream them.
     """
 
     def __init__(self, conninfo: str, where: str, *, for_replication: bool = True) -> None:
@@ -96,18 +96,18 @@ class Replication:
         self._over = threading.Event()
         self.streaming = False
         if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            # Its texts are in any encoding: the server would refuse to send, for good, what is not in ours.
+            # Its texts may have any encoding, and the server would refuse, for good, to send those that are not UTF-8.
             self.ask("SET client_encoding TO SQL_ASCII")
 
     def close(self) -> None:
-        """Disconnect. What was not confirmed is sent again to the next who asks."""
+        """Disconnect. The server sends again, in the next session, what was not confirmed."""
         self._over.set()
         with self._lock:
             self.streaming = False
             self._connection.close()
 
     def ask(self, command: str) -> list[dict[str, str | None]]:
-        """Run a command; return its rows by name of column. Raises ServerError where it is refused."""
+        """Run a command; return its rows, each by name of column. Raises ServerError if it is refused."""
         result = self._exec(command)
         names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
         return [
@@ -116,7 +116,7 @@ class Replication:
         ]
 
     def copy_out(self, command: str) -> Iterator[bytes]:
-        """Run a COPY ... TO STDOUT; yield its rows as they come."""
+        """Run a COPY ... TO STDOUT, and yield its rows as they come."""
         self._exec(command)
         pgconn = self._connection.pgconn
         with told(self._where):
@@ -131,13 +131,13 @@ class Replication:
 
     @property
     def version(self) -> int:
-        """Return the server's version, as 150020."""
+        """Return the server's version as a number, such as 150020."""
         return self._connection.info.server_version
 
     def start(self, slot: str, publications: Sequence[str], confirmed: int) -> None:
-        """Begin to stream a slot from where it was confirmed. Raises ServerError where that is refused.
+        """Begin to stream a slot from where it was confirmed. Raises ServerError if that is refused.
 
-        From here on the server is told now and then that we are there, however long nobody receives.
+        From here on a thread sends the server status updates, even while nobody receives.
         """
         listed = quoted_text(",".join(map(quoted, publications)))
         messages = self.version >= 140000
@@ -148,7 +148,7 @@ class Replication:
         threading.Thread(target=_keep_alive, args=told_by, name="keeping a slot", daemon=True).start()
 
     def receive(self, seconds: float) -> Streamed | Alive | None:
-        """Return the next message; None where none comes within so many seconds."""
+        """Return the next message, or None if none comes within some seconds. Raises ServerError, InputError."""
         import psycopg
 
         pgconn = self._connection.pgconn
@@ -168,19 +168,19 @@ class Replication:
             raise _ours(error, self._where) from error
 
     def confirm(self, end: int) -> None:
-        """Tell the server that all before `end` is kept, and need not be sent again."""
+        """Tell the server that everything before `end` is kept, and need not be sent again."""
         if end > self._confirmed:
             self._confirmed = end
             with told(self._where), self._lock:
                 self._say()
 
     def ping(self) -> None:
-        """Ask the server how far its log goes; it answers with Alive."""
+        """Ask the server where its log ends; it answers with Alive."""
         with told(self._where), self._lock:
             self._say(answer=True)
 
     def tell_alive(self) -> None:
-        """Tell the server that we are there; whoever receives is told if that goes wrong."""
+        """Tell the server that we are alive; if that fails, the next `receive` raises."""
         with suppress(InputError), told(self._where), self._lock:
             if self.streaming:
                 self._say()
@@ -224,7 +224,7 @@ class Replication:
         return ServerError(f"{self._where}: {said}", _HINT, state)
 
     def _ended(self) -> ServerError:
-        """Return why the server streams no more."""
+        """Return the error that says why the server stopped streaming."""
         self.streaming = False
         result = self._connection.pgconn.get_result()
         if result is None or not result.error_message:
@@ -233,7 +233,7 @@ class Replication:
 
 
 def _keep_alive(over: threading.Event, connection: weakref.ref[Replication]) -> None:
-    """Tell a server now and then that we are there, as long as anybody holds the connection."""
+    """Tell a server now and then that we are alive, as long as anybody holds the connection."""
     while not over.wait(CONFIRM_SECONDS):
         held = connection()
         if held is None:
@@ -247,7 +247,7 @@ def _decoded(value: bytes | None) -> str | None:
 
 
 def _wait(socket: int, seconds: float, events: int) -> bool:
-    """Wait for a socket, however many files are open: select() takes none above 1024."""
+    """Return whether a socket is ready within some seconds; with poll(), as select() takes no number above 1023."""
     waiting = select.poll()
     waiting.register(socket, events)
     return bool(waiting.poll(seconds * 1000))

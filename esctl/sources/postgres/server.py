@@ -1,4 +1,4 @@
-"""What a server says of itself and of a slot, and whether that goes on from where the slot was read."""
+"""A server and its slot as the server reports them, and whether these continue from where the slot was read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEW_STORE = "read it into a store of its own: --store NAME, a slot of another n
 
 
 class Server(Struct, frozen=True):
-    """What a server is: `end` is the place that its log goes to."""
+    """The identity of a server; `end` is the place where its log ends."""
 
     system: str
     timeline: int
@@ -25,7 +25,7 @@ class Server(Struct, frozen=True):
 
 
 class Slot(Struct, frozen=True):
-    """A slot as the server has it: all that was committed before `confirmed` is not sent any more."""
+    """A slot as the server has it: what was committed before `confirmed` is not sent again."""
 
     confirmed: int
     plugin: str = "pgoutput"
@@ -34,14 +34,14 @@ class Slot(Struct, frozen=True):
 
 
 def server_of(replication: Replication) -> Server:
-    """Ask a server what it is."""
+    """Ask a server for its identity."""
     (row,) = replication.ask("IDENTIFY_SYSTEM")
     end = lsn_number(row["xlogpos"] or "0/0")
     return Server(row["systemid"] or "", int(row["timeline"] or 0), row["dbname"] or "", end)
 
 
 def slot_of(replication: Replication, name: str) -> Slot | None:
-    """Ask a server for a slot; None where it has none of that name."""
+    """Ask a server for a slot; return None if it has none of that name."""
     rows = replication.ask(f"SELECT * FROM pg_catalog.pg_replication_slots WHERE slot_name = {quoted_text(name)}")
     if not rows:
         return None
@@ -52,8 +52,8 @@ def slot_of(replication: Replication, name: str) -> Slot | None:
 
 
 def create_slot(replication: Replication, name: str) -> Slot:
-    """Make a slot, which waits for the transactions that are open. Raises ServerError where that is refused."""
-    # Versions before 15 know only the older form, which later ones still take.
+    """Create a slot, which waits for open transactions. Raises ServerError if that is refused."""
+    # Versions before 15 know only this older form, which later ones still accept.
     replication.ask(f"CREATE_REPLICATION_SLOT {quoted(name)} LOGICAL pgoutput NOEXPORT_SNAPSHOT")
     found = slot_of(replication, name)
     assert found is not None
@@ -61,7 +61,7 @@ def create_slot(replication: Replication, name: str) -> Slot:
 
 
 def check_publications(replication: Replication, names: Sequence[str], where: str) -> None:
-    """Raise UsageError for a publication that is not there: the server would tell it in the midst of the stream."""
+    """Raise UsageError for a missing publication, which the server would report only in the middle of the stream."""
     listed = ", ".join(map(quoted_text, names))
     rows = replication.ask(f"SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN ({listed})")
     there = {row["pubname"] for row in rows}
@@ -72,7 +72,7 @@ def check_publications(replication: Replication, names: Sequence[str], where: st
 
 
 def check_slot(slot: Slot, name: str, server: Server, where: str) -> None:
-    """Raise InputError where a slot cannot be read, or is of another kind."""
+    """Raise InputError if a slot is of another plugin or database, or has lost changes."""
     if slot.plugin != "pgoutput" or slot.database != server.database:
         raise InputError(
             f"{where}: the slot {name} is one of {slot.plugin or 'no plugin'} and of the database "
@@ -89,7 +89,7 @@ def check_slot(slot: Slot, name: str, server: Server, where: str) -> None:
 def check_continues(
     cursor: PostgresCursor, server: Server, slot: Slot | None, history: Sequence[tuple[int, int]], where: str
 ) -> None:
-    """Raise InputError where a server does not go on from where a slot was read, naming both.
+    """Raise InputError, naming both places, if a server does not continue from where a slot was read.
 
     `history`: the timelines before the server's, each with the place where it ended.
     """
@@ -127,12 +127,12 @@ def check_continues(
 
 
 def history_of(replication: Replication, timeline: int) -> list[tuple[int, int]]:
-    """Ask for the timelines before one, each with the place where it ended."""
+    """Ask for the timelines before `timeline`, each with the place where it ended."""
     rows = replication.ask(f"TIMELINE_HISTORY {timeline}") if timeline > 1 else []
     return parse_history(rows[0]["content"] or "") if rows else []
 
 
 def parse_history(text: str) -> list[tuple[int, int]]:
-    """Read the file in which a server keeps the history of a timeline."""
+    """Parse the history file of a timeline: the earlier timelines, each with the place where it ended."""
     lines = (line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     return [(int(parts[0]), lsn_number(parts[1])) for parts in lines if len(parts) >= 2 and parts[0].isdigit()]

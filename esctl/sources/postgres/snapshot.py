@@ -33,17 +33,17 @@ class Snapshot(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """A table, and the rows of it that are published (SQL conditions, none: all)."""
+    """A table, and the SQL conditions of its published rows: any of them; without any, all rows."""
 
     relation: Relation
-    is_whole_tree: bool  # it is partitioned, and its rows are those of its partitions
+    is_whole_tree: bool  # a partitioned table, whose rows are in its partitions
     filters: tuple[str, ...] = ()
 
 
 def begin_snapshot(replication: Replication) -> Snapshot:
-    """Begin a transaction that sees the tables as of a place that is known, which a slot for the while gives.
+    """Begin a transaction that sees the tables as of a known place, which a temporary slot provides.
 
-    It waits for the transactions that are open. Raises ServerError where the server makes no such slot.
+    It waits for open transactions. Raises ServerError if the server refuses such a slot.
     """
     replication.ask("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
     name = f"esctl_{secrets.token_hex(8)}"
@@ -53,7 +53,7 @@ def begin_snapshot(replication: Replication) -> Snapshot:
 
 
 def published(replication: Replication, publications: Sequence[str], version: int) -> list[Published]:
-    """List the tables of some publications, with the columns and rows that these publish."""
+    """List the tables of some publications, with the columns and rows that are published."""
     names = ", ".join(map(quoted_text, publications))
     rule = "p.rowfilter" if version >= 150000 else "NULL"
     rows = replication.ask(f"""SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, {rule} AS rule
@@ -69,7 +69,7 @@ def published(replication: Replication, publications: Sequence[str], version: in
         Published(
             relation_of(replication, row, names if version >= 150000 else ""),
             row["relkind"] == "p",
-            # What one publication gives whole, the filters of others take nothing from.
+            # If one publication has the table without a filter, the filters of others take nothing away.
             () if None in rules[row["oid"] or ""] else tuple(filter(None, rules[row["oid"] or ""])),
         )
         for row in found.values()
@@ -77,7 +77,7 @@ def published(replication: Replication, publications: Sequence[str], version: in
 
 
 def relation_of(replication: Replication, row: dict[str, str | None], publications: str) -> Relation:
-    """Describe a table of pg_class, with the columns that some publications publish; all, where these are not told."""
+    """Return the definition of a table in pg_class, with the columns that `publications` publish ("" for all)."""
     oid, schema, table = int(row["oid"] or 0), row["nspname"] or "", row["relname"] or ""
     identity = _IDENTITIES[row["relreplident"] or "d"]
     marked = "indisreplident" if identity == "index" else "indisprimary"
@@ -98,7 +98,7 @@ def relation_of(replication: Replication, row: dict[str, str | None], publicatio
 
 
 def types_of(replication: Replication, relations: Sequence[Relation]) -> list[Type]:
-    """List the types of columns; of a domain, its base type, as pgoutput tells it."""
+    """List the types of columns; for a domain, its base type, as pgoutput does."""
     oids = sorted({column.type for relation in relations for column in relation.columns})
     if not oids:
         return []
@@ -114,10 +114,10 @@ def types_of(replication: Replication, relations: Sequence[Relation]) -> list[Ty
 def read_tables(
     replication: Replication, tables: Sequence[Published], snapshot: Snapshot, known: Records, *, anew: bool, over: bool
 ) -> Iterator[list[Row]]:
-    """Read the rows of tables as records, some at a time.
+    """Yield the rows of tables as records, some at a time.
 
-    `anew`: they may have been read before, so that rows without a key are not to count again. `over`: changes are
-    missing since, so that rows may be known that are gone. Such a table begins with a record that ends what is known.
+    `anew`: the tables may have been read before, and rows without a key must not count twice. `over`: changes since
+    then are missing, so known rows may be gone. Such a table begins with a record that ends its known rows.
     """
     for each in types_of(replication, [table.relation for table in tables]):
         known.learn(each)
@@ -138,7 +138,7 @@ def read_tables(
 
 
 def copy_sql(table: Published) -> str:
-    """Write the command that copies the rows of a table."""
+    """Return the command that copies the published rows of a table."""
     relation = table.relation
     columns = ", ".join(quoted(column.name) for column in relation.columns)
     where = " WHERE " + " OR ".join(f"({rule})" for rule in table.filters) if table.filters else ""
@@ -147,7 +147,7 @@ def copy_sql(table: Published) -> str:
 
 
 def copied_row(line: bytes) -> Values:
-    """Read a row of COPY's text format."""
+    """Parse a row in COPY's text format."""
     return tuple(map(_copied, line.removesuffix(b"\n").split(b"\t")))
 
 

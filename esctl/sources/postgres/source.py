@@ -1,4 +1,4 @@
-"""What is read of a slot, session by session, and how far that is kept."""
+"""Reading of a slot, session by session, and how far what was read is kept."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from esctl.sources.protocol import Delivery
 
 BATCH_BYTES = 4 << 20
 WORTH_KEEPING = 16 << 20
-"""Bytes of the server's log, a file of it, that are passed without a record before that is kept."""
+"""Bytes of the server's log (a file of it) without a record, after which the new place is delivered."""
 _IN_USE, _BUSY_SECONDS = "55006", 10.0
 
 
 class Wanted(Struct, frozen=True):
-    """How a slot is to be read: made if it is not there; its tables read first."""
+    """How to read a slot: create it if it is missing; read its tables first."""
 
     create: bool = False
     snapshot: bool = False
@@ -61,7 +61,7 @@ class _Buffer(Struct):
 
 
 class SlotReader:
-    """What is read of a slot: sessions with its server, one after the other, and how far they got."""
+    """Reads a slot in sessions with its server, one after another, and keeps how far they got."""
 
     def __init__(self, address: SlotAddress, wanted: Wanted, note: Callable[[str], None]) -> None:
         self.address = address
@@ -75,22 +75,22 @@ class SlotReader:
         self._known = Records(self._keys)
         self._read: Transactions | None = None
         self._kept = 0
-        self._unkept: set[int] = set()  # deliveries, by number
+        self._unkept: set[int] = set()  # numbers of deliveries
         self._count = 0
         self._is_over = False
-        self._others: list[PostgresCursor] = []  # slots of the same that were read before, if this is a new one
+        self._others: list[PostgresCursor] = []  # of slots with the same publications, if this slot is new
 
     def connect(self) -> Replication:
-        """Connect, if there is no connection. Raises ServerError where there is no way in."""
+        """Connect, if there is no connection. Raises ServerError if it cannot connect."""
         if self._stream is None:
             self._stream = Replication(self.address.address.conninfo(), self.address.where)
         self.name = self.name or f"postgres:{servers.server_of(self._stream).database}/{self.address.slot}"
         return self._stream
 
     def begin(self, known: Mapping[str, Cursor]) -> None:
-        """Check that the slot goes on from where it was read; make it where that is wanted.
+        """Check that the slot continues from where it was read; create it if that is wanted.
 
-        Raises InputError where it does not, UsageError for a slot or a publication that is not there.
+        Raises InputError if it does not continue, UsageError for a missing slot or publication.
         """
         where, slot_name = self.address.where, self.address.slot
         stream = self.connect()
@@ -107,7 +107,7 @@ class SlotReader:
         self._resume(server, slot)
 
     def snapshot(self) -> Iterator[Delivery]:
-        """Read the tables, where that is wanted or was not finished, on a connection of its own."""
+        """Yield the rows of the tables, if that is wanted or was left unfinished, over a connection of its own."""
         cursor = self._at()
         if not (self._wanted.snapshot or cursor.unread):
             return
@@ -131,7 +131,7 @@ class SlotReader:
     def start(self) -> int:
         """Begin to stream; return where the server's log ends now.
 
-        A slot that another session still has is waited for a while.
+        If another session still has the slot, this waits for a while.
         """
         assert self._stream is not None
         assert self._read is not None
@@ -147,7 +147,7 @@ class SlotReader:
                 time.sleep(0.1)
 
     def take(self, seconds: float) -> Streamed | Alive | None:
-        """Take the next message in, and return it; None where none comes within so many seconds."""
+        """Process the next message, and return it, or None if none comes within some seconds."""
         assert self._stream is not None
         assert self._read is not None
         self._confirm()
@@ -159,34 +159,34 @@ class SlotReader:
         return found
 
     def due(self) -> Delivery | None:
-        """Return what waits to be delivered, or how far nothing came, if that is worth keeping."""
+        """Return a delivery of what waits, or of the new place alone once that is worth keeping; else None."""
         if not self._buffer.raws and self.place - self._at().lsn < WORTH_KEEPING:
             return None
         return self._delivery()
 
     @property
     def waiting(self) -> int:
-        """Return the bytes of the records that wait to be delivered."""
+        """Return how many bytes of records wait to be delivered."""
         return self._buffer.size
 
     @property
     def place(self) -> int:
-        """Return the place before which all was read."""
+        """Return the place before which everything was read."""
         return self._read.place.lsn if self._read is not None else 0
 
     def ping(self) -> None:
-        """Ask the server how far its log goes."""
+        """Ask the server where its log ends."""
         assert self._stream is not None
         self._stream.ping()
 
     def end(self) -> None:
-        """Disconnect once all that was delivered is kept: at once, if it is."""
+        """Disconnect as soon as everything that was delivered is kept."""
         self._is_over = True
         if not self._unkept:
             self.close()
 
     def close(self) -> None:
-        """Disconnect; tell the server what is kept, if it is there."""
+        """Tell the server what is kept, if it can be reached, and disconnect."""
         if self._stream is not None:
             with suppress(InputError):
                 self._confirm()
@@ -196,19 +196,19 @@ class SlotReader:
         self._buffer = _Buffer()
 
     def _confirm(self) -> None:
-        """Tell the server what is kept, once its log is known to go on from what was read before."""
+        """Tell the server what is kept, once its log is known to continue what was read before."""
         if self._stream is not None and self._stream.streaming and self._read is not None and self._read.goes_on:
             self._stream.confirm(self._kept)
 
     def _keep(self, number: int, lsn: int) -> None:
-        """Take in that a delivery is durable: the server is told with the next message, or at the end now."""
+        """Note that a delivery is durable; the server is told at the next message, or now if reading is over."""
         self._kept = max(self._kept, lsn)
         self._unkept -= {each for each in self._unkept if each <= number}
         if self._is_over and not self._unkept:
             self.close()
 
     def _continue(self, server: Server, known: Mapping[str, Cursor]) -> None:
-        """Find the source that this one continues: of this database system, if there are several."""
+        """Find the source that this slot continues; of several, the one of this database system."""
         if self.cursor is not None:
             return
         slot, database = self.address.slot, server.database

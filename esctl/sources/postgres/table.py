@@ -29,7 +29,7 @@ _HINT = "write 'postgres://USER@HOST/DATABASE/SCHEMA.TABLE'"
 
 
 class TableAddress(Struct, frozen=True):
-    """A table, and how its database is connected to."""
+    """A table, and how to connect to its database."""
 
     address: Address
     schema: str
@@ -37,12 +37,12 @@ class TableAddress(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Return what errors call it."""
+        """Return its name in errors."""
         return f"{self.address.where.rstrip('/')}/{self.schema}.{self.table}"
 
 
 class OpenTable(Struct, frozen=True):
-    """A table that is read: `about` tells why its place is known only about, if that is so."""
+    """A table that is open for reading. `about` says why its place is only approximate, or is ""."""
 
     replication: Replication
     relation: Relation
@@ -53,14 +53,14 @@ class OpenTable(Struct, frozen=True):
     about: str = ""
 
     def rows(self) -> Iterator[list[bytes]]:
-        """Yield the rows as records of what was read, some at a time. It has to end within `opened`."""
+        """Yield the rows as records, some at a time. Iterate it within `opened`."""
         table = Published(self.relation, is_whole_tree=True)
         for rows in read_tables(self.replication, [table], self.snapshot, self.known, anew=False, over=False):
             yield [row.raw for row in rows if row.raw.startswith(b'{"action":"S"')]
 
 
 def parse_table_address(url: str) -> TableAddress:
-    """Read the URL of a table. Raises UsageError where it is none, or has a secret in it."""
+    """Parse the URL of a table. Raises UsageError if it does not name one, or has a secret in it."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -75,7 +75,10 @@ def parse_table_address(url: str) -> TableAddress:
 
 @contextmanager
 def opened(address: TableAddress, left_out: Collection[str]) -> Iterator[OpenTable]:
-    """Open a table without some columns, but those of its key. Raises InputError where there is none."""
+    """Open a table without the columns `left_out`, except those of its key; without a key it keeps all columns.
+
+    Raises InputError if there is no such table.
+    """
     replication, snapshot, about, system = _begun(address)
     try:
         rows = replication.ask(f"""SELECT c.oid, n.nspname, c.relname, c.relreplident, current_database() AS db
@@ -95,7 +98,7 @@ def opened(address: TableAddress, left_out: Collection[str]) -> Iterator[OpenTab
 
 
 def _begun(address: TableAddress) -> tuple[Replication, Snapshot, str, str]:
-    """Begin a transaction that sees the table as of a place: exactly, where the server has replication for us."""
+    """Begin a transaction that sees the table as of a place, which is exact if the server allows us replication."""
     conninfo, where = address.address.conninfo(), address.where
     try:
         replication = Replication(conninfo, where)

@@ -1,4 +1,4 @@
-"""The stream of a slot as records, each exactly once: what was read is known again by the place of its commit."""
+"""The stream of a slot as records, each exactly once: what was read is recognised by the place of its commit."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _HINT = "read it into a store of its own: --store NAME, a slot of another name, 
 class Place(Struct, frozen=True):
     """A place in the stream.
 
-    All that was committed before `lsn` was read, and of the transaction that was committed at `commit` its first
-    `taken` records (None: all). `xid` is 0 for a message outside of transactions, and `commit` where there is none yet.
+    Everything committed before `lsn` was read, and the first `taken` records (None: all) of the transaction committed
+    at `commit`. `xid` is 0 for a message outside of transactions, `commit` is 0 if there is none yet.
     """
 
     lsn: int
@@ -38,7 +38,7 @@ class Place(Struct, frozen=True):
 
     @property
     def order(self) -> tuple[int, bool]:
-        """Return how it is ordered: a message may end where a commit begins."""
+        """Return the sort key: a message may end where a commit begins."""
         return self.commit, self.xid > 0
 
 
@@ -56,15 +56,15 @@ class _Unit(Struct):
     around: Around
     start: bytes
     count: int = 0  # records so far
-    skipped: int | None = 0  # records to leave out, as they are known; None: all
+    skipped: int | None = 0  # known records to leave out; None: all
     checked: bool = False
 
 
 class Transactions(Struct):
-    """What is read of a slot in one session.
+    """The transactions of a slot in one session.
 
-    `place` is how far it was read before, and moves on; `confirmed` is where the session begins. `trusted` tells
-    whether the server must send again what was read behind `confirmed`.
+    `place` is how far the slot was read, and moves on; `confirmed` is where the session begins. `trusted`: whether the
+    server must send again what was read after `confirmed`.
     """
 
     place: Place
@@ -81,13 +81,13 @@ class Transactions(Struct):
 
     @property
     def goes_on(self) -> bool:
-        """Return whether the server's log is known to go on from what was read before."""
+        """Return whether the server's log is known to continue what was read before."""
         return self._met or not self._must_meet
 
     def take(self, data: bytes) -> list[Row]:
-        """Take the next message; return its records, if they are new.
+        """Process the next message, and return its new records.
 
-        Raises InputError where it is none, or where the server's log is not the one that was read before.
+        Raises InputError if it is not a message, or if the server's log is not the one that was read before.
         """
         try:
             return self._taken(decode(data))
@@ -95,7 +95,7 @@ class Transactions(Struct):
             raise InputError(f"{self.where}: at {lsn_text(self.place.lsn)}: {error}", "") from error
 
     def pass_to(self, end: int) -> None:
-        """Take in that all before a place was sent."""
+        """Note that everything before a place was sent."""
         if self._last.commit and end > self._last.commit:
             self._check_met(lsn_text(end))
         if self._unit is None and end > self.place.lsn:
@@ -144,7 +144,7 @@ class Transactions(Struct):
         return last.taken
 
     def _changed(self, unit: _Unit, told: Told) -> list[Row]:
-        """Return the records of a message that are not known, behind those of tables that are new."""
+        """Return the new records of a message, after those that describe new tables."""
         raws = records_of(told, self.known, unit.start)
         count = unit.count
         unit.count += len(raws)
@@ -174,7 +174,7 @@ class Transactions(Struct):
         self.place = replace(at, lsn=max(end, self.place.lsn))
 
     def _check(self, unit: _Unit) -> None:
-        """Check that a transaction of which nothing is known comes behind all that was read."""
+        """Check that a transaction of which nothing is known comes after everything that was read."""
         if unit.checked or unit.place.order <= self._last.order:
             return
         unit.checked = True
@@ -183,7 +183,7 @@ class Transactions(Struct):
             self._diverged(f"transaction {unit.place.xid} at {lsn_text(unit.place.commit)}, which it had not then")
 
     def _check_met(self, place: str) -> None:
-        """Check that what was read last was sent again, if it had to be."""
+        """Raise InputError if what was read last should have been sent again, and was not."""
         if self._must_meet and not self._met:
             self._diverged(f"nothing there up to {place}")
         self._met = True

@@ -1,1 +1,1 @@
-"""What Textual draws and hears."""
+"""The widgets, which Textual draws, and the keys and clicks that they take."""

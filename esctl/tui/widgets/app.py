@@ -24,7 +24,7 @@ PROMPTS = {
 
 
 class Browser(Shown):
-    """A terminal to walk through time."""
+    """The browser, which turns keys and clicks into calls of its session."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "beside(1)", show=False),
@@ -63,7 +63,7 @@ class Browser(Shown):
 
     @on(Rows.Entered, "#entities")
     def entity_entered(self) -> None:
-        """Go to its events."""
+        """Go to the events of the entity."""
         self.rows("trail").focus()
 
     @on(Rows.Moved, "#trail")
@@ -83,7 +83,7 @@ class Browser(Shown):
 
     @on(Rows.Entered, "#state")
     def field_entered(self, message: Rows.Entered) -> None:
-        """Go to the event that made a field what it is, or the last that made a difference."""
+        """Go to the event that set a field, or the last that contributed to a difference."""
         walk = self.session.walk
         if walk.differences is None:
             self.session.blame(self._field())
@@ -117,7 +117,7 @@ class Browser(Shown):
 
     @on(ResultsScreen.Wanted)
     def wanted(self, message: ResultsScreen.Wanted) -> None:
-        """Read on in results."""
+        """Read the next page of results."""
         self.session.more(message.results)
 
     # Keys
@@ -147,15 +147,15 @@ class Browser(Shown):
         self.session.follow()
 
     def action_sort(self) -> None:
-        """Order the entities otherwise."""
+        """Sort the entities by the next of `SORTS`."""
         self.session.next_sort()
 
     def action_kind(self) -> None:
-        """Show another kind of entities."""
+        """Show the next kind of entities."""
         self.session.next_kind()
 
     def action_leave(self) -> None:
-        """Leave what was begun."""
+        """Close the prompt, or leave what the session shows."""
         if not self._asks:
             self.session.escape()
             return
@@ -200,11 +200,11 @@ class Browser(Shown):
     # The prompt
 
     def action_search(self) -> None:
-        """Ask what to look for in the pane that has the focus."""
+        """Open the prompt for a search in the pane that has the focus."""
         self.action_prompt(self.pane())
 
     def action_prompt(self, name: str) -> None:
-        """Ask for a line."""
+        """Open a prompt."""
         self._asks = name
         prompt = self.part("prompt", Input)
         self.part("status", Bar).display = False
@@ -215,12 +215,12 @@ class Browser(Shown):
 
     @on(Input.Changed, "#prompt")
     def typed(self, message: Input.Changed) -> None:
-        """Filter the entities as it is typed."""
+        """Filter the entities while the user types."""
         if self._asks == "entities" and message.input.display:
             self.session.arrange(text=message.value)
 
     def close_prompt(self) -> None:
-        """Put the line of messages back in the place of the prompt."""
+        """Put the line of messages back in place of the prompt."""
         prompt = self.part("prompt", Input)
         if prompt.display:
             self._asks = ""
@@ -230,7 +230,7 @@ class Browser(Shown):
 
     @on(Input.Submitted, "#prompt")
     def submitted(self, message: Input.Submitted) -> None:
-        """Do what was asked for."""
+        """Carry out what was typed."""
         asked, text = self._asks, message.value
         self.close_prompt()
         if text.strip():

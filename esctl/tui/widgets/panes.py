@@ -1,4 +1,4 @@
-"""What stands in each pane, row by row. Pure: from values to parts of text."""
+"""What each pane shows, row by row. Pure: from values to parts of text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from esctl.tui.values import Difference, Event, Field, Found, Spot, View
 BEFORE, AFTER, NAME, FAINT = "red", "green", "cyan", "dim"
 _TIME = 19
 _NARROW = 90
-"""Cells of a list of events below which positions are left out, and what was changed goes before who did it."""
+"""Cells of a list of events below which positions are left out, and changes come before the actor."""
 _MOST_VALUE = 400
-"""Characters of a value in a row."""
+"""The most characters of a value in a row."""
 
 
 class EntityRows:
-    """The list of entities: name, and how many events or when, as it is ordered by."""
+    """The list of entities: name, and the number of events or the date, whichever it is sorted by."""
 
     def __init__(self, entities: Entities, sort: str, zone: tzinfo) -> None:
         self._entities, self._sort, self._zone = entities, sort, zone
@@ -38,7 +38,7 @@ class EntityRows:
 
 
 class FieldRows:
-    """The fields of a state; what the last event changed is marked, with what was before."""
+    """The fields of a state; those that the last event changed are marked, with the value before."""
 
     def __init__(self, view: View) -> None:
         self.fields = view.fields
@@ -129,7 +129,7 @@ class TrailRows:
         ]
 
     def _changes(self, event: Event, *, beyond: bool) -> list[Change]:
-        """Return what an event changed, as was known at the spot."""
+        """Return what an event changed, as known at the spot."""
         if self._spot.clock != "known" or not self._steps.trail.stepped:
             return parse_changes(event.changes) or []
         text = "" if self._known is None or beyond else self._known.get(event.position, "")
@@ -150,7 +150,7 @@ def changed_parts(changes: Sequence[Change], *, faint: bool = False) -> list[Par
 
 
 class ResultRows:
-    """A list of results in columns as wide as what is known of them."""
+    """A list of results in columns as wide as their cells."""
 
     def __init__(self, heads: Sequence[str], rows: Sequence[Found]) -> None:
         self._rows = rows
@@ -162,7 +162,7 @@ class ResultRows:
         return len(self._rows)
 
     def heads(self) -> list[Part]:
-        """Return the line above."""
+        """Return the line with the names of the columns."""
         return self._parts(self._heads, "bold")
 
     def line(self, index: int, width: int) -> list[Part]:
@@ -174,7 +174,7 @@ class ResultRows:
 
 
 class TextRows:
-    """Lines of text as they are: inert already."""
+    """Lines of text that are inert already."""
 
     def __init__(self, lines: Sequence[Part]) -> None:
         self._lines = lines

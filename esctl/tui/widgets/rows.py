@@ -1,4 +1,4 @@
-"""A list of any length of which only the lines that are seen are made."""
+"""A list of any length, of which only the lines that are seen are drawn."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from textual.strip import Strip
 from esctl.tui.look import Part, clipped
 
 MARK = "▶ "
-"""Stands before the chosen row, so that no colour is needed to see it."""
+"""Marks the chosen row, so that no colour is needed to see it."""
 
 
 class Source(Protocol):
     """The rows of a list."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of rows."""
 
     def line(self, index: int, width: int) -> list[Part]:
-        """Return a row in a width of cells."""
+        """Return the parts of a row, for a width in cells."""
 
 
 class Nothing:
@@ -77,7 +77,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self.cursor = -1
 
     def show(self, source: Source, cursor: int) -> None:
-        """Show rows, the chosen one in sight."""
+        """Show rows, with the chosen one in sight."""
         self.source = source
         self.cursor = min(cursor, len(source) - 1)
         size = Size(self.size.width, max(len(source), 1))
@@ -98,7 +98,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to_region(row, animate=False, force=True, immediate=True)
 
     def render_line(self, y: int) -> Strip:
-        """Make one line of the screen."""
+        """Draw one line of the screen."""
         index = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
         count = len(self.source)
@@ -119,7 +119,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._to(self.cursor + by)
 
     def action_page(self, by: int) -> None:
-        """Choose a row a screen further."""
+        """Choose the row one screen up or down."""
         self._to(self.cursor + by * max(self.size.height - 1, 1))
 
     def action_to(self, index: int) -> None:
@@ -161,7 +161,7 @@ class Bar(ScrollView, can_focus=False, inherit_bindings=False):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Make one line of the screen."""
+        """Draw one line of the screen."""
         width = self.size.width
         style = self.rich_style
         parts = clipped(self.parts[y], width) if y < len(self.parts) else []

@@ -1,4 +1,4 @@
-"""What lies over the browser: results, all of an event, the keys."""
+"""Screens over the browser: results, all of an event, the keys."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ KEYS = (
 
 
 _LONGEST = 1_000_000
-"""Characters of one text that are shown."""
+"""The most characters of one text that are shown."""
 
 
 class Lying(ModalScreen[None]):
-    """A list over the browser, with a line above and one below."""
+    """A list over the browser, with lines above and below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", show=False),
@@ -56,7 +56,7 @@ class Lying(ModalScreen[None]):
         self._title, self._hint, self._command = title, hint, command
 
     def compose(self) -> ComposeResult:
-        """Lay out."""
+        """Yield the widgets."""
         with Vertical(id="lying"):
             yield Bar("lying-title")
             yield Bar("lying-heads")
@@ -85,7 +85,7 @@ class Lying(ModalScreen[None]):
 
 
 class ResultsScreen(Lying):
-    """A list of results: Enter goes to the event, the end of it reads on."""
+    """A list of results: Enter goes to the event; near the end, more rows are read."""
 
     class Followed(Message):
         """A result was entered."""
@@ -116,7 +116,7 @@ class ResultsScreen(Lying):
         rows.show(found if len(found) else Nothing("there is none"), max(rows.cursor, 0))
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
-        """Read on near the end."""
+        """Ask for more rows near the end."""
         message.stop()
         if message.index >= len(self.results.rows) - 20 and not self.results.ended:
             self.post_message(self.Wanted(self.results))
@@ -138,7 +138,7 @@ class TextScreen(Lying):
 
     def fill(self) -> None:
         """Wrap the texts to the width there is."""
-        width = max(self.query_one(Rows).size.width - len(MARK) - 1, 20)  # less what scrolls
+        width = max(self.query_one(Rows).size.width - len(MARK) - 1, 20)  # less the scroll bar
         names = max(len(plain(name)) for name, _ in self._rows) if self._rows else 0
         names = min(names, width // 3)
         lines: list[Part] = []
@@ -148,11 +148,11 @@ class TextScreen(Lying):
         self.query_one(Rows).show(TextRows(lines), 0)
 
     def on_resize(self) -> None:
-        """Wrap anew."""
+        """Wrap the texts again."""
         self.fill()
 
 
 def plain_all(text: str) -> str:
-    """Return text from a log so that no character acts; of a very long one what is left out is told."""
+    """Return text from a log in which no character acts; a very long one is cut, and says by how much."""
     more = f"… ({len(text) - _LONGEST:,} characters more)" if len(text) > _LONGEST else ""
     return visible(text[:_LONGEST]) + more

@@ -27,7 +27,7 @@ from esctl.tui.widgets.timebar import TimeBar
 W = TypeVar("W", bound=Widget)
 FOLLOW_SECONDS = 0.5
 _BESIDE_NAME = 55
-"""Cells of the line above that a long name leaves to the rest."""
+"""Cells of the top line that a long name leaves for the rest."""
 NARROW = 100
 """Columns of a terminal below which the list of entities makes room while another pane has the focus."""
 FEW_HINTS = "→ step  g go  m mark  ⏎ blame  n change  / find  w when  k clock  y copy  ? keys"
@@ -51,7 +51,7 @@ class Shown(App[None]):
     TITLE = "esctl browse"
 
     def __init__(self, session: Session, is_asked_to_stop: Callable[[], bool] = lambda: False) -> None:
-        super().__init__(ansi_color=True)  # said here, for what NO_COLOR filters is settled before there is a theme
+        super().__init__(ansi_color=True)  # here, as NO_COLOR is applied before there is a theme
         self.session = session
         self._is_asked_to_stop = is_asked_to_stop
         self.zone: tzinfo = find_zone(session.zone_name)
@@ -61,7 +61,7 @@ class Shown(App[None]):
         self._pane = "entities"
 
     def compose(self) -> ComposeResult:
-        """Lay out."""
+        """Yield the widgets."""
         yield Bar("head")
         with Horizontal(id="main"):
             with Vertical(id="left"):
@@ -78,7 +78,7 @@ class Shown(App[None]):
         yield Bar("keys")
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Attach the session, and show it."""
         self.part("prompt", Input).display = False
         self.rows("entities").focus()
         self.session.attach(self, lambda answered: self.post_message(Arrived(answered)))
@@ -87,19 +87,19 @@ class Shown(App[None]):
         self.show_walk()
 
     def _handle_exception(self, error: Exception) -> None:
-        """Keep what went wrong for the command to report: Textual would print it with whatever is in it."""
+        """Keep the error for the command to report: Textual would print it with whatever data it holds."""
         self.failure = error
         super()._handle_exception(error)
         self._exit_renderables.clear()
 
     def _look(self) -> None:
-        """See whether to stop, and whether the log has grown."""
+        """Exit if asked to stop, and ask whether the log has grown."""
         if self._is_asked_to_stop():
             self.exit()
         self.session.look()
 
     def on_unmount(self) -> None:
-        """End."""
+        """End the session."""
         self.session.end()
 
     def on_arrived(self, message: Arrived) -> None:
@@ -107,7 +107,7 @@ class Shown(App[None]):
         self.session.take(message.answered)
 
     def on_resize(self) -> None:
-        """Use the width there is."""
+        """Fit the panes to the width."""
         self._fit()
 
     def _fit(self) -> None:
@@ -116,7 +116,7 @@ class Shown(App[None]):
         self.part("keys", Bar).show([(FEW_HINTS if narrow else HINTS, "dim")])
 
     def part(self, name: str, kind: type[W]) -> W:
-        """Return a part of the browser, whatever lies over it."""
+        """Return a part of the browser, even if another screen is over it."""
         return self.screen_stack[0].query_one(f"#{name}", kind)
 
     def rows(self, name: str) -> Rows:
@@ -149,7 +149,7 @@ class Shown(App[None]):
         self._title("entities", f"entities {plain(' '.join(told))}")
 
     def show_walk(self) -> None:
-        """Show where one is."""
+        """Show entity, state, trail and time bar."""
         walk = self.session.walk
         self._head()
         self._state()
@@ -227,6 +227,6 @@ class Shown(App[None]):
         self.push_screen(TextScreen("event", rows, command))
 
     def say(self, text: str) -> None:
-        """Say something in the line above the keys."""
+        """Show a message in the line above the keys."""
         self.said = text
         self.part("status", Bar).show([(plain(text), "bold")])

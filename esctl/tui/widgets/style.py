@@ -1,4 +1,4 @@
-"""Where everything stands. Colours are the terminal's own, so that dark and light ones are both right."""
+"""The layout. Colours are the terminal's own, so that it suits dark and light ones."""
 
 CSS = """
 Screen { layout: vertical; }

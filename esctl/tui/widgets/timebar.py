@@ -1,4 +1,4 @@
-"""The time bar: how many events there are when, the cursor and the marks, and a place to click."""
+"""The time bar: a histogram of the events over time, with the cursor and the marks; a click goes there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from esctl.tui.widgets.rows import Bar
 
 
 class TimeBar(Bar):
-    """Three lines: a histogram, cursor and marks, and what stands at the ends."""
+    """Three lines: a histogram, the cursor and the marks, and the ends of the time that it shows."""
 
     class Picked(Message):
-        """A place was clicked: the step nearest to it."""
+        """The bar was clicked; `step` is the one nearest to that place."""
 
         def __init__(self, step: int) -> None:
             super().__init__()
@@ -39,7 +39,7 @@ class TimeBar(Bar):
         self._draw()
 
     def on_resize(self) -> None:
-        """Draw anew."""
+        """Draw again."""
         self._draw()
 
     def _draw(self) -> None:
@@ -69,6 +69,6 @@ class TimeBar(Bar):
         return [(low, "dim"), (middle, ""), (high, "dim")]
 
     def on_click(self, event: events.Click) -> None:
-        """Go where it is clicked."""
+        """Go to where it was clicked."""
         if self._axis is not None and self.size.width:
             self.post_message(self.Picked(self._axis.step_at(event.x, self.size.width)))

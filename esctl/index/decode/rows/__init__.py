@@ -1,7 +1,7 @@
-"""Change logs of databases: each record read as the change of one row, in one form for all that write them."""
+"""Change logs of databases: each record is read as the change of one row, in one form for all dialects."""
 
 OUTBOX = "debezium_outbox"
-"""The dialect whose records are domain events, and no changes of rows."""
+"""The dialect whose records are domain events, not changes of rows."""
 PGOUTPUT = "pgoutput"
 """The dialect of a database that esctl itself follows."""
 HISTORY = "row_history"
@@ -12,18 +12,18 @@ DIALECTS = (
     OUTBOX, PGOUTPUT, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "aws_dms", "mongodb",
     *TRIGGERED, HISTORY,
 )  # fmt: skip
-"""Who writes a change log; each is an encoding of whole records. The more particular come first."""
+"""The dialects of change logs; each is an encoding of whole records. More specific ones come first."""
 INSERT, UPDATE, DELETE, READ, TRUNCATE = "insert", "update", "delete", "read", "truncate"
-"""What a change does, whoever tells it."""
+"""The types of changes, in all dialects."""
 UNNAMED = "row"
-"""The kind of rows whose table is not told."""
+"""The kind of rows whose table is not known."""
 ROWS = "$rows"
 """The member of a payload that holds several rows, by their names."""
 MORE = "$more"
-"""The member of a payload that says, of rows without a key, how many more of each there are than before."""
+"""The member of a payload that says, for rows without a key, how many more of each there are than before."""
 UNTIL = "$until"
 """The member of a payload that says when the row ends, unless another version of it begins by then."""
 SET, UNSET, TRUNCATED, PATHS = "$set", "$unset", "$truncate", "$paths"
-"""Members of a row that says how parts of a document changed: values by path, the paths that go, the lengths of
-arrays by path, and the parts of paths that are not what they seem.
+"""Members of a row that says how parts of a document changed: values by path, removed paths, lengths of arrays by
+path, and the parts of ambiguous paths.
 """

@@ -20,7 +20,7 @@ _NUMBERS = re.compile(
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none of Canal's."""
+    """Read a record as a change; None if it is not one of Canal's."""
     value = message_of(record).value
     if not isinstance(value, dict) or not {"database", "table", "type", "isDdl"} <= value.keys():
         return None
@@ -42,7 +42,7 @@ def read(record: Any) -> RowChange | Beside | None:
         text_of(value.get("database")),
         text_of(value.get("table")),
         rows[0] if rows else {},
-        # Without a key it says so; without the member it says nothing.
+        # An empty or null `pkNames` means no key; without the member, the key is unknown.
         key=tuple(names) if isinstance(names, list) else () if "pkNames" in value else None,
         old=olds[0] if olds else None,
         order=_order(value),
@@ -58,7 +58,7 @@ def _rows(told: Any) -> list[Row]:
 
 
 def _typed(row: Row, types: Mapping[str, Any]) -> Row:
-    """Return a row whose numbers, which are told as texts, are numbers."""
+    """Return a row with its numbers, which Canal writes as text, as numbers."""
     return {name: _value(value, text_of(types.get(name))) for name, value in row.items()}
 
 

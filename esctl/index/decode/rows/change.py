@@ -1,4 +1,4 @@
-"""The change of one row, whoever told it, and the JSON text that the index reads it from."""
+"""The change of one row, in any dialect, and the JSON text that the index reads it from."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from esctl.model import MARK
 
 Row = Mapping[str, Any]
 Origin = tuple[str, ...]
-"""Whose a table is: a server (or the name that a connector has for it) and a database; empty where that is not told.
+"""Where a table is from: a server (or a connector's name for it) and a database; empty if not known.
 
-The database is empty too where it takes the place of a schema.
+The database is also empty if it takes the place of a schema.
 """
 
 BESIDE = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
-"""Types of records that are no change of a row, but belong to such a log."""
+"""Types of records of a change log that are not changes of rows."""
 
 
 class RowChange(Struct, frozen=True):
-    """One change.
+    """The change of a row, or of several (`others`).
 
-    `row` is the row after it, of a delete what is known of it. `partial`: columns that are missing in it keep their
-    values; `patched`: `row` says which parts of a document changed. `key` names the columns that tell rows apart;
-    None: the log does not say. `old` are the values of these before a change of them. `match` are values that name
-    the row where its key is not told; none at all: it is the row of the same table that ended right before.
-    `tells_changed`: `old` has whatever columns changed, and deletes have all: neither says which are the key.
+    `row` is the row after the change; for a delete, what is known of the row. `partial`: columns missing in it keep
+    their values. `patched`: `row` says which parts of a document changed. `key` names the key columns; None: the log
+    does not say. `old` has their values from before, if they changed. `match` has values that identify the row if its
+    key is not known; if empty, it is the row of the same table that ended right before. `tells_changed`: `old` has all
+    columns that changed, and deletes have all columns, so neither says which are the key.
     """
 
     type: str
@@ -52,13 +52,13 @@ class RowChange(Struct, frozen=True):
     patched: bool = False
     others: tuple[tuple[Row, Row | None], ...] = ()  # more rows that change alike, each with its old values
     until: int | str | None = None  # when the row ends, unless another version of it begins by then
-    server: object = None  # whose log `order` is a place in
+    server: object = None  # the server in whose log `order` is a place
     origin: Origin = ("", "")
     tells_changed: bool = False
 
 
 class Beside(Struct, frozen=True):
-    """A record that is not a change of a row: one of BESIDE, or what an outbox has beside events."""
+    """A record that is not a change of a row: its type is one of BESIDE, or an outbox holds it besides events."""
 
     type: str
     time: int | str | None = None
@@ -67,7 +67,7 @@ class Beside(Struct, frozen=True):
 
 
 class DomainEvent(Struct, frozen=True):
-    """An event that a log of changes carries: no change of a row, but of its aggregate. `data` is its payload."""
+    """An event that a change log carries: of an aggregate, not of a row. `data` is its payload."""
 
     type: str
     kind: str
@@ -80,16 +80,15 @@ class DomainEvent(Struct, frozen=True):
 
 
 Told = RowChange | Beside | DomainEvent
-"""What a record of a change log tells."""
+"""What a record of a change log is read as."""
 
 
 class Naming(Struct, frozen=True):
     """How rows are named.
 
-    `keys`: the columns that tell the rows of a table apart where no record says it, by the table's `full_name`, or by
-    the end of that where somebody says so. `home`:
-    whose tables have no more in front of their names than a schema; None: all. `own`: whose those are of which records
-    do not tell it.
+    `keys`: the key columns of tables whose records do not give them, by the table's `full_name` or, in a user's
+    mapping, by the end of it. `home`: the origin whose tables have only a schema in front of their names; None: all
+    origins. `own`: the origin of tables whose records do not give it.
     """
 
     keys: Mapping[str, Sequence[str]] = {}
@@ -97,11 +96,11 @@ class Naming(Struct, frozen=True):
     own: Origin = ()
 
     def table_of(self, change: RowChange) -> str:
-        """Name the table of a change, so that no tables of two databases have one name."""
+        """Return the name of a change's table, so that tables of two databases never share a name."""
         return self.named(change.origin, table_name(change.schema, change.table))
 
     def named(self, origin: Origin, short: str) -> str:
-        """Name a table of a database by its short name, and by whose it is where that is not home."""
+        """Return the name of a table: its short name, with its origin in front if that is not `home`."""
         server, database = origin if any(origin) else self.own or ("", "")
         if self.home is None:
             return short
@@ -111,17 +110,17 @@ class Naming(Struct, frozen=True):
         return f"{database}.{short}" if database and database != home_database else short
 
     def key_of(self, change: RowChange) -> Sequence[str] | None:
-        """Return the columns that name the row of a change; None where nothing tells them."""
+        """Return the columns that name the row of a change, () without a key; None if they are not known."""
         names = full_name(change), table_name(change.schema, change.table), change.table
         found = next((self.keys[name] for name in names if name in self.keys), change.key)
-        if found is None and change.tells_changed:  # so its old rows are known whole, and need no key to be found
+        if found is None and change.tells_changed:  # its old rows are known in full, and are found without a key
             named = id_column(change.row)
             return () if named is None else (named,)
         return found
 
 
 def full_name(change: RowChange) -> str:
-    """Write a table's name with whose it is."""
+    """Return the name of a change's table, with its origin and its schema."""
     return ".".join(filter(None, (*change.origin, table_name(change.schema, change.table))))
 
 
@@ -129,7 +128,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def written(change: Told, naming: Naming) -> str:
-    """Write a change as the JSON text that the mapping of such logs reads. Numbers may be marked."""
+    """Return a change as the JSON text that the mapping of change logs reads. Numbers may be marked."""
     if isinstance(change, Beside):
         told = {"type": change.type, "time": change.time, "tx": change.transaction, "row": change.data}
         return _ENCODER.encode({name: value for name, value in told.items() if value is not None}).decode()
@@ -169,9 +168,9 @@ def _by_name(change: RowChange, table: str, names: Sequence[str] | None) -> dict
 
 
 def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Any]:
-    """Return the payload of a change of several rows: the rows by name; how many more of each, where they have no key.
+    """Return the payload of a change of several rows: the rows by name and, without a key, how many more of each.
 
-    No key is an empty one; where it is not known, all columns are taken for it.
+    `names` is empty if there is no key; if it is None, the key is guessed.
     """
     found: dict[str, Any] = {ROWS: _by_name(change, table, names)}
     if names is not None and not names:
@@ -185,23 +184,23 @@ def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[st
 
 
 def _several(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, list[str]]:
-    """Name the rows that a change leaves, and those that it ends where they have other names."""
+    """Return the names of the rows that a change leaves, and of those that it ends under other names."""
     used, left = _names(change, names), _by_name(change, table, names)
     olds = (row_name(table, used, {**row, **old}) for row, old in _all_rows(change) if old)
     return {"each": [*left], "ended": [name for name in dict.fromkeys(olds) if name not in left]}
 
 
 def table_name(schema: str, table: str) -> str:
-    """Write a table's full name."""
+    """Return the name of a table with its schema, if it has one."""
     return f"{schema}.{table}" if schema else table
 
 
 def _entities(change: RowChange, table: str, names: Sequence[str] | None) -> Mapping[str, object]:
-    """Name the row that a change leaves, and the one that it ends where that is another, by role.
+    """Return the name of the row that a change leaves, and of the one that it ends under another name, by role.
 
     `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
     times; `patch`: parts of a document change; `old`: the row ends; `match`: values name the row, its key may be
-    invented; `table`: all its rows end; `each`, `ended`: rows of several. None where nothing says which row it is.
+    invented; `table`: all its rows end; `each`, `ended`: rows of several. Empty if nothing says which row it is.
     """
     if change.type == TRUNCATE:
         return {"table": table}
@@ -230,7 +229,7 @@ def _listed(values: Row) -> str:
 
 
 def id_column(row: Iterable[str]) -> str | None:
-    """Name the column that most likely tells rows apart where no record says it; None where none is called so."""
+    """Return the column that is most likely the key, by its name; None if no name is like that of a key."""
     lower: dict[str, str] = {}
     for name in row:
         lower.setdefault(name.lower(), name)
@@ -238,13 +237,13 @@ def id_column(row: Iterable[str]) -> str | None:
 
 
 def guessed_key(row: Sequence[str] | Row) -> tuple[str, ...]:
-    """Name the columns that tell rows apart where no record says it: `id`, or else all of them."""
+    """Return the columns to take as the key if no record gives it: `id` or the like, else all of them."""
     named = id_column(row)
     return tuple(row) if named is None else (named,)
 
 
 def row_name(table: str, names: Sequence[str], row: Row) -> str:
-    """Name a row: its table, then the values of its key.
+    """Return the name of a row: its table, then the values of its key.
 
     A slash in one of several values is written %2F, so that no two keys have one name.
     """
@@ -265,7 +264,7 @@ def _text(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return the value of a judged text without its mark: an integer where it is the number of one."""
+    """Return a value of judged text without its mark: a marked number as int if it is whole, else as text."""
     if isinstance(value, str) and value.startswith(MARK):
         text = value[1:]
         digits = text.removeprefix("-")
@@ -274,7 +273,7 @@ def plain(value: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """Return a name that a log gives as text; empty where it gives none."""
+    """Return a value that is text; empty for any other value."""
     return value if isinstance(value, str) else ""
 
 
@@ -283,7 +282,7 @@ SAFE_DIGITS = 15
 
 
 _PLAIN_PLACES = 60
-"""Beyond so many places a number is written as all numbers of the index are: with an exponent, where it needs one."""
+"""Numbers of larger exponents are written in the canonical form of the index, which may have an exponent."""
 
 
 def number(value: Decimal) -> Decimal | int | str:

@@ -1,4 +1,4 @@
-"""Changes of MongoDB's documents, as its change streams give them, written as extended JSON."""
+"""Changes of MongoDB's documents from its change streams, written as extended JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BESIDE = frozenset({
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none of a change stream."""
+    """Read a record as a change; None if it is not one of a change stream."""
     record = opened(unwrapped(message_of(record).value)[0])
     space = record.get("ns") if isinstance(record, dict) else None
     if not isinstance(space, dict):
@@ -31,13 +31,13 @@ def read(record: Any) -> RowChange | Beside | None:
         return None
     key = document(record.get("documentKey")) or {}
     if "_id" in key:
-        key = {"_id": key["_id"]}  # of a sharded collection, the key of its shards is beside it
+        key = {"_id": key["_id"]}  # in a sharded collection, it has the shard key too
     whole = document(record.get("fullDocument")) if kind in (INSERT, UPDATE) else None
     changed = None
     if whole is None and kind in (INSERT, UPDATE):
         changed = patch(record.get("updateDescription"))
         if changed is None:
-            return None  # what the document became is not told
+            return None  # what the document became is not known
     columns = columns_alone(changed) if changed is not None else None
     return RowChange(
         kind,

@@ -1,4 +1,4 @@
-"""Changes as AWS DMS sends them to streams and topics: rows, with what was done to them beside."""
+"""Changes as AWS DMS sends them to streams and topics: rows, with metadata that says what was done to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDS = ("drop-table", "truncate-table")
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none of DMS."""
+    """Read a record as a change; None if it is not one of DMS."""
     record = message_of(record).value
     told = record.get("metadata") if isinstance(record, dict) else None
     if not isinstance(told, dict) or not {"record-type", "operation"} <= told.keys():

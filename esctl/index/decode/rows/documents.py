@@ -16,7 +16,7 @@ _ARRAYS = re.compile(r"trun[ct]+atedArrays\Z")  # Debezium 1 misspells it
 
 
 def document(value: Any) -> Row | None:
-    """Return a document with plain values, from an object or its JSON text; None for what is none."""
+    """Return a document with plain values, from an object or its JSON text; None for anything else."""
     found = opened(value)
     return plain_value(found) if isinstance(found, dict) else None
 
@@ -35,16 +35,16 @@ def plain_value(value: Any) -> Any:
 
 
 def timestamp(value: Any) -> tuple[int, int] | None:
-    """Return the seconds and the ordinal of a time of the oplog."""
+    """Return the seconds and the ordinal of a timestamp of the oplog; None for anything else."""
     told = value.get("$timestamp") if isinstance(value, dict) else None
     seconds, ordinal = (plain(told.get(name)) for name in "ti") if isinstance(told, dict) else (None, None)
     return (seconds, ordinal) if isinstance(seconds, int) and isinstance(ordinal, int) else None
 
 
 def patch(description: Any) -> Row | None:
-    """Return an update of parts of a document as a row: plain columns alone, or members as SET names them.
+    """Return an update of parts of a document as a row with the members SET, UNSET, TRUNCATED and PATHS, if not empty.
 
-    None for what describes no update.
+    None if it does not describe an update.
     """
     if not isinstance(description, dict) or "updatedFields" not in description:
         return None
@@ -59,7 +59,7 @@ def patch(description: Any) -> Row | None:
 
 
 def oplog_patch(value: Any) -> tuple[Row | None, Row | None]:
-    """Return the document that an entry of the oplog leaves, or the update of its parts; neither for what is none."""
+    """Return the document that an oplog entry leaves, or the update of its parts; two Nones for anything else."""
     told = document(value)
     if told is None or not any(name.startswith("$") for name in told):
         return told, None
@@ -68,7 +68,7 @@ def oplog_patch(value: Any) -> tuple[Row | None, Row | None]:
 
 
 def columns_alone(told: Row) -> Row | None:
-    """Return the columns that an update sets, where it does no more; None where it reaches into values."""
+    """Return the columns that an update sets; None if it does more, or reaches into values."""
     if told.keys() - {SET} or any("." in name for name in told.get(SET, ())):
         return None
     found: Row = told.get(SET, {})

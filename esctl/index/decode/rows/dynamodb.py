@@ -1,4 +1,4 @@
-"""Changes of DynamoDB's items: from its streams, as functions get them, or through Kinesis."""
+"""Changes of DynamoDB's items: from its streams, as functions get them, through Kinesis, or from exports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}
 
 
 def read(record: Any) -> RowChange | None:
-    """Read a record as a change; None where it is none of DynamoDB's."""
+    """Read a record as a change; None if it is not one of DynamoDB's."""
     told = _unwrapped(_exported(record))
     change = told.get("dynamodb") if isinstance(told, dict) else None
     kind = _TYPES.get(text_of(told.get("eventName"))) if isinstance(told, dict) else None
@@ -34,7 +34,7 @@ def read(record: Any) -> RowChange | None:
         "",
         _table(told),
         row,
-        # What an item became is told by its new image alone.
+        # Only the new image says what an item became.
         kind != DELETE and not isinstance(image, dict),
         tuple(sorted(key)),  # objects have no order
         named=key,
@@ -47,7 +47,7 @@ def read(record: Any) -> RowChange | None:
 
 
 def item(attributes: Mapping[str, Any]) -> Row:
-    """Return an item, from its attributes with their types. Raises ValueError for what is no such item."""
+    """Return an item from its typed attributes. Raises ValueError or KeyError for values without a known type."""
     return {name: _value(typed) for name, typed in attributes.items()}
 
 
@@ -88,7 +88,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _unwrapped(record: Any) -> Any:
-    """Return the change in a record of Kinesis: as a function gets it, or as it is read from a shard."""
+    """Return the change in a record of Kinesis, as a function gets it or as read from a shard."""
     if not isinstance(record, dict) or "dynamodb" in record:
         return record
     inner = record.get("kinesis")
@@ -102,7 +102,7 @@ def _unwrapped(record: Any) -> Any:
 
 
 def _exported(told: Any) -> Any:
-    """Return a record of an incremental export as one of a stream: when it was written, and what it was and became."""
+    """Return a record of an incremental export as one of a stream, with its time and images; any other stays."""
     written = told.get("Metadata") if isinstance(told, dict) else None
     if not isinstance(written, dict) or "Keys" not in told:
         return told
@@ -127,7 +127,7 @@ def _table(told: Mapping[str, Any]) -> str:
 
 
 def _instant(text: str) -> int | None:
-    """Read a time as AWS's command line writes it."""
+    """Read a time as AWS's command line writes it, in microseconds; None if it is not one, or has no zone."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -139,7 +139,7 @@ _PER_SECOND = {"MILLISECOND": 1000, "MICROSECOND": 1}
 
 
 def _micros(change: Mapping[str, Any]) -> int | None:
-    """Return when a change was made, in microseconds: told in seconds, or as Kinesis is told to."""
+    """Return when a change was made, in microseconds, from seconds or in the precision of Kinesis; None if unknown."""
     told = plain(change.get("ApproximateCreationDateTime"))
     if isinstance(told, str):
         return _instant(told)

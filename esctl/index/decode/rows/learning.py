@@ -1,4 +1,4 @@
-"""What a sample of a change log tells of it: whose it is, and which columns name the rows of its tables."""
+"""Learn from a sample of a change log its dialect, and which columns name the rows of its tables."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ TableKeys = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Learned(Struct, frozen=True):
-    """A dialect, how many of the sampled records are of it, the keys that no record says, and how it is ordered."""
+    """A dialect, how many sampled records are in it, the keys that no record gives, and how it is ordered."""
 
     dialect: str
     matching: int
     keys: TableKeys
     order: int  # parts of the place in the database's log that all changes have
-    home: Origin = ()  # whose the first table is that says so
-    open_keys: tuple[tuple[str, str], ...] = ()  # (table, a column) where nothing says which row an update is of
+    home: Origin = ()  # the first origin that a record gives
+    open_keys: tuple[tuple[str, str], ...] = ()  # (table, a column), if nothing says which row an update is of
 
 
 class _Table(Struct):
-    """What was seen of a table whose key no record says."""
+    """What was seen of a table whose key no record gives."""
 
     rows: list[Row] = field(default_factory=list)
     old: list[tuple[Row, Row | None]] = field(default_factory=list)  # before, and after where it was updated
-    is_open: bool = False  # some change does not tell the whole row of before
+    is_open: bool = False  # some update does not say which row it is of
 
 
 def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Learned | None:
-    """Find the dialect that more than half of some parsed records are of, changes of rows among them."""
+    """Return the first dialect of more than half of the parsed records, with changes among them; None without one."""
     whole = [sample for sample in samples if sample is not None]
     for dialect in dialects:
         found = [told for sample in whole if (told := _read(dialect, sample)) is not None]
@@ -58,7 +58,7 @@ def _home(changes: Sequence[RowChange]) -> Origin:
 
 
 def _order_parts(changes: Sequence[RowChange | DomainEvent]) -> int:
-    """Return how many parts of places all changes have: none where they are in the logs of several servers."""
+    """Return how many parts of `order` all changes have; 0 if they are from the logs of several servers."""
     servers = {change.server for change in changes if isinstance(change, RowChange) and change.server is not None}
     if len(servers) > 1:
         return 0
@@ -90,7 +90,7 @@ def _tables(changes: Sequence[RowChange]) -> dict[str, _Table]:
 
 
 def _is_told(change: RowChange) -> bool:
-    """Return whether an update tells the row that it is of: whole, or by values that name it."""
+    """Return whether an update says which row it is of: by the whole old row, or by values that name it."""
     return change.match is not None or (change.old is not None and change.row.keys() <= change.old.keys())
 
 
@@ -99,7 +99,7 @@ def _keys(tables: Mapping[str, _Table]) -> TableKeys:
 
 
 def _open_keys(tables: Mapping[str, _Table], keys: TableKeys) -> tuple[tuple[str, str], ...]:
-    """List the tables without a key of which an update leaves its row open, with the column that is likest to a key."""
+    """List the tables without a key in which an update does not say which row it is of, with the likeliest column."""
     found = [
         (name, tables[name].rows) for name, columns in keys if not columns and name in tables and tables[name].is_open
     ]
@@ -107,7 +107,7 @@ def _open_keys(tables: Mapping[str, _Table], keys: TableKeys) -> tuple[tuple[str
 
 
 def _key(table: _Table) -> tuple[str, ...]:
-    """Return the columns that a table's old rows name, or else those that seem to tell its rows apart."""
+    """Return the columns that a table's old rows have, else those that seem to tell its rows apart."""
     columns = tuple(dict.fromkeys(name for row in table.rows for name in row))
     told = [[name for name, value in old.items() if value is not None] for old, _ in table.old]
     named = [name for name in (told[0] if told else ()) if all(name in each for each in told)]
@@ -121,7 +121,7 @@ def _key(table: _Table) -> tuple[str, ...]:
 
 
 def _is_full(table: _Table, columns: Sequence[str]) -> bool:
-    """Return whether old rows hold what was changed: values beside a key that differ from those after."""
+    """Return whether old rows hold more than a key: the one of some update has values in over half of the columns."""
     return any(
         after is not None and len([value for value in old.values() if value is not None]) * 2 > len(columns)
         for old, after in table.old
@@ -133,7 +133,7 @@ def _is_default(value: object) -> bool:
 
 
 def _shortest(rows: Sequence[Row], columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the first columns that tell rows apart; none where all together do not."""
+    """Return the fewest leading columns that tell rows apart; none if it takes all columns, or even these do not."""
     for count in range(1, len(columns)):
         seen = [tuple(repr(row.get(name)) for name in columns[:count]) for row in rows]
         if len(set(seen)) == len(seen):

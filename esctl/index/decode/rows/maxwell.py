@@ -16,7 +16,7 @@ _POSITION = re.compile(r"\D*(\d+):(\d+)\Z")
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none of Maxwell's."""
+    """Read a record as a change; None if it is not one of Maxwell's."""
     record = message_of(record).value
     if not isinstance(record, dict) or not isinstance(record.get("database"), str):
         return None
@@ -47,7 +47,7 @@ def read(record: Any) -> RowChange | Beside | None:
 
 
 def _order(record: Mapping[str, Any]) -> tuple[int | str | None, ...]:
-    """Return the file and the place in MySQL's log of binary changes, where it is given."""
+    """Return the file, position and row offset in MySQL's binary log; () if they are not given."""
     found = _POSITION.search(text_of(record.get("position")))
     offset = plain(record.get("xoffset")) or 0
     return (int(found[1]), int(found[2]), offset) if found else ()

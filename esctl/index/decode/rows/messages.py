@@ -30,7 +30,7 @@ class Message(Struct, frozen=True):
 
 
 def message_of(record: Any) -> Message:
-    """Return the message that a record tells of; a record that tells of none is the value of one."""
+    """Return the message that a record describes; any other record is taken as the value of a message."""
     if not isinstance(record, dict):
         return Message(record)
     name = next((name for name in _VALUES if name in record), None)
@@ -51,14 +51,14 @@ def message_of(record: Any) -> Message:
 
 
 def unwrapped(value: Any) -> tuple[Any, Mapping[str, Any] | None]:
-    """Return a value and its schema, where it comes with one."""
+    """Return a value and its schema; the schema is None if it comes without one."""
     if isinstance(value, dict) and "payload" in value and isinstance(value.get("schema"), dict) and len(value) == 2:
         return value["payload"], value["schema"]
     return value, None
 
 
 def opened(value: Any) -> Any:
-    """Return the JSON value that a text holds, its numbers exactly; what is none stays."""
+    """Return the JSON object or array that a text holds, with exact numbers; any other value stays."""
     if isinstance(value, str) and value[:1] in "{[":
         try:
             return exact(value)
@@ -68,7 +68,7 @@ def opened(value: Any) -> Any:
 
 
 _MAY_LOSE = re.compile(rf"[0-9.]{{{SAFE_DIGITS + 1}}}|[0-9][eE]|0\.000|{MARK}")
-"""What texts hold whose numbers a DOUBLE may not keep, or whose strings look like marked numbers."""
+"""Matches texts with numbers that a DOUBLE may not keep, or strings that look like marked numbers."""
 
 
 def exact(text: str) -> Any:
@@ -108,7 +108,7 @@ def _judged(value: Any) -> Any:
 
 
 def _headers(headers: Any) -> Mapping[str, Any]:
-    """Return headers by name: of an object, of a list of names and values in turn, or of pairs."""
+    """Return headers by name, from an object, a list of names and values in turn, or a list of pairs."""
     if isinstance(headers, dict):
         return {name: opened(value) for name, value in headers.items()}
     if not isinstance(headers, list):

@@ -17,7 +17,7 @@ _KEPT = {
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none."""
+    """Read a record as a change; None if it is not one."""
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
     lsn = text_of(record.get("lsn")) if action else ""
     if not lsn or (action != "M" and not isinstance(record.get("relation"), int)):
@@ -51,7 +51,7 @@ def _row(value: Any) -> Row | None:
 
 
 def _match(record: Mapping[str, Any], old: Row | None, row: Row, key: tuple[str, ...]) -> Row | None:
-    """Return the values that name the row, where these are those of another index than its key."""
+    """Return the values that identify the row if its replica identity is another index than its key; else None."""
     names = record.get("identity")
     if not isinstance(names, list) or record["action"] not in "UD":
         return None

@@ -1,4 +1,4 @@
-"""Read records of a change log, each in the form that the mapping of its preset reads."""
+"""Read records of a change log into the JSON form that the mapping of their preset reads."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Read = Callable[[Any], Told | None]
-"""Reads a parsed record as a change; None where it is none of this log."""
+"""Reads a parsed record as a change; None if it is not of this dialect."""
 
 
 def _of_values(read: Read) -> Read:
-    """Return a reader that reads the value of a message as it reads a record by itself."""
+    """Return a reader that takes bare records as `read` does, and messages by their value."""
     return lambda record: read(message_of(record).value)
 
 
@@ -52,17 +52,17 @@ READERS: Mapping[str, Read] = {
     "pgmemento": _of_values(triggers.pgmemento),
     "row_history": _of_values(versions.read),
 }
-"""How the records of a change log are read, by its dialect."""
+"""The reader of records in each dialect."""
 
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError)
-"""What a record raises that looks like a change, and is made otherwise than any log writes it."""
+"""The errors for a record that looks like a change but is malformed."""
 
 
 def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, naming: Naming) -> tuple[pa.Array, pa.Array]:
     """Read judged records as changes of rows: their JSON text (large_string) and whether it has marks, row by row.
 
-    A record that is not a change is one of no type and no row.
+    A record that is not a change becomes the member `row` of an object, without a type.
     """
     import pyarrow as pa
 
@@ -76,7 +76,7 @@ def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, naming: Naming) -
 
 
 def changed(text: str, read: Read, naming: Naming) -> str | None:
-    """Return a record as a change, None where it is none."""
+    """Return a record as the JSON text of a change; None if it is not one."""
     try:
         change = read(msgspec.json.decode(text))
         return None if change is None else written(change, naming)

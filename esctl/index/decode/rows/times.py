@@ -1,4 +1,4 @@
-"""Dates and times that a log counts, as text: any year, nothing rounded."""
+"""Write dates and times that a log gives as counts as text: any year, nothing rounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def date_text(days: int) -> str:
 
 
 def time_text(units: int, per_second: int) -> str:
-    """Write units since midnight as a time of day, with a fraction only where there is one; 24:00:00 stays."""
+    """Write units since midnight as a time of day, with a fraction only if there is one; 24:00:00 stays."""
     seconds, fraction = divmod(units, per_second)
     text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     return f"{text}.{fraction:0{len(str(per_second)) - 1}d}".rstrip("0") if fraction else text

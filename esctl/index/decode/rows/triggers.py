@@ -1,4 +1,4 @@
-"""Changes of rows that triggers of PostgreSQL keep in a table: supa_audit, the wiki's audit trigger, pgMemento."""
+"""Changes of rows from PostgreSQL's triggers: supa_audit, Supabase, the wiki's audit trigger, pgMemento."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from esctl.index.decode.rows.messages import opened
 _KINDS = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "SNAPSHOT": READ}
 _ACTIONS = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}
 _OF_PGMEMENTO = {**_KINDS, "UPSERT": UPDATE, "TRUNCATE": DELETE, "3": INSERT, "4": UPDATE, "7": DELETE, "8": DELETE}
-"""By name or number; each row that a truncation ends is told."""
+"""By name or number; a truncation is logged as a delete of each row."""
 
 
 def supa_audit(record: Any) -> RowChange | None:
-    """Read a record of audit.record_version; None where it is none. A new key has an id of its own."""
+    """Read a record of audit.record_version; None if it is not one. If the key changes, so does `record_id`."""
     if not isinstance(record, dict) or not {"op", "ts", "table_name"} <= record.keys():
         return None
     kind = _KINDS.get(text_of(record["op"]))
@@ -48,7 +48,7 @@ def _old(kind: str, name: str | None, old: str | None, record: Row) -> Row | Non
 
 
 def webhook(record: Any) -> RowChange | None:
-    """Read a change as Supabase sends it to hooks and listeners; None where it is none."""
+    """Read a change as Supabase sends it to hooks and listeners; None if it is not one."""
     if not isinstance(record, dict) or not {"type", "table", "schema", "old_record"} <= record.keys():
         return None
     kind = _KINDS.get(text_of(record["type"]))
@@ -66,7 +66,7 @@ def webhook(record: Any) -> RowChange | None:
 
 
 def audit_trigger(record: Any) -> RowChange | None:
-    """Read a record of audit.logged_actions; None where it is none. It has the row before, and what changed in it."""
+    """Read a record of audit.logged_actions; None if it is not one. It has the row before, and what changed in it."""
     if not isinstance(record, dict) or not {"event_id", "action", "action_tstamp_tx", "table_name"} <= record.keys():
         return None
     kind = _ACTIONS.get(text_of(record["action"]))
@@ -88,9 +88,9 @@ def audit_trigger(record: Any) -> RowChange | None:
 
 
 def pgmemento(record: Any) -> RowChange | Beside | None:
-    """Read a record of pgMemento's row_log, alone or with what its event says; None where it is none.
+    """Read a record of pgMemento's row_log, alone or with what its event says; None if it is not one.
 
-    Its own number of a row stays. Before it had `new_data`, it kept old values alone, which tell no new ones.
+    The `audit_id` of a row never changes. Versions without `new_data` kept only old values, which do not give new ones.
     """
     if not isinstance(record, dict) or record.get("audit_id") is None or not _PGMEMENTO & record.keys():
         return None
@@ -119,7 +119,7 @@ def pgmemento(record: Any) -> RowChange | Beside | None:
 
 _PGMEMENTO = {"event_key", "event_id"}
 _ID = "$id"
-"""What stands for the key of rows that have an id of their triggers."""
+"""The key column of rows that have an id from their trigger."""
 
 
 def _actor(record: Row) -> str | None:
@@ -137,13 +137,13 @@ def _told(value: Any) -> str | None:
 
 
 def _number(value: Any) -> tuple[int | str | None, ...]:
-    """Return the place of a change by the number that its record was given."""
+    """Return the place of a change, by the number of its record; () if it has none."""
     text = _told(value) or ""
     return (int(text),) if text.isascii() and text.isdigit() else ()
 
 
 def _row(value: Any) -> Row | None:
-    """Return a row that is kept as an object, as its JSON text, or as pairs of hstore."""
+    """Return a row from an object, its JSON text, or pairs of hstore; None for anything else."""
     found = opened(value)
     if isinstance(found, str):
         found = hstore(found)
@@ -154,7 +154,7 @@ _PAIR = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*=>\s*(?:(NULL)|"((?:[^"\\]|\\.)*)"
 
 
 def hstore(text: str) -> dict[str, str | None] | None:
-    """Return the pairs of PostgreSQL's hstore; None for a text that is not wholly made of them."""
+    """Return the pairs of PostgreSQL's hstore; None for a text that is not wholly made of pairs, or has none."""
     found: dict[str, str | None] = {}
     at = 0
     while at < len(text):

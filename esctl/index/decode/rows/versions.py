@@ -1,4 +1,4 @@
-"""Tables of versions of rows, each with when it began and ended: slowly changing dimensions, histories of triggers."""
+"""Tables of versions of rows, each with its start and end: slowly changing dimensions, histories kept by triggers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PERIODS = (
     ("effective_from", "effective_to"), ("__START_AT", "__END_AT"), ("_ab_cdc_updated_at", ""),
     ("_fivetran_synced", ""),
 )  # fmt: skip
-"""The columns that say from when to when a version holds; the end may be missing."""
+"""The columns of the start and end of a version; the end may be missing."""
 _RANGES = ("sys_period", "_period")
 _PLAIN = {"valid_from", "effective_from", "ValidFrom"}
-"""Beginnings that other records have as well: of versions, their ends must be there, and nothing that tells events."""
+"""Starts that other records have too: a version must have the end as well, and no column of an event."""
 _OF_EVENTS = {"event", "event_type", "eventType", "time", "timestamp", "occurred_at"}
 NAMES = ("id", "_id", "ID", "Id", "uuid", "key", "code", "_airbyte_unique_key")
 _RANGE = re.compile(r'\s*[\[(]\s*"?([^",]*)"?\s*,\s*"?([^",]*)"?\s*[\])]\s*\Z')
@@ -31,17 +31,17 @@ _NO_END = re.compile(
     r"|\d\d?[/.]\d\d?[/.](?:9999|2999)|(?:null|none|nat)?\s*\Z",
     re.IGNORECASE,
 )
-"""How ends begin that stand for none."""
+"""Matches the start of ends that mean no end."""
 _FAR = 4_070_908_800
-"""Seconds since 1970 of 2099: an end that is told as a number beyond stands for none."""
+"""Seconds since 1970 of the year 2099: a larger number as an end means no end."""
 _LAST_DAY = range(253_402_214_400, 253_402_300_801)
-"""Seconds of the last day of the year 9999."""
+"""Seconds since 1970 of the last day of the year 9999."""
 _ENDED = ("dbt_is_deleted", "_fivetran_deleted", "_airbyte_deleted", "is_deleted", "_ab_cdc_deleted_at")
-"""Columns that say of a version that it is that of no row."""
+"""Columns that say that the row of a version was deleted."""
 
 
 def read(record: Any) -> RowChange | None:
-    """Read a record as a version of a row; None where it is none. It is a deletion where it says that none is left."""
+    """Read a record as a version of a row, or as its deletion if it says so; None if it is neither."""
     record = _held(record)
     if not isinstance(record, dict) or not (names := _key(record)):
         return None
@@ -61,7 +61,7 @@ def read(record: Any) -> RowChange | None:
 
 
 def _held(record: Any) -> Any:
-    """Return the row that a message or a record of Airbyte holds; any other is one itself."""
+    """Return the row in a message or in a record of Airbyte; any other record is the row itself."""
     record = message_of(record).value
     if not isinstance(record, dict):
         return record
@@ -71,7 +71,7 @@ def _held(record: Any) -> Any:
 
 
 def _is_open(end: Any) -> bool:
-    """Return whether what is told as the end of a version says that it has none."""
+    """Return whether the end of a version means that it has none."""
     told = plain(end)
     if isinstance(told, str) and re.fullmatch(r"\d{9,18}", told):
         told = int(told)
@@ -99,7 +99,7 @@ def _period(record: Row) -> tuple[Any, Any] | None:
 
 
 def _key(record: Row) -> tuple[str, ...]:
-    """Name the column that the versions of one row share, most likely."""
+    """Return the column that the versions of a row most likely share; () if there is none."""
     return next(((name,) for name in _candidates(record)), ())
 
 
@@ -114,9 +114,10 @@ def _candidates(record: Row) -> list[str]:
 
 
 def learned_key(records: Sequence[Any]) -> tuple[str, ...]:
-    """Name the column that versions of one row share, by some of a table: of those with one name, none is another's.
+    """Return the column that the versions of a row share, by some records of a table; () if there is none.
 
-    Its own number, of each version another, is no key where a column has values whose versions follow one another.
+    A column is preferred if versions share its values and those of each value follow one another: it is the key even
+    if each version has a number of its own as well.
     """
     rows = [row for row in map(_held, records) if isinstance(row, dict) and _period(row) is not None]
     names = [name for name in (_candidates(rows[0]) if rows else ()) if all(row.get(name) is not None for row in rows)]
@@ -131,10 +132,10 @@ def learned_key(records: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _last(end: Any) -> str:
-    return "~" if _is_open(end) else str(plain(end))  # behind all digits
+    return "~" if _is_open(end) else str(plain(end))  # sorts after all digits
 
 
 def _follow(versions: list[tuple[str, str]]) -> bool:
-    """Return whether no version begins before the one before it has ended."""
+    """Return whether each version begins only after the one before it has ended."""
     ordered = sorted(dict.fromkeys(versions))
     return all(one[0] < two[0] and one[1] <= two[0] for one, two in pairwise(ordered))

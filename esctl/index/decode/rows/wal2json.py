@@ -1,4 +1,4 @@
-"""wal2json's changes: a record each (format 2), or one of those that a transaction wraps (format 1)."""
+"""wal2json's changes: records of their own (format 2), or taken out of a transaction (format 1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BESIDE = {"B": "begin", "C": "commit", "M": "message"}
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none."""
+    """Read a record as a change; None if it is not one of wal2json's."""
     record = _of_slot(record)
     if isinstance(record, dict) and text_of(record.get("kind")) in _KINDS and "action" not in record:
         record = _as_format_2(record)
@@ -46,7 +46,7 @@ def read(record: Any) -> RowChange | Beside | None:
 
 
 def _of_slot(record: Any) -> Any:
-    """Return what a row of a slot's changes holds, as SQL gives them; its place is that of no commit."""
+    """Return the record in a row of a slot's changes read by SQL, without the row's `lsn`: it is not a commit's."""
     if not isinstance(record, dict) or record.keys() != {"lsn", "xid", "data"}:
         return record
     held = opened(record["data"])
@@ -54,9 +54,9 @@ def _of_slot(record: Any) -> Any:
 
 
 def _as_format_2(record: dict[str, Any]) -> dict[str, Any]:
-    """Write a change of format 1 as format 2 has it, with what its transaction says.
+    """Return a change of format 1 in format 2, with what its transaction says.
 
-    Columns that are null are missing in its old keys.
+    Format 1 leaves columns that are null out of old keys.
     """
     around = record.get("wrapper")
     around = around if isinstance(around, dict) else {}

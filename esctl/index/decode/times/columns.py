@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 _BATCH = 16_384  # rows: DuckDB hands whole Arrow batches to its threads
 _FINE_LENGTH = 17
-"""Characters of the shortest text that tells less than a microsecond: a number of ticks."""
+"""Characters of the shortest text that is more precise than a microsecond: a number of ticks."""
 _FINE_UTC = len("2026-11-23T02:40:10.1234567Z")
 _FEW = 256
 _LOOKED_AT = 20
-"""Texts that tell which forms a column has; what they do not tell is read in all of them."""
+"""Texts that are sampled for the forms of a column; texts of other forms are then read in all forms."""
 
 
 def read_times(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str, reading: Reading | None = None
 ) -> pa.Array:
-    """Read a column of text as `times_sql` does, as timestamp[us, UTC]; null where it is of no year from 1 to 9999."""
+    """Read a column of text as `times_sql` does, as timestamp[us, UTC]; null outside the years 1 to 9999."""
     reading = reading or Reading()
     if not reading.is_usual:
         return _read(connection, texts, tz, time_sql("t", "CLOCK", reading))
@@ -45,7 +45,7 @@ def read_times(
 def _read_odd(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, tz: str, reading: Reading
 ) -> pa.Array:
-    """Read what the forms that were seen do not: a few texts in Python, since all forms are a lot of SQL to plan."""
+    """Read texts that the sampled forms do not match: a few in Python, since all forms are a lot of SQL to plan."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -60,7 +60,7 @@ def _read_odd(
 def _read_rest(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, tz: str, written: str
 ) -> pa.Array:
-    """Read what is not read yet."""
+    """Read the texts that have no time yet, by the SQL `written`."""
     import pyarrow.compute as pc
 
     rest = pc.and_(texts.is_valid(), times.is_null())
@@ -70,7 +70,7 @@ def _read_rest(
 
 
 def _seen(texts: pa.Array, times: pa.Array, reading: Reading) -> tuple[tuple[Form, ...], tuple[Form, ...]]:
-    """Return the forms of some of the texts that are not read yet: of those that are tidy, and of the others."""
+    """Return the forms of a sample of the texts that have no time yet: of tidy texts, and of the others."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -85,7 +85,7 @@ def _seen(texts: pa.Array, times: pa.Array, reading: Reading) -> tuple[tuple[For
 
 
 def _cast(texts: pa.Array) -> pa.Array | None:
-    """Read times in UTC to the second or finer, as most logs write them: Arrow reads these alike, ten times faster."""
+    """Read times in UTC to the second or finer by Arrow, with the same result, ten times faster; None if any is not."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -114,7 +114,7 @@ def _read(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str, writt
 
 
 def _written(times: pa.Array) -> pa.Array:
-    """Leave out the times that RFC 3339 cannot write."""
+    """Replace the times that RFC 3339 cannot write by null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -127,7 +127,7 @@ def _written(times: pa.Array) -> pa.Array:
 
 
 def times_of_none(times: pa.Array) -> pa.Array | None:
-    """Return which times are those that systems write that have none (`stands_for_none`); None: not one."""
+    """Return a mask of the times that systems write if they have none (`stands_for_none`); None if there are none."""
     import pyarrow.compute as pc
 
     micros = times.cast("int64")
@@ -136,7 +136,7 @@ def times_of_none(times: pa.Array) -> pa.Array | None:
 
 
 def read_nanos(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, reading: Reading) -> pa.Array:
-    """Read what times have below a microsecond, in nanoseconds; null where that is nothing."""
+    """Return the part of times below a microsecond, in nanoseconds; null if there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

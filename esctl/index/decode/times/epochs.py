@@ -1,4 +1,4 @@
-"""Numbers that count from some beginning: which they are is told by their size."""
+"""Times as numbers that count from an epoch; their size gives unit and epoch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ FIRST_DAY_ENDS = FIRST + 86_400 * 10**6
 EPOCH = r"-?[0-9]{1,19}(?:\.[0-9]+)?"
 EPOCH_PARTS = r"^-?([0-9]+)(?:\.([0-9]+))?$"
 NANO = 10**9
-"""Numbers are taken as billionths of their unit, so that they are whole."""
+"""Numbers are taken in billionths of their unit, so that they are integers."""
 
 _1601 = 11_644_473_600 * 10**6
 _0001 = 62_135_596_800 * 10**6
 
 
 class Unit(Struct, frozen=True):
-    """A unit of numbers from `low` on, below `high`: how many billionths of it make a microsecond, and its beginning.
+    """The unit of numbers in [low, high): how many billionths of it make a microsecond (`per`), and its epoch.
 
-    `start` is in microseconds before 1970.
+    `start` is the epoch, in microseconds before 1970.
     """
 
     name: str
@@ -44,12 +44,12 @@ UNITS = (
     Unit("ticks", 624_511_296_000_000_000, 662_380_416_000_000_000, 10 * NANO, _0001),
     Unit("nanoseconds", 10**17, 10**19, 10**12),
 )
-"""In this order: the first in whose bounds a number lies is its unit."""
+"""In this order: the first unit whose bounds hold a number is its unit."""
 BY_NAME = {unit.name: unit for unit in UNITS}
 
 
 def unit_sql(number: str, units: tuple[Unit, ...] = UNITS) -> str:
-    """Write SQL that reads text of a number in whichever unit holds it, as a naive TIMESTAMP in UTC."""
+    """Write SQL that reads the text of a number, in the unit that holds it, as a naive TIMESTAMP in UTC."""
     from esctl.engine.quoting import literal
 
     pattern = literal(EPOCH_PARTS)
@@ -72,7 +72,7 @@ def _floor(number: str, unit: Unit) -> str:
 
 
 def micros_of(text: str, units: tuple[Unit, ...] = UNITS) -> int | None:
-    """Read a number as `unit_sql` does, in microseconds since the epoch."""
+    """Read a number as `unit_sql` does, in microseconds since the epoch; None if no unit holds it."""
     whole, _, fraction = text.removeprefix("-").partition(".")
     nano = int(whole + fraction[:9].ljust(9, "0"))
     held = (unit for unit in units if len(units) == 1 or unit.low * NANO <= nano < unit.high * NANO)
@@ -83,5 +83,5 @@ def micros_of(text: str, units: tuple[Unit, ...] = UNITS) -> int | None:
 
 
 def stands_for_none(micros: int | None) -> bool:
-    """Return whether a time is what systems write that have none: the beginning of 1970, or of the year 1."""
+    """Return whether a time is what systems write if they have none: the start of 1970, or the first day of year 1."""
     return micros is not None and (micros == 0 or micros < FIRST_DAY_ENDS)

@@ -1,4 +1,4 @@
-"""The forms of times that a calendar and a clock make, as patterns that RE2 and `re` read alike.
+"""The forms of times that have a calendar date, as patterns that RE2 and `re` read alike.
 
 Text is tidied first (`TIDY`, `STEPS`), and is in upper case. The names of groups say what is in them: y year, m month,
 b the name of a month, d day, j day of the year, g w e year, week and day of ISO weeks, h hour, i minute, s second,
@@ -20,7 +20,7 @@ LOCAL = rf"{DATE}(?:[T ]{_CLOCK_PLAIN})?"
 """RFC 3339 and what DuckDB casts itself: the forms that most logs have."""
 
 PIVOT = 69
-"""Years of two digits are those from 1969 to 2068, as POSIX has them."""
+"""Years of two digits are 1969 to 2068, as in POSIX."""
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 MONTH = rf"(?P<b>{'|'.join(MONTHS)})[A-Z]*\.?"
 _YEAR = r"(?P<y>[0-9]{4})"
@@ -36,7 +36,7 @@ _SIZE = r"[+-](?:[01]?[0-9]|2[0-3])(?::?[0-5][0-9])?"
 
 BASIC_DAY = r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 BASIC = rf"{BASIC_DAY}(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:[0-9]{{3}})?)?)?"
-"""Digits that are a date, or date and clock to the minute, second or millisecond, and no epoch number."""
+"""Digits that are a date, or a date and clock to the minute, second or millisecond, not an epoch number."""
 
 TIDY = (("\u00a0", " "), ("\u202f", " "))
 """Blanks that browsers write before AM and PM."""
@@ -49,15 +49,15 @@ STEPS: tuple[tuple[str, str], ...] = (
     (r"""^(?:\[|(?:ISODATE\()?["'])([0-9]{1,4}[-/.][^"',\[\]]+)(?:\]|["']\)?)$""", r"\1"),
     (r" UHR$", ""),
 )
-"""Replacements, in order: names of days, comments (RFC 5322), names of zones behind an offset (RFC 9557, Go), what a
-time is put in by access logs, shells and scripts, the German word behind a clock."""
+"""Replacements, in order: names of days, comments (RFC 5322), names of zones after an offset (RFC 9557, Go), what
+access logs, shells and scripts put around a time, the German word after a clock."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
-"""How dates of three numbers, the year of which does not stand first with all its digits, can be read."""
+"""How dates of three numbers can be read, unless they begin with a year of four digits."""
 
 
 class Form(Struct, frozen=True):
-    """A pattern for whole times, `ZONE` standing for the zones that are known, and the groups that it has."""
+    """A pattern for whole times, with `ZONE` in place of the known zones."""
 
     name: str
     pattern: str
@@ -95,7 +95,7 @@ FORMS: tuple[Form, ...] = (
         r"(?:, ?(?P<s>[0-9]{1,2})(?:, ?(?P<n>[0-9]{1,9}))?)?)?\]",
     ),
 )
-"""What is read wherever it stands; dates of three numbers are in `numbered`."""
+"""The forms that are read in every source; for dates of three numbers see `numbered`."""
 
 
 def numbered(order: str) -> Form:
@@ -117,7 +117,7 @@ COUNTED: tuple[tuple[str, str, str], ...] = (
     (rf"\{{ *{_SECONDS} *: *{_COUNT} *\}}", r"\1", "seconds"),
     (rf'\{{ *"\$TIMESTAMP" *: *\{{ *"T" *: *{_COUNT} *, *"I" *: *[0-9]+ *\}} *\}}', r"\1", "seconds"),
 )
-"""Numbers in a wrapping that tells their unit: pattern, where the number is, unit."""
+"""Numbers in a wrapping that gives their unit: pattern, the group of the number, unit."""
 FINE_COUNTED = (
     rf"\{{ *{_SECONDS} *: *{_COUNT} *, *{_FINE} *: *\"?([0-9]{{1,9}})\"? *\}}",
     rf"\{{ *{_FINE} *: *\"?([0-9]{{1,9}})\"? *, *{_SECONDS} *: *{_COUNT} *\}}",
@@ -128,6 +128,6 @@ WRAPPED = (r'^\{ *"\$DATE" *: *"([^"]*)" *\}$', r"\1")
 
 
 def zone_pattern(names: Sequence[str] = ()) -> str:
-    """Write the pattern of a zone that may stand behind a clock: UTC, an offset, or one of some names."""
+    """Write the pattern of a zone that may follow a clock: UTC, an offset, or one of some names."""
     more = "".join(f"|{re.escape(name)}" for name in sorted(names, key=lambda name: (-len(name), name)))
     return rf"(?: *(?P<z>Z|(?:GMT|UTC|UT)?{_SIZE}|GMT|UTC|UT{more}))?"

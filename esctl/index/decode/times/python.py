@@ -1,4 +1,4 @@
-"""Read times in Python, as SQL does."""
+"""Read times in Python, with the same results as in SQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = re.compile(
     rf"(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})"
     rf"(?:[T ](?P<h>[0-9]{{2}}):(?P<i>[0-9]{{2}})(?::(?P<s>[0-9]{{2}})(?:\.(?P<f>[0-9]+))?)?(?P<z>{forms.OFFSET})?)?"
 )
-"""What is read at once, since most logs have it."""
+"""The form that is tried first, since most logs have it."""
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on both sides
 _LIKELY = Reading(tuple(forms.ORDERS))
 _DAY = 86_400 * 10**6
@@ -37,13 +37,13 @@ def parse_instant(text: str, tz: str, reading: Reading | None = None) -> int:
 
 
 def tells_hours(text: str) -> bool:
-    """Return whether a text is a plain time with a time of day; others may tell one too."""
+    """Return whether a text is a plain time with a time of day; other forms may have one too."""
     match = _PLAIN.fullmatch(text)
     return match is not None and match["h"] is not None
 
 
 def instant_of(text: str, tz: str, reading: Reading) -> int | None:
-    """Read one time, in microseconds since the epoch; None where it is none."""
+    """Read one time, in microseconds since the epoch; None if the text is not a time."""
     for each in reading.written:
         found = _usual(text, tz, reading) if each is None else _written(text, tz, each, reading)
         if found is not None and FIRST <= found < BEYOND:
@@ -52,7 +52,7 @@ def instant_of(text: str, tz: str, reading: Reading) -> int | None:
 
 
 def likely_instant(text: str) -> int | None:
-    """Read a time in UTC, one in which day and month cannot be told apart in whichever order makes a date."""
+    """Read a time as UTC; if the order of day and month is unknown, in any that makes a date. None if it is no time."""
     if re.fullmatch(forms.ZONED, text) or re.fullmatch(forms.LOCAL, text):
         return instant_of(text, "UTC", _LIKELY)
     if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
@@ -65,7 +65,7 @@ def likely_instant(text: str) -> int | None:
 
 
 def form_of(text: str, reading: Reading) -> tuple[Form | None, bool]:
-    """Return the form of a text that is not plain, None for none or a wrapping, and whether it is tidy as it is."""
+    """Return the form of a text that is not plain (None: no form or a wrapping), and whether it is tidy."""
     tidied = _tidied(text)
     if tidied is None or _counted(tidied) is not None:
         return None, False
@@ -147,7 +147,7 @@ def _built(parts: Mapping[str, str], tz: str, reading: Reading) -> int | None:
 
 
 def _clock(parts: Mapping[str, str]) -> int | None:
-    """Return the microseconds into the day; None where no clock shows them."""
+    """Return the microseconds since midnight; None if no clock shows such a time."""
     hour, minute, second = (int(parts.get(group) or 0) for group in "his")
     micro = int(parts.get("f", "")[:6].ljust(6, "0")) + int(parts.get("n") or 0) // 1000
     if half := parts.get("p"):

@@ -1,4 +1,4 @@
-"""How a source's times are read: the usual way, with an order of day and month, or in formats that somebody wrote."""
+"""How a source's times are read: the usual way, with an order of day and month, or in formats written by a user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from esctl.index.decode.times.forms import FORMS, ORDERS, Form, numbered
 from esctl.model import Stanza
 
 USUAL = "usual"
-"""The word for what is read without a format; may stand among formats."""
+"""The name of the usual forms, which may be given among formats."""
 
 
 class Reading(Struct, frozen=True):
@@ -27,12 +27,12 @@ class Reading(Struct, frozen=True):
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        """Return the usual forms."""
+        """Return the usual forms, and those of dates in the given orders of day and month."""
         return FORMS + tuple(numbered(ORDERS[name]) for name in self.formats if name in ORDERS)
 
     @property
     def written(self) -> tuple[Form | Unit | None, ...]:
-        """Return what is tried, in order; None stands for the usual forms."""
+        """Return what is tried, in order; None means the usual forms."""
         if self.is_usual:
             return (None,)
         from esctl.index.decode.times.written import written_form
@@ -46,7 +46,7 @@ class Reading(Struct, frozen=True):
 
 
 def check_format(text: str) -> str:
-    """Return a format if it can be read; raises UsageError."""
+    """Return a format. Raises UsageError if it is not valid."""
     if text != USUAL and text not in ORDERS and text not in BY_NAME:
         from esctl.index.decode.times.written import written_form
 
@@ -55,7 +55,7 @@ def check_format(text: str) -> str:
 
 
 def zone_minutes(name: str, offset: object) -> int:
-    """Read what a name of a zone stands for, an offset such as +01:00; raises UsageError."""
+    """Return the minutes of the offset (such as +01:00) of a named zone. Raises UsageError if either is not valid."""
     minutes = fixed_minutes(offset) if isinstance(offset, str) else None
     if minutes is None or not (name.isascii() and name.isalpha()):
         raise UsageError(

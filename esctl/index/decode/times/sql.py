@@ -14,17 +14,17 @@ from esctl.index.decode.times.reading import Reading
 
 _YEAR_ZERO = "0000"
 _APART = 146_097 * 50
-"""Days that a time without a zone stands apart until its offset is taken off: twenty thousand years, any calendar."""
+"""Days by which a time without a zone is shifted until its offset is subtracted: 20,000 years, whole cycles."""
 _APART_YEAR = 15_000
 FINE = r"[.,][0-9]{7}|^-?[0-9]{17,19}(?:[.]|$)|(?i:nano|nsec)|^\\[[0-9, ]*[0-9]\\]$"
-"""What texts look like that may tell less than a microsecond."""
+"""Matches texts that may be more precise than a microsecond."""
 
 
 def time_sql(expr: str, clock: str = "", reading: Reading | None = None) -> str:
     """Write SQL that reads text as an instant: a naive TIMESTAMP in UTC, NULL where it cannot be read.
 
-    `expr` gives VARCHAR. Fractions are cut, never rounded. A time that names no zone is in UTC; `clock` is SQL that
-    follows what it shows, to make something else of it.
+    `expr` gives VARCHAR. Fractions are cut, never rounded. A time that names no zone is in UTC, unless `clock`, SQL
+    that is appended to it, shifts it.
     """
     reading = reading or Reading()
     parts = [
@@ -38,7 +38,7 @@ def time_sql(expr: str, clock: str = "", reading: Reading | None = None) -> str:
 
 
 def plain_cases(expr: str, clock: str) -> str:
-    """Write the cases of what most logs have: RFC 3339, and numbers."""
+    """Write the CASE branches for what most logs have: RFC 3339, and numbers."""
     known = f"NOT starts_with({expr}, {literal(_YEAR_ZERO)})"
     return (
         f"WHEN regexp_full_match({expr}, {literal(forms.ZONED)}) AND {known} "
@@ -50,7 +50,7 @@ def plain_cases(expr: str, clock: str) -> str:
 
 
 def rest_sql(expr: str, clock: str, which: Sequence[Form], reading: Reading, *, wrapped: bool = True) -> str:
-    """Write SQL that reads all else: numbers in a wrapping (where `wrapped`), and some forms."""
+    """Write SQL that reads other texts: numbers in a wrapping (if `wrapped`), and some forms."""
     cases = [_form_case("s", clock, form, reading) for form in which]
     cases = [*_counted_cases("s"), *cases] if wrapped else cases
     return f"list_transform([{_tidied(expr)}], lambda s: CASE {' '.join(cases)} END)[1]"
@@ -64,7 +64,7 @@ def tidy_sql(expr: str, clock: str, which: Sequence[Form], reading: Reading) -> 
 
 
 def written_sql(expr: str, clock: str, each: Form | Unit, reading: Reading) -> str:
-    """Write SQL that reads one format that somebody wrote, or numbers of one unit."""
+    """Write SQL that reads one format written by a user, or numbers of one unit."""
     if isinstance(each, Unit):
         return f"CASE WHEN regexp_full_match({expr}, {literal(EPOCH)}) THEN {unit_sql(expr, (each,))} END"
     case = f"CASE {_form_case('s', clock, each, reading)} END"
@@ -74,16 +74,16 @@ def written_sql(expr: str, clock: str, each: Form | Unit, reading: Reading) -> s
 def times_sql(rows: str, tz: str, written: str = "") -> str:
     """Write a SELECT of `i` and `instant` from rows of `i` and a text `t`, read as `time_sql` does.
 
-    `tz` is the zone of times that name none. Of a time that a clock in the zone shows twice it is the first; one that
-    it skips is read with the offset before the gap (RFC 5545, and `fold=0` in Python). `written` is SQL that reads
-    `t`, with `CLOCK` where what follows a clock is to stand.
+    `tz` is the zone of times that name none. A local time that occurs twice means the first occurrence; one that is
+    skipped is read with the offset before the gap (RFC 5545, and `fold=0` in Python). `written` is SQL that reads
+    `t`, with `CLOCK` in place of `clock` (see `time_sql`).
     """
     written = written or time_sql("t", "CLOCK")
     minutes = fixed_minutes(tz)
     if minutes is not None:
         shift = f" - to_minutes({minutes})" if minutes else ""
         return f"SELECT i, {written.replace('CLOCK', shift)} AS instant FROM ({rows})"
-    # What an offset is to be found for stands so far away that no other time does.
+    # A time that still needs its offset is shifted so far that no other time can be there.
     read = f"SELECT i, {written.replace('CLOCK', f' + to_days({_APART})')} AS far FROM ({rows})"
     clock = f"SELECT i, far, far - to_days({_APART}) AS clock FROM ({read})"
     found = f"clock - to_seconds({offset_sql('clock', tz, local=True)})"
@@ -126,7 +126,7 @@ def _form_case(text: str, clock: str, form: Form, reading: Reading) -> str:
 
 
 def _built(groups: Sequence[str], clock: str, reading: Reading) -> str:
-    """Write SQL for the instant of a form's parts, which are the fields of `q`; those that are not there are empty."""
+    """Write SQL for the instant of a form's parts, the fields of `q`; those that are missing are empty."""
     parts = {group: f"q.{group}" for group in groups}
     day = f"TRY_CAST({_date_text(parts)} AS DATE)"
     hour = _number(parts, "h")
@@ -139,7 +139,7 @@ def _built(groups: Sequence[str], clock: str, reading: Reading) -> str:
         micro = f"({micro} + {_number(parts, 'n')} // 1000)"
     seconds = f"({hour} * 3600 + {minute} * 60 + {second})"
     is_clock = f"({hour} <= 23 OR ({hour} = 24 AND {minute} = 0 AND {second} = 0 AND {micro} = 0))"
-    # The leap second is the first instant after it.
+    # A leap second is read as the first instant after it.
     naive = f"(CAST({day} AS TIMESTAMP) + to_microseconds({seconds} * 1000000 + if({second} = 60, 0, {micro})))"
     local = f"{naive}{clock}"
     read = local if "z" not in parts else f"CASE WHEN q.z = '' THEN {local} ELSE {naive} - {_offset(reading)} END"
@@ -151,7 +151,7 @@ def _number(parts: dict[str, str], group: str) -> str:
 
 
 def _date_text(parts: dict[str, str]) -> str:
-    """Write SQL for the text of a date; NULL where the numbers are none."""
+    """Write SQL for the text of a date; NULL if the numbers are not one."""
     if "g" in parts:
         first = "CAST(make_date(CAST(q.g AS BIGINT), 1, 4) AS DATE)"
         week = f"({first} - (isodow({first}) - 1)::INTEGER + (CAST(q.w AS INTEGER) - 1) * 7 + CAST(q.e AS INTEGER) - 1)"
@@ -178,7 +178,7 @@ def _offset(reading: Reading) -> str:
 
 
 def nanos_sql(expr: str, reading: Reading) -> str:
-    """Write SQL for the nanoseconds that a text which is a time has below its microsecond; NULL for none."""
+    """Write SQL for the part of a time's text below a microsecond, in nanoseconds; NULL if there is none."""
 
     def part(pattern: str) -> str:
         return f"TRY_CAST(rpad(regexp_extract({expr}, {literal(pattern)}, 1), 3, '0') AS BIGINT)"

@@ -1,4 +1,4 @@
-"""Formats that a user writes, in the letters of strptime, as patterns like those of the usual forms."""
+"""Formats written by a user in the letters of strptime, as patterns like those of the usual forms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HINT = "write it in the letters of strptime, like %d/%m/%Y %H:%M:%S"
 
 @lru_cache(64)
 def written_form(text: str) -> Form:
-    """Read a format; where it has no clock, one may follow the date. Raises UsageError naming what is wrong with it."""
+    """Return the form of a format; without a clock, one may follow the date. Raises UsageError if it is not valid."""
     if "%" not in text or len(text) > 200:
         raise UsageError(f"the time format {text!r} has no letters such as %Y", HINT)
     short = re.sub(r"%([FTRDrc])", lambda found: _SHORT[found[1]], text)

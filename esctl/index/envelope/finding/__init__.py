@@ -1,1 +1,1 @@
-"""Which fields of a sample of records are its envelope: by their names, their values, and how values go together."""
+"""Find which fields of a sample are its envelope: by their names, their values, and how values go together."""

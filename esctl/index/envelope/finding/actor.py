@@ -1,4 +1,4 @@
-"""Find who did what the events of a sample tell."""
+"""Find the actor of the events of a sample."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from esctl.index.envelope.finding.sampled_fields import SampledField, describe, 
 from esctl.index.envelope.finding.search import LIKELY, Search
 
 _DONE_BY = re.compile(r"[a-z]+(?:ed|en|un|de|nt|ut|ld|st|pt|ght|ne)by(?:id|name|user|userid|username|email|login)?")
-"""By whom something was done: `accessedBy`, `written_by_id`."""
+"""Names for who did something: `accessedBy`, `written_by_id`."""
 _DONE_BY_ELSEWHERE = re.compile(
     r"(?:\w*ge|be|er|ver|\w*über)\w+(?:t|en)(?:von|durch)|\w+(?:é|e|ee|ée)par|\w+(?:ado|ada|ido|ida)por"
 )
-"""So in German, French, Spanish and Portuguese: `gebucht von`, `modifié par`, `creado por`."""
+"""The same in German, French, Spanish and Portuguese: `gebucht von`, `modifié par`, `creado por`."""
 _PEOPLE = {*field_names.PEOPLE, *(f"{name}{tail}" for name in field_names.PEOPLE for tail in ("id", "name", "email"))}
 _INSIDE = {name: rank for rank, name in enumerate((*field_names.INSIDE_ACTOR[1:], field_names.INSIDE_ACTOR[0]))}
 
@@ -23,11 +23,11 @@ _MOST = 0.9
 
 
 def find_actor(search: Search) -> SampledField | None:
-    """Choose who did it: so named at the top, or inside an object so named, those who are of the thing last."""
+    """Choose the actor: a field named so, or in an object named so; those that belong to the entity come last."""
     ranked = _ranked(search)
     entity = search.found.get("entity")
     if entity is not None:
-        # What is called an actor may be the thing itself, as in the events of containers: its id is that of the thing.
+        # A field called actor may be the entity itself, as in the events of containers: it has the entity's id.
         itself = {each.steps[0] for each in search.fields if len(each.steps) > 1 and each.values == entity.values}
         ranked = [
             each
@@ -36,7 +36,7 @@ def find_actor(search: Search) -> SampledField | None:
             and not (each.steps[0] in itself and names_one(each.steps[0]) and determines(entity, each))
         ]
     if entity is not None and len(ranked) > 1:
-        # Who made a thing is with all of its events; who changed it is with one.
+        # Who made an entity is in all its events; who changed it is in one.
         found = [each for each in ranked if _is_of(entity, each)]
         inside = {each.path[:-1] for each in found if len(each.path) > 1}
         owners = [each for each in ranked if each in found or each.path[:-1] in inside]
@@ -54,23 +54,23 @@ def find_actor(search: Search) -> SampledField | None:
 
 
 def names_a_doer(search: Search) -> bool:
-    """Return whether a field names who did it, and does not only name people."""
+    """Return whether a field is named as an actor, not only as people are."""
     return any(_word_of(search, each) not in _PEOPLE for each in _ranked(search))
 
 
 def tells_a_doer(each: SampledField) -> bool:
-    """Return whether a field, or what it is in, is so named as nothing is but who did it."""
+    """Return whether the name of a field, or of what it is in, can only mean an actor."""
     ranks = [_word_rank(plain_name(step)) for step in each.steps]
     return any(rank is not None and rank < _SURE for rank in ranks)
 
 
 def names_one(name: str) -> bool:
-    """Return whether a field's name is one of somebody's who may have done it."""
+    """Return whether a field's name may be that of an actor."""
     return _word_rank(plain_name(name)) is not None
 
 
 _SURE = field_names.ACTOR.index("updatedby")
-"""Names from here on are of people who may have done it."""
+"""From this rank on, names are those of people who may be the actor."""
 
 
 def _ranked(search: Search) -> list[SampledField]:
@@ -80,10 +80,10 @@ def _ranked(search: Search) -> list[SampledField]:
 
 
 def _rank(search: Search, each: SampledField) -> tuple[int, int, bool, int, int] | None:
-    """Say how like an actor's a path is, the lowest first.
+    """Return how much a path is like an actor's, the lowest first; None if it is not.
 
-    By which word for one, how deep, whether many records lack it that have another of the same object, and how it is
-    named in there.
+    It counts which word for an actor it has, how deep it is, whether many records lack it that have another member of
+    the same object, and its name in there.
     """
     steps = _within(search, each)
     if not steps:
@@ -100,7 +100,7 @@ def _rank(search: Search, each: SampledField) -> tuple[int, int, bool, int, int]
 
 
 def _within(search: Search, each: SampledField) -> list[str]:
-    """Return the bare names of a path, without the object of metadata or the payload that it begins with."""
+    """Return the bare names of a path, without the object of metadata or payload at its beginning."""
     steps = [plain_name(step) for step in each.steps]
     around = {*field_names.META, *search.opened, *field_names.DATA}
     return steps[1:] if len(steps) > 1 and steps[0] in around else steps

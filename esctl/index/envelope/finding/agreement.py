@@ -1,4 +1,4 @@
-"""How the values of two fields go together over the records of a sample."""
+"""Compare the values of two fields over the records of a sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from esctl.index.envelope.finding.sampled_fields import SampledField, is_time
 
 
 def determines(one: SampledField, other: SampledField) -> bool:
-    """Return whether a field has one value wherever another has the same one: an order tells whose it is."""
+    """Return whether equal values of `one` always come with equal values of `other`, as an order with its customer."""
     told: dict[str, str] = {}
     for number, value in one.values.items():
         if number in other.values:
@@ -19,7 +19,7 @@ def determines(one: SampledField, other: SampledField) -> bool:
 
 
 def finest(fields: Sequence[SampledField]) -> list[SampledField]:
-    """Return the fields that no other one tells the value of, and that are not the same as one before."""
+    """Return the fields that no other field determines; of fields that determine each other, the first."""
     left: list[SampledField] = []
     for each in fields:
         told = [other for other in fields if other is not each and determines(other, each)]
@@ -29,7 +29,7 @@ def finest(fields: Sequence[SampledField]) -> list[SampledField]:
 
 
 def is_of_a_thing(time: SampledField, finer: Iterable[SampledField], fields: Iterable[SampledField]) -> bool:
-    """Return whether a thing has always the same time, as the day it was made, and not always the same finer one."""
+    """Return whether some field determines a time, as the day something was made, but not all of the finer times."""
     if 2 * time.distinct > len(time.values):
         return False
     things = (
@@ -41,6 +41,6 @@ def is_of_a_thing(time: SampledField, finer: Iterable[SampledField], fields: Ite
 
 
 def differ(one: SampledField, other: SampledField) -> bool:
-    """Return whether two fields have other values in more than one record in ten."""
+    """Return whether two fields differ in more than one in ten of the records that have both."""
     both = [str(value) != str(other.values[number]) for number, value in one.values.items() if number in other.values]
     return 10 * sum(both) > len(both)

@@ -1,4 +1,4 @@
-"""Find what the events of a sample are about."""
+"""Find the entity that the events of a sample are about."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from esctl.index.envelope.finding.sampled_fields import (
 from esctl.index.envelope.finding.search import LIKELY, Search
 
 _SHOWN = 12
-"""Records that show whether the values of a field repeat."""
+"""From this many records on, a sample shows whether the values of a field repeat."""
 _TAILS = ("id", "uuid", "no", "nr", "num", "number", "key", "ref", "reference", "name", "")
 _APART = (*field_names.PEOPLE, *field_names.TENANTS)
 
@@ -33,7 +33,7 @@ def _ids(things: Iterable[str]) -> list[str]:
 
 
 def find_entity(search: Search) -> SampledField | None:
-    """Choose the thing that events are about: its type and id, a name that means it, a thing, the only id."""
+    """Choose the entity: its type and id, a field whose name means an entity, a thing, or the only id."""
     inside = (*field_names.META, *field_names.DATA, *search.opened)
     telling = [name for name in field_names.ENTITY if name not in field_names.SHY]
     told = _pair(search) or search.named(telling, _settles, inside) or search.named(field_names.SHY, _tells, inside)
@@ -61,9 +61,9 @@ def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
 
 
 def _rival_of(search: Search, found: SampledField) -> SampledField | None:
-    """Return a thing that comes again far more often than an id that hardly does: it may be that of events.
+    """Return a thing that repeats far more often than an id that hardly does and may be that of events; or None.
 
-    Ids of events come again with other content where these were delivered again, or are wrong.
+    Ids of events repeat with other content if events were delivered again, or ids are wrong.
     """
     if 5 * found.distinct < 4 * len(found.values):
         return None
@@ -75,13 +75,13 @@ def _rival_of(search: Search, found: SampledField) -> SampledField | None:
 def _things(search: Search) -> list[str]:
     """List the names of things that events may be about, the likeliest first."""
     things = _ids(name for name in field_names.THINGS if name not in (*_APART, *field_names.PLACES))
-    # Where another one did it, people are those it was done to.
+    # If somebody else is the actor, events may be about people.
     people = _ids(field_names.PEOPLE) if names_a_doer(search) else []
     return [*things, *people, *_ids(name for name in field_names.PLACES if name not in _APART)]
 
 
 def _thing(search: Search) -> SampledField | None:
-    """Choose the finest of the things that records name: where each order is of one customer, they are about orders."""
+    """Choose the finest of the things that records name: if each order has one customer, events are about orders."""
     names = _things(search)
     around = (*field_names.META, *search.opened)
     pool = _pool(search, names, around)
@@ -97,7 +97,7 @@ def _thing(search: Search) -> SampledField | None:
 
 
 def _finer_of_few(search: Search, names: Sequence[str], chosen: SampledField) -> list[SampledField]:
-    """Return the things that are others in each of few records, where more records would show that they come again."""
+    """Return the things that vary more than the chosen one, if so few records do not show whether they repeat."""
     if len(search.records) >= _SHOWN or not _comes_again(chosen):
         return []
     settled = search.all_named(names, _settles, field_names.META)
@@ -105,7 +105,7 @@ def _finer_of_few(search: Search, names: Sequence[str], chosen: SampledField) ->
 
 
 def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[SampledField]:
-    """Return the things to choose from: those that come again, of few records also those that do not."""
+    """Return the things to choose from: those that repeat, and in a small sample also those that do not."""
     found = _varied(search.all_named(names, _comes_again, around))
     found = found or _varied(search.all_named(names, _comes_again, field_names.DATA))
     found = found or _varied(search.all_named(names, _settles, (*around, *field_names.DATA)))
@@ -113,7 +113,7 @@ def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[S
 
 
 def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) -> SampledField | None:
-    """Choose the one thing of all records, where no other field may name things."""
+    """Choose the thing that is the same in all records, if no other field may name things."""
     chosen, *others = search.all_named(names, _settles, (*around, *field_names.DATA)) or (None,)
     if chosen is None or _varied(_other_ids(search)):
         return None
@@ -123,7 +123,7 @@ def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) ->
         return None
     rivals = [each for each in others if plain_name(each.steps[0]) in field_names.DATA and len(chosen.steps) == 1]
     if len(search.records) < _SHOWN and field_names.NO_THINGS & {*words(chosen.steps[-1])}:
-        # A client may be who is served, or what people do it with.
+        # A client may be a customer, or the program that people use.
         rivals += search.all_named(_ids(field_names.PEOPLE), _settles, around)[:1]
     if rivals:
         search.doubt("entity", "events may be about any of these", (chosen, *rivals))
@@ -133,7 +133,7 @@ def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) ->
 
 
 def _is_where_people_are(search: Search, chosen: SampledField, around: Sequence[str]) -> bool:
-    """Return whether what is one for all records is where people did something; of few records, if it is a place."""
+    """Return whether the thing of all records is only where people act; in a small sample, if its name is a place's."""
     if len(search.records) < _SHOWN and chosen.whole_name in _ids(field_names.PLACES):
         return bool(search.all_named(_ids(field_names.PEOPLE), _settles, around))
     return bool(_varied(search.all_named(_ids(field_names.PEOPLE), _comes_again, around)))
@@ -147,9 +147,9 @@ _PERSONS = {*_ids(field_names.PEOPLE), *field_names.INSIDE_ACTOR} - {"name"}
 
 
 def _may_name(search: Search, each: SampledField, no_things: frozenset[str] = field_names.NO_THINGS) -> bool:
-    """Return whether a field may name things, whatever it is called: its values look so, vary and come again.
+    """Return whether a field may name things, whatever it is called: its values look so, vary and repeat.
 
-    In an object, that is one that is called an id, of no doer.
+    Inside an object, it must be called an id, and the object no actor.
     """
     return each.distinct > 1 and _comes_again(each) and _are_names(each) and _is_named_as_one(search, each, no_things)
 
@@ -173,12 +173,12 @@ def _is_rival(search: Search, each: SampledField, chosen: SampledField) -> bool:
 
 
 def _varied(found: Iterable[SampledField]) -> list[SampledField]:
-    """Leave out what is one for all records: where all of it happened."""
+    """Leave out fields that are the same in all records, as the place where all happened."""
     return [each for each in found if each.distinct > 1]
 
 
 def _accept(each: SampledField) -> bool:
-    # A vague name is not an entity's where its values say that it is one word for all, or a number for each.
+    # A vague name is not an entity's if it has one value for all records, or another for each.
     many = len(each.values) >= _SHOWN
     telling = (
         not {each.name, each.whole_name} & {*field_names.VAGUE} or not many or 1 < each.distinct < len(each.values)
@@ -195,13 +195,13 @@ def _tells(each: SampledField) -> bool:
 
 
 def _are_names(each: SampledField) -> bool:
-    """Return whether values are names of single things, as `o-1` or `a/b`; a word alone names what a thing is."""
+    """Return whether values are names of single things, such as `o-1` or `a/b`; a word alone names a sort of thing."""
     few = list(each.scalars)
     return 2 * sum(bool(re.search(r"[0-9@/:.]", str(value))) for value in few) > len(few)
 
 
 def _are_titles(each: SampledField) -> bool:
-    """Return whether values are words that describe one event each, as the subject of a commit or of a mail."""
+    """Return whether values are texts that describe one event each, such as the subject of a commit or a mail."""
     few = [str(value) for value in each.scalars]
     return len(few) > 1 and each.distinct == len(each.values) and 2 * sum(" " in text for text in few) > len(few)
 
@@ -225,7 +225,7 @@ _PREFIXED = re.compile(rf"(.+)(?:{'|'.join(field_names.PAIRED)})type$")
 
 
 def _prefixed(named: Iterable[str], fields: Sequence[SampledField]) -> Iterator[tuple[str, str]]:
-    """Yield names of a type and its id behind a word that all fields begin with, as `log_object_type`."""
+    """Yield names of a type and its id that follow a prefix of all fields, as in `log_object_type`."""
     for kind in sorted(named):
         found = _PREFIXED.match(kind)
         if found and all(plain_name(each.steps[0]).startswith(found[1]) for each in fields):
@@ -233,8 +233,8 @@ def _prefixed(named: Iterable[str], fields: Sequence[SampledField]) -> Iterator[
 
 
 def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
-    """Yield fields beside one another that are called as a type and its id are, the likeliest first."""
-    placed: dict[tuple[tuple[str | int, ...], str], list[SampledField]] = {}  # what they are in, and their bare name
+    """Yield fields of one object that are called as a type and its id are, the likeliest first."""
+    placed: dict[tuple[tuple[str | int, ...], str], list[SampledField]] = {}  # by object and bare name
     named: dict[str, list[SampledField]] = {}
     for each in fields:
         placed.setdefault((each.path[:-1], each.name), []).append(each)
@@ -261,7 +261,7 @@ _KINDS = ("type", "kind", "resource")
 
 
 def _rows_of(kind: SampledField, fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
-    """Yield the name of a table with the key of a row, the only member of an object beside it."""
+    """Yield the name of a table with the key of a row, if that is the only member of an object next to it."""
     for key in field_names.KEYS:
         found = [
             each
@@ -273,7 +273,7 @@ def _rows_of(kind: SampledField, fields: Sequence[SampledField]) -> Iterator[tup
 
 
 def _are_sorts(kind: SampledField, each: SampledField) -> bool:
-    """Return whether values tell of which sort the things are whose ids stand beside them: words, each for several."""
+    """Return whether values are the sorts of the things that the ids name: words, each for several ids."""
     words_alone = all(isinstance(value, str) and not re.search(r"[0-9]", value) for value in kind.scalars)
     return words_alone and 1 < kind.distinct < each.distinct
 
@@ -299,7 +299,7 @@ def _only_id(search: Search) -> SampledField | None:
         return None
     if others[0].distinct == 1 and _is_where_people_are(search, others[0], ()):
         return None
-    # Whatever others are called, events may as well be about one of them; of few records, none need come again.
+    # Events may as well be about another field, whatever its name; in a small sample it need not repeat.
     rivals = [each for each in search.fields if each is not others[0] and _is_rival(search, each, others[0])]
     if rivals:
         search.doubt("entity", "events may be about any of these", (*finest(rivals), others[0]))
@@ -327,7 +327,7 @@ _HOLD_NONE = {
 
 
 def _other_ids(search: Search) -> list[SampledField]:
-    """Return the fields that are called as ids are and repeat as those of things do, whatever they are called."""
+    """Return the fields that are called as ids are, of whatever thing, and repeat as those of things do."""
     return [
         each
         for each in search.fields

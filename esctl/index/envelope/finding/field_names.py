@@ -26,7 +26,7 @@ TYPE = _names(
 )
 
 TELLING_TYPE = TYPE[:10]
-"""Of these, those that mean nothing but the type of an event."""
+"""Those of TYPE that mean nothing but the type of an event."""
 
 TIME = _names(
     """
@@ -44,10 +44,10 @@ TIME_WORDS = _names("timestamp time datetime ts date at on when epoch")
 RECORDED_WORDS = _names(
     "received processed ingested ingest indexed stored inserted logged exported imported synced entered"
 )
-"""Words in the names of times at which events were kept, not those at which they happened."""
+"""Words in the names of times at which events were recorded, not at which they happened."""
 
 TIME_FORMS = _names("utc gmt local iso ms millis us micros ns nanos sec secs seconds")
-"""Words behind these that say how a time is written."""
+"""Words after those of TIME_WORDS that say how a time is written."""
 
 OTHER_TIME_WORDS = _names(
     """
@@ -57,7 +57,7 @@ OTHER_TIME_WORDS = _names(
     arrival departure approved hired joined registered first
     """
 )
-"""Words in the names of times that are not when an event happened, but what it is about."""
+"""Words in the names of times that are content of an event, not when it happened."""
 
 ENTITY = _names(
     """
@@ -69,10 +69,10 @@ ENTITY = _names(
 )
 
 VAGUE = _names("object resource documentid docid targetname")
-"""Of these, names that other things than entities often have."""
+"""Those of ENTITY that often name something else."""
 
 SHY = (*VAGUE, *_names("stream subject key pk"))
-"""Of these, names that come after those that mean nothing else, unless their values repeat as entities' do."""
+"""Those of ENTITY that are tried after all others, unless their values repeat as those of entities do."""
 
 THINGS = _names(
     """
@@ -88,7 +88,7 @@ THINGS = _names(
 """Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""
 
 PEOPLE = ("user", "employee", "member", "student")
-"""Of these, those who often do what a log is about: it is about another thing, where there is one."""
+"""Those of THINGS that are often actors: a log is about another thing, if it names one."""
 
 NO_THINGS = frozenset(
     _names(
@@ -100,19 +100,19 @@ NO_THINGS = frozenset(
         """
     )
 )
-"""Words in the names of ids that tell of what sort something is, or where it was told: no thing has them for a name."""
+"""Words in the names of ids of sorts, of places in a log and of technical units: no thing is named by them."""
 
 TECHNICAL = NO_THINGS - {"application", "app", "client", "device", "cluster", "channel"}
-"""Of these, those that no log can be about."""
+"""Those of NO_THINGS that no log can be about."""
 
 PLACES = ("host", "team", "company", "tenant", "organization", "project", "repo", "repository")
-"""Of these, where other things are: a log that names others is about them."""
+"""Those of THINGS that others are in: a log that names other things is about those."""
 
 TENANTS = ("tenant", "organization")
-"""Of these, whose the others are."""
+"""Those of THINGS that own others."""
 
 TENANT = _names("tenantid tenant tenantuuid tenantkey organizationid organization orgid")
-"""Whose a thing is: the same name is another thing of another tenant."""
+"""Names of the owner of a thing: for another tenant, the same name is another thing."""
 
 PAIRED = _names(
     """
@@ -121,10 +121,10 @@ PAIRED = _names(
     objectref resourceref targetref subjectref entityref involvedobject
     """
 )
-"""What a thing is called whose type and id stand side by side, as `item_type` and `item_id`."""
+"""Names of a thing whose type and id are in two fields, as in `item_type` and `item_id`."""
 
 SPACES = ("namespace",)
-"""Beside the type and the name of a thing: where that name is the thing's."""
+"""Names of the field, next to the type and the name of a thing, within which the name is unique."""
 
 PAIR_IDS = ("id", "pk", "uuid", "key", "guid", "gid", "oid", "sid", "urn", "arn")
 ODD_PAIRS = (
@@ -148,16 +148,16 @@ ODD_PAIRS = (
     ("tablename", "keyvalues"),
     ("tablename", "entityid"),
 )
-"""Pairs of the type and the id of a thing that are called otherwise."""
+"""Other pairs of names for the type and the id of a thing."""
 
 DATABASES = _names("databasename database dbname db catalogname tablecatalog objectcatalog")
 SCHEMAS = _names("schemaname tableschema objectschema schema schemata owner objectowner")
 OF_DATABASES = _names("objectname tablename table relation relationname objectid")
-"""Names of tables, and of the databases and schemas that tables are of."""
+"""Names of databases, of schemas, and of the tables in them."""
 
 TABLES = ("tablename", "entityname", "table")
 KEYS = ("primarykey", "keyvalues", "keys", "key")
-"""Names of tables, and of objects that hold, as their only member, the key of a row of it."""
+"""Names of a table, and of an object whose only member is the key of a row of it."""
 
 ACTOR = _names(
     """
@@ -200,7 +200,7 @@ DATA = _names(
 )
 
 PAYLOAD = DATA[:5]
-"""Of these, those that mean nothing but the payload."""
+"""Those of DATA that mean nothing but the payload."""
 
 CARRIERS = _names(
     """
@@ -208,34 +208,34 @@ CARRIERS = _names(
     document jsonpayload
     """
 )
-"""Fields, beside those of data, in which what carries events keeps them."""
+"""Fields, besides those of DATA, in which messages, logs and the like carry an event."""
 
 META = _names(
     """
     metadata meta headers header envelope context eventmetadata
     """
 )
-"""Objects in which an envelope is kept."""
+"""Names of objects in which an envelope is kept."""
 
 INSIDE_ACTOR = _names(
     """
     id login username name email arn emailaddress displayname userprincipalname upn loginname reference uid uuid user
     """
 )
-"""How an actor that is an object is named inside."""
+"""Names of the fields that name an actor inside its object."""
 
 
 DOER = re.compile(
     r"(actor|performer|initiator|operator|caller|principal|admin|executor|invoker|moderator)"
     r"(?:uuid|guid|gid|login|username|userid|user|upn|arn|account|accountid|displayname|details|info|badge)"
 )
-"""A name of who did it, and what it says of them."""
+"""A name for an actor, followed by what is said about it."""
 
 WORDS_FOR_ANY = frozenset(("event", "events", "log", "audit", "auditlog", "record", "entry", "message"))
-"""Values of a type that tell no kind of event: all of a log has one."""
+"""Values of a type that name no type of event: all events of a log have the same."""
 
 
 def likeness(name: str) -> int:
-    """Say how like an entity's a name is: it names a thing, or ends as numbers of things do."""
+    """Return how much a name is like an entity's, 0 to 5: whether it names a thing, and ends as ids of things do."""
     thing = re.sub(r"(?:id|uuid|no|nr|num|number|nummer|key|code|ref|name)$", "", name)
     return 3 * bool({name, thing} & {*ENTITY, *THINGS}) + 2 * (thing != name)

@@ -35,11 +35,11 @@ def _find_id(search: Search) -> SampledField | None:
 
 
 _HOLDS_TYPE, _IN_TYPE = ("event", "action", "operation", "activity"), ("type", "name", "kind", "action")
-"""Objects that tell what happened, and what they call it inside."""
+"""Names of objects that hold the type of an event, and its names in there."""
 _OF_THINGS = ("name", "kind", "category", "status", "method")
-"""Names of types that, in a payload, more often tell what a thing is."""
+"""Names of types that, in a payload, more often say what a thing is."""
 _SORTS = ("type", "kind", "category", "status", "name", "method")
-"""Names of types that are also those of what an event is about, or how it went."""
+"""Names of types that may also mean the type of an entity, or how an event went."""
 _DEEDS = tuple(name for name in field_names.TYPE if re.match("action|activity|operation|event[^t]|verb|op$", name))
 
 
@@ -49,11 +49,11 @@ def _find_type(search: Search) -> SampledField | None:
     if not search.opened:
         found = search.named(field_names.TYPE, accept, inside)
         if found is not None and found.name in _SORTS and (deed := search.named(_DEEDS, accept, inside)):
-            # Of a sort and a deed the finer one tells what happened.
+            # Of a sort and a deed, the finer one is the type of the event.
             found = found if determines(found, deed) and not determines(deed, found) else deed
         search.named([found.name], lambda each: each is found, inside) if found is not None else None
         return found or search.named(_IN_TYPE, accept, _HOLDS_TYPE)
-    # What a payload calls its type is more of one than what its carrier calls its topic.
+    # A payload's type is likelier than its carrier's topic.
     telling, vague = field_names.TELLING_TYPE, field_names.TYPE
     happened = [name for name in vague if name not in _OF_THINGS]
     return (
@@ -68,7 +68,7 @@ def _may_be_type(search: Search, each: SampledField) -> bool:
     if len(texts) < len(each.values) or all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts):
         return False
     if each.name in ("name", "what") and 2 * sum(bool(re.search(r"[0-9]$", text)) for text in texts) > len(texts):
-        return False  # they name things
+        return False  # these are names of things
     if {text.lower() for text in texts} <= field_names.WORDS_FOR_ANY:
         return False
     few = each.distinct <= max(8, len(search.records) // 3)
@@ -76,7 +76,7 @@ def _may_be_type(search: Search, each: SampledField) -> bool:
 
 
 def _mostly(search: Search, each: SampledField) -> float:
-    """Say which share of the records must have a field: of those that have what it is in, where that was opened."""
+    """Return the share of records that must have a field; in an opened text, of those that have the text."""
     held = [found.share for found in search.fields if found.path == each.path[:1]] if len(each.path) > 1 else []
     is_opened = len(each.steps) > 1 and plain_name(each.steps[0]) in search.opened
     return MOSTLY * held[0] if is_opened and held else MOSTLY
@@ -106,7 +106,7 @@ def _find_data(search: Search) -> SampledField | None:
 
 
 def _opened_body(search: Search) -> SampledField | None:
-    """Choose the text that was opened and tells the type, or the payload in it."""
+    """Choose the payload in the opened text that has the type, else that text."""
     kind = search.found.get("type")
     if kind is None or len(kind.steps) < 2 or plain_name(kind.steps[0]) not in search.opened:
         return None
@@ -123,10 +123,10 @@ def _opened_body(search: Search) -> SampledField | None:
 
 
 def find_rest(search: Search) -> SampledField | None:
-    """Choose the only object that is left, where its members are others from record to record.
+    """Choose the only object that is left as the payload, if its members vary from record to record.
 
-    Merged as a whole, each would push out the one before. Beside it may be left what tells nothing of a thing: ids of
-    records, and values that are the same in all.
+    As one field of a state, each object would replace the one before. Fields that say nothing about a thing may be
+    left, too: ids of records, and values that are the same in all.
     """
     free = [each for each in search.fields if len(each.path) == 1 and search.free(each)]
     taken = {chosen.path[0] for chosen in search.found.values() if len(chosen.path) > 1}
@@ -142,7 +142,7 @@ def find_rest(search: Search) -> SampledField | None:
 
 
 def _find_tenant(search: Search) -> SampledField | None:
-    """Choose whose the things are; a log in which nothing else is a thing is about these."""
+    """Choose the tenant of entities; None if no entity was found, since the log may then be about tenants."""
     if "entity" not in search.found:
         return None
     tenant = search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
@@ -150,7 +150,7 @@ def _find_tenant(search: Search) -> SampledField | None:
 
 
 def _find_database(search: Search) -> SampledField | None:
-    """Choose whose a table is, where its database or its schema is not one for all."""
+    """Choose the database or the schema of tables, if it is not the same for all."""
     entity = search.found["entity"]
     if not {entity.name, search.kind.name if search.kind else ""} & {*field_names.OF_DATABASES}:
         return None
@@ -185,7 +185,7 @@ FINDERS: tuple[tuple[str, Callable[[Search], SampledField | None]], ...] = (
 
 
 def _is_unique(search: Search, each: SampledField) -> bool:
-    """Return whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
+    """Return whether a field is an id: values repeat only in duplicates, except for rare conflicts."""
     contents: dict[str, set[str]] = {}
     for number, value in each.values.items():
         record = json.dumps(search.records[number], sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Find what keyed messages of brokers carry, as consoles print them."""
+"""Find the key and the body of messages of brokers, as consoles print them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BODIES, _BESIDE = ("payload", "value"), {"topic", "partition", "offset"}
 
 
 def message_of(search: Search) -> tuple[SampledField, SampledField | None] | None:
-    """Return the key and the body of messages, as consoles of brokers print them; None where the records are none.
+    """Return the key and the body of messages, as consoles of brokers print them; None if records are no messages.
 
-    The body is None where it is in no record of the sample.
+    The body is None if no record of the sample has it.
     """
     name = body_of(search.records)
     top = {each.path[0]: each for each in search.fields if len(each.path) == 1}
@@ -27,7 +27,7 @@ def message_of(search: Search) -> tuple[SampledField, SampledField | None] | Non
 
 
 def body_of(records: Sequence[dict[str, Any]]) -> str | None:
-    """Return the name of the field that is the body of keyed messages; None where the records are none."""
+    """Return the name of the field that is the body of keyed messages; None if records are no messages."""
     names = {plain_name(name): name for name in dict.fromkeys(name for record in records for name in record)}
     bodies = [name for name in _BODIES if name in names]
     is_message = "key" in names and len(bodies) == 1 and (names.keys() & _BESIDE or names.keys() == {"key", *bodies})
@@ -35,7 +35,7 @@ def body_of(records: Sequence[dict[str, Any]]) -> str | None:
 
 
 def tombstone_of(search: Search, stanza: Stanza) -> Stanza:
-    """Say of a stanza whose entities are the keys of messages that one without a body deletes its entity."""
+    """Add tombstones to a stanza whose entities are the keys of messages: one without a body deletes its entity."""
     message = message_of(search)
     name = body_of(search.records)
     if message is None or name is None or not _is_by_key(search.records, message[0], stanza):
@@ -47,7 +47,7 @@ def tombstone_of(search: Search, stanza: Stanza) -> Stanza:
 
 
 def _is_by_key(records: Sequence[dict[str, Any]], key: SampledField, stanza: Stanza) -> bool:
-    """Return whether the entity is what the key of each message says, or is that key."""
+    """Return whether the entity is the key of messages, or always equals it."""
     if stanza.entity == (key.text,):
         return True
     if len(stanza.entity) != 1 or "{" in stanza.entity[0]:

@@ -1,4 +1,4 @@
-"""The fields that an envelope field could be, for those who choose among them."""
+"""List the fields that an envelope field could be, for a user to choose from."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from esctl.index.envelope.finding.sampled_fields import (
 from esctl.index.envelope.finding.search import Search
 
 CHOSEN = ("entity", "time", "type", "actor")
-"""The fields that one chooses among candidates for."""
+"""The envelope fields that a user can choose from candidates."""
 _LONGEST = 200
 _MOST = 9
 
 
 class Candidate(Struct, frozen=True):
-    """A field that could be an envelope field: its path, how many different values the sample has, a few of them."""
+    """A field that could be an envelope field: its path, its number of different values in the sample, some of them."""
 
     path: str
     distinct: int
@@ -41,7 +41,7 @@ def candidate(each: SampledField) -> Candidate:
 
 
 def options(records: Sequence[object], name: str, first: Sequence[str] = ()) -> list[Candidate]:
-    """List the fields of sampled records that could be an envelope field: those named first, then by likeness."""
+    """List the fields of sampled records that could be an envelope field: those in `first`, then by likeness."""
     search = Search([record for record in records if isinstance(record, dict)])
     may_be, likeness = _OPTIONS[name]
     usable = [each for each in search.fields if may_be(each)]
@@ -66,15 +66,15 @@ def _may_be_actor(each: SampledField) -> bool:
 
 
 def unlikeness(each: SampledField) -> tuple[Any, ...]:
-    """Say how little like an entity's a field is: called so, with many values that repeat, are the likeliest."""
+    """Return how little a field is like an entity: the likeliest have its names, and many values that repeat."""
     like = field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
-    like -= 3 * (len(each.values) >= ENOUGH and each.distinct == len(each.values))  # one for each event numbers these
+    like -= 3 * (len(each.values) >= ENOUGH and each.distinct == len(each.values))  # such a field numbers the events
     of_no_thing = bool(field_names.NO_THINGS & set(words(each.steps[-1])))
     return of_no_thing, -like, all_integers(each), not _has_digits(each), -each.share, len(each.path)
 
 
 def _has_digits(each: SampledField) -> bool:
-    """Return whether most values have digits, as names of single things do, and words for sorts of them do not."""
+    """Return whether most values have digits, as names of single things do and words for sorts of things do not."""
     return 2 * sum(any(map(str.isdigit, str(value))) for value in each.scalars) > len(each.scalars)
 
 

@@ -26,9 +26,9 @@ _LONGEST_TIME = 200
 """Characters."""
 _WRITTEN_DECIMAL = re.compile(r"-?(?:\d+|\d{1,3}(?:[.,' ]\d{3})+)[.,]\d+|true|false", re.IGNORECASE)
 ENOUGH = 20
-"""Records that show whether the values of a field repeat."""
+"""From this many records on, a sample shows whether the values of a field repeat."""
 _USUAL_NAME = 100
-"""Characters of a name that is worth remembering."""
+"""Most characters of a name that is cached."""
 
 
 class SampledField(Struct):
@@ -49,7 +49,7 @@ class SampledField(Struct):
 
     @property
     def holder(self) -> str:
-        """Return the bare name of what it is in: of one thing, where that is a list; none at the top."""
+        """Return the bare name of what the field is in, of a list in the singular; empty at the top."""
         if len(self.steps) < 2:
             return ""
         name = plain_name(self.steps[-2])
@@ -57,7 +57,7 @@ class SampledField(Struct):
 
     @property
     def whole_name(self) -> str:
-        """Return the bare name together with that of what it is in: `order.id` is `orderid`."""
+        """Return the bare name after that of what the field is in: `order.id` is `orderid`."""
         return self.holder + self.name
 
     @property
@@ -72,7 +72,7 @@ class SampledField(Struct):
 
     @property
     def share(self) -> float:
-        """Return the share of records that have it."""
+        """Return the share of records that have the field."""
         return len(self.values) / self.total
 
     @property
@@ -87,7 +87,7 @@ class SampledField(Struct):
 
 
 def plain_name(name: str) -> str:
-    """Return a name in lower case, bare of all but letters and digits."""
+    """Return the letters and digits of a name, in lower case."""
     return _bare(name) if len(name) <= _USUAL_NAME else _bare.__wrapped__(name)
 
 
@@ -122,7 +122,7 @@ def all_integers(each: SampledField) -> bool:
 
 
 def is_decimal(each: SampledField) -> bool:
-    """Return whether values are truths or have fractions, as numbers or, as in CSV, as text."""
+    """Return whether values are booleans or have fractions, as JSON or, as in CSV, as text."""
     return any(isinstance(value, bool) or _has_fraction(value) for value in each.scalars) or (
         bool(each.scalars)
         and all(isinstance(value, str) and _WRITTEN_DECIMAL.fullmatch(value) for value in each.scalars)
@@ -145,12 +145,12 @@ def _may_name(value: object) -> bool:
 
 
 def is_time(each: SampledField) -> bool:
-    """Return whether most values read as times: nearly all, or half of them where they are so named."""
+    """Return whether most values read as times: nearly all, or half of them if the field is named as a time."""
     if each.share < SOME:
         return False
     needed = SOME if each.name in field_names.TIME else MOSTLY
     values = list(each.values.values())
-    few = values[:: max(len(values) // ENOUGH, 1)]  # most fields are told to be no times by these
+    few = values[:: max(len(values) // ENOUGH, 1)]  # these rule out most fields
     return _share_of_times(few) > 0.25 and _share_of_times(values) >= needed
 
 
@@ -159,13 +159,13 @@ def _share_of_times(values: Sequence[Any]) -> float:
 
 
 def is_unread_time(each: SampledField) -> bool:
-    """Return whether a field is named as times of events are, and most of its values look so, whether read or not."""
+    """Return whether a field is named as times of events are, and most values look like dates, readable or not."""
     dated = sum(isinstance(value, str) and bool(_DATED.search(value)) for value in each.values.values())
     return each.name in field_names.TIME and each.share >= SOME and dated >= SOME * len(each.values)
 
 
 def told_unread(each: SampledField) -> str:
-    """Say that times cannot be read, or most of them, with one that is not."""
+    """Describe that all or most values cannot be read as times, with an example."""
     unread = [value for value in each.scalars if not _reads_as_time(value)] or each.scalars
     whose = "its values" if len(unread) == len(each.scalars) else "most of its values"
     return f"{whose} cannot be read, as {unread[0]!r:.60}"
@@ -183,24 +183,24 @@ def _reads_as_time(value: Any) -> bool:
     instant = likely_instant(text)
     if instant is None:
         return False
-    # A number is only a time where it falls into the years that logs come from, 1980 to 2100.
+    # A number is only a time if it falls into the years that logs come from, 1980 to 2100.
     return not re.fullmatch(r"-?[0-9.]+", text) or 315_532_800_000_000 <= instant < 4_102_444_800_000_000
 
 
 def is_placed(each: SampledField) -> bool:
-    """Return whether a field is where envelopes keep theirs: at the top, or in an object of metadata."""
+    """Return whether a field is where envelope fields are: at the top, or in an object of metadata."""
     return len(each.path) == 1 or (len(each.steps) == 2 and plain_name(each.steps[0]) in field_names.META)
 
 
 NAMED, RECORDED, UNNAMED, _OTHERS = 1, 2, 3, 4
-"""Which of these a time is: so named, or when it was kept, or by its values alone, or of something else."""
+"""Tiers of times: named as one, named as when it was recorded, a time by its values alone, of something else."""
 
 
 def time_score(each: SampledField) -> tuple[int, ...] | None:
-    """Score a time, the lowest first; None for a number that nothing but its size would make one.
+    """Return the score of a time, the lowest first; None if neither its name nor the form of its values says it is one.
 
     Names that mean the time of an event come first, then those that end in a word for a time, then those that say
-    nothing, last those that speak of another time. One value for all is not a time of events.
+    nothing, last those of another time. One value for all records is not the time of events.
     """
     deep = len(each.path) - 1
     if each.name in field_names.TIME:

@@ -1,4 +1,4 @@
-"""The fields of a sample of records, and what of an envelope was found among them so far."""
+"""The fields of a sample of records, and the envelope fields that were found among them so far."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Choice(Struct, frozen=True):
     field: str
     path: str
     why: str
-    sure: str = ""  # how sure it is, where it is not certain
+    sure: str = ""  # how sure it is, if not certain
 
 
 LIKELY = "likely"
 
 
 class Unsure(Struct, frozen=True):
-    """An envelope field that any of several fields may be: why nothing speaks for one of them, and the fields."""
+    """An envelope field that any of several fields may be: why it is open, and the fields."""
 
     why: str
     fields: tuple[SampledField, ...]
@@ -46,11 +46,11 @@ class Search(Struct):
     rows: list[Choice] = field(default_factory=list)
     why: str = ""
     sure: str = ""
-    kind: SampledField | None = None  # that names, together with the entity that was found, one thing
-    space: SampledField | None = None  # in which the entity that was found has its name
-    schema: SampledField | None = None  # that tells, behind the tenant that was found, whose a table is
-    clock: SampledField | None = None  # that tells the time of the day that was found
-    zone: SampledField | None = None  # that tells the offset of the time that was found
+    kind: SampledField | None = None  # the type of the thing whose id is the entity
+    space: SampledField | None = None  # the namespace of the entity's name
+    schema: SampledField | None = None  # the schema of a table, if the tenant is its database
+    clock: SampledField | None = None  # the time of day, if the time has only days
+    zone: SampledField | None = None  # the offset of the time
     doubts: dict[str, Unsure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Search(Struct):
             for path, value in _walk(record):
                 if value is not None and (path in found or len(found) < _MOST_SEEN):
                     found.setdefault(path, SampledField(path, len(self.records))).values[number] = value
-        # In no order of columns: the same log has others in other formats.
+        # Not in the order of columns, which is another in other formats of the same log.
         self.fields = sorted(found.values(), key=lambda each: (len(each.steps), each.steps))[:_MAX_PATHS]
         for each in self.fields:
             first = plain_name(each.steps[0])
@@ -70,20 +70,20 @@ class Search(Struct):
                 self.by_name.setdefault(each.whole_name, []).append(held)
 
     def add(self, name: str, chosen: SampledField | None) -> None:
-        """Take a field for an envelope field, for the reason in `why`."""
+        """Record the field chosen for an envelope field, if any, with the reason in `why`; then reset that."""
         if chosen:
             self.found[name] = chosen
             self.rows.append(Choice(name, " | ".join(self.paths_of(name)), self.why, self.sure))
         self.why = self.sure = ""
 
     def doubt(self, name: str, why: str, fields: Iterable[SampledField]) -> None:
-        """Leave an envelope field open, and say so: any of some fields may be it."""
+        """Record that an envelope field is open, as any of some fields may be it."""
         found = tuple(fields)
         self.doubts[name] = Unsure(why, found)
         self.rows.append(Choice(name, "?", f"{why}: {', '.join(each.text for each in found)}", "unsure"))
 
     def paths_of(self, name: str) -> tuple[str, ...]:
-        """Write where an envelope field is that was found: the first that is there counts."""
+        """Return the alternatives for an envelope field that was found."""
         path = self.path_of(name)
         if name != "entity" or not self.kind or not self.space:
             return (path,)
@@ -91,7 +91,7 @@ class Search(Struct):
         return f"{kind}/{{{self.space.text}}}/{own}", path
 
     def path_of(self, name: str) -> str:
-        """Write where an envelope field is that was found, without what it may stand in."""
+        """Return the alternative for an envelope field that was found, without its namespace."""
         text = self.found[name].text
         if name == "time" and (self.clock or self.zone):
             clock = f" {{{self.clock.text}}}" if self.clock else ""
@@ -101,14 +101,14 @@ class Search(Struct):
         return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
 
     def add_type_constant(self) -> None:
-        """Say what stands in for a type and a payload that no field has."""
+        """Add rows with the defaults for type and payload, if no fields were found for them."""
         if "type" not in self.found:
             self.rows.append(Choice("type", "=event", "no field names the kind of event"))
         if "data" not in self.found:
             self.rows.append(Choice("data", "record", "the record without the fields above"))
 
     def free(self, field_: SampledField) -> bool:
-        """Return whether a field was taken for nothing yet."""
+        """Return whether a field was not chosen for anything yet."""
         taken = {chosen.path for chosen in self.found.values()}
         beside = [each.path for each in (self.clock, self.zone) if each is not None]
         return field_.path not in taken and field_.path not in beside
@@ -116,9 +116,9 @@ class Search(Struct):
     def named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> SampledField | None:
-        """Return the first acceptable field by rank of its name: at the top, then inside objects of the names given.
+        """Return the first acceptable field by rank of its name: at the top, then in objects so named; or None.
 
-        `why` says so, and which would have been the next.
+        `why` is set to the reason, with the next best field.
         """
         found = self._by_rank(wanted, accept, inside)
         chosen = next(found, None)
@@ -147,7 +147,7 @@ class Search(Struct):
 
 
 def _walk(record: dict[str, Any], before: tuple[str | int, ...] = (), depth: int = 1) -> _Found:
-    """Yield what is in a record, in objects in it and in these; a list of one object is looked into as that."""
+    """Yield the paths and values of a record, three levels deep; a list of one object is looked into as the object."""
     for key, value in record.items():
         yield (*before, key), _unmarked(value)
         if depth < _DEEPEST and isinstance(value, dict):
@@ -157,5 +157,5 @@ def _walk(record: dict[str, Any], before: tuple[str | int, ...] = (), depth: int
 
 
 def _unmarked(value: Any) -> Any:
-    """Samples come from judged text, where an exact number may stand as a string."""
+    """Return a value without its mark: in judged text, an exact number may be a marked string."""
     return value[1:] if isinstance(value, str) and value.startswith(MARK) else value

@@ -1,4 +1,4 @@
-"""Find when the events of a sample happened."""
+"""Find the time of the events of a sample."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def find_time(search: Search) -> SampledField | None:
 
 
 def _add_zone(search: Search, time: SampledField) -> None:
-    """Take the offset beside a time that has none for a part of it; of a zone by its name, say what it is good for."""
+    """Make an offset in the same object part of a time that has none; if a zone is named there, only report it."""
     written = search.clock or time
     if _has_zone(written) or not all(isinstance(value, str) for value in written.values.values()):
         return
@@ -69,7 +69,7 @@ def _add_zone(search: Search, time: SampledField) -> None:
 
 
 UNSURE_ZONE = "zone unsure"
-"""How sure a time is whose zone stands beside it by its name."""
+"""The `sure` of a time whose zone is named in another field."""
 _ZONES = (
     "timezone",
     "tz",
@@ -93,7 +93,7 @@ def _has_zone(each: SampledField) -> bool:
 
 
 def _in_order(search: Search, scored: Sequence[_Scored]) -> list[_Scored]:
-    """Put times that are those of a thing, or only days, behind others that are not."""
+    """Put times that belong to a thing, or have only days, after the others."""
     if len([pair for pair in scored if pair[0][0] <= NAMED]) < 2:
         return list(scored)
     behind = [pair for pair in scored if pair[0][0] <= NAMED and _is_behind(search, pair, scored)]
@@ -111,7 +111,7 @@ def _is_behind(search: Search, pair: _Scored, scored: Sequence[_Scored]) -> bool
 
 
 def _rivals(chosen: _Scored, others: Sequence[_Scored]) -> list[SampledField]:
-    """Return the times that are as likely as the one chosen, and tell another time: nothing speaks for one of them."""
+    """Return the times that are as likely as the chosen one, and differ from it: nothing decides between them."""
     (tier, told, *_), time = chosen
     if told < NAMED or tier != told:
         return []
@@ -123,7 +123,7 @@ def _has_clock(each: SampledField) -> bool:
 
 
 def _clock_beside(search: Search, day: SampledField) -> SampledField | None:
-    """Return the field with the time of day, beside one that has the days."""
+    """Return the field with the time of day, in the same object as one that has only days; or None."""
     if _has_clock(day):
         return None
     clocks = [
@@ -147,7 +147,7 @@ def _is_placed(search: Search, each: SampledField) -> bool:
 
 
 def _deep_time(search: Search) -> SampledField | None:
-    """Choose the time that is so named and stands in another object; open where several tell other times."""
+    """Choose a field in another object that is named as a time; leave the time open if several differ."""
     found = [
         each
         for each in search.fields
@@ -163,7 +163,7 @@ def _deep_time(search: Search) -> SampledField | None:
 
 
 def told_inside(search: Search) -> dict[str, tuple[str, ...]]:
-    """Return what comes before a time that was found: that of the opened message which tells the type, by its name."""
+    """Return the path to try before the time that was found: a time next to the type in an opened text; or nothing."""
     kind, time = search.found.get("type"), search.found.get("time")
     if kind is None or time is None or len(kind.steps) < 2 or plain_name(kind.steps[0]) not in search.opened:
         return {}
@@ -183,7 +183,7 @@ def told_inside(search: Search) -> dict[str, tuple[str, ...]]:
 
 
 def _unread_time(search: Search) -> SampledField | None:
-    """Choose what is named as a time and looks like one, though nothing of it can be read: its events are undated."""
+    """Choose a field that is named as a time and looks like one, but cannot be read: its events are undated."""
     usable = [each for each in search.fields if _is_placed(search, each) and search.free(each) and is_unread_time(each)]
     if not usable:
         return None

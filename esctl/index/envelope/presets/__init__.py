@@ -1,7 +1,7 @@
-"""The event formats that are known by name: where each keeps its envelope, and what gives it away.
+"""The event formats that are known by name: where each keeps its envelope, and how it is recognised.
 
 A new preset is one more entry of PRESETS, in the module of its family. The first one whose `needs` most records of a
-sample meet is taken, so the more particular come first.
+sample meet is taken, so the more specific come first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Change logs of databases. Their records are read as changes of rows first, whoever wrote them."""
+"""Change logs of databases. Their records are first decoded to changes of rows, in the same form for all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 _SEVERAL = (("each", ("each[*]",)), ("ended", ("ended[*]",)))
-"""The roles of rows that change in one event."""
+"""The roles of rows, if one event changes several."""
 
 
 def _changes(
@@ -56,7 +56,7 @@ PGOUTPUT = _changes(
     needs=(("action",), ("lsn",), ("relation",), ("row", "old", "columns")),
     source="https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html",
 )
-"""What esctl itself writes of a database that it follows."""
+"""What esctl itself writes when it follows a database."""
 
 DEBEZIUM = _changes(
     "debezium",
@@ -75,7 +75,7 @@ DEBEZIUM_FLAT = _changes(
     needs=(("__op", "__deleted", "value.__op", "value.__deleted", "headers.__op", "headers.__deleted", "payload"),),
     source="https://debezium.io/documentation/reference/stable/transformations/event-flattening.html",
 )
-"""Rows, with fields of the change event beside their columns."""
+"""Rows, with fields of the change event among their columns."""
 
 DEBEZIUM_OUTBOX = _changes(
     "debezium_outbox",
@@ -115,7 +115,7 @@ DYNAMODB = _changes(
     ids=("id",),
     actors=("actor",),
 )
-"""Records of streams, also through Kinesis. What views without a new image say of an item is its key."""
+"""Records of streams, also through Kinesis. A view without new images shows only the keys of items."""
 
 AWS_DMS = _changes(
     "aws_dms",
@@ -172,7 +172,7 @@ PGMEMENTO = _changes(
     actors=("actor",),
     otherwise="time",
 )
-"""The table row_log, alone or joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""
+"""The table row_log, alone or joined with table_event_log and transaction_log; `audit_id` is unique across tables."""
 
 _BEGINS = tuple(begin for begin, _ in PERIODS)
 ROW_HISTORY = _changes(
@@ -182,4 +182,4 @@ ROW_HISTORY = _changes(
     times=("time", *_BEGINS),
     otherwise="time",
 )
-"""Tables of the versions of rows, each with when it began and ended: slowly changing dimensions, temporal tables."""
+"""Tables of the versions of rows, each with its begin and end: slowly changing dimensions, temporal tables."""

@@ -105,14 +105,14 @@ CLOUDTRAIL_DIGEST = Preset(
         type=("=CloudTrailDigest",),
         time=("digestEndTime", "newestEventTime"),
         data=("record",),
-        ignore_types=("*",),  # it vouches for files of events, and is none
+        ignore_types=("*",),  # a digest vouches for files of events, and is no event
     ),
     needs=(
         ("digestStartTime", "oldestEventTime"),
         ("digestEndTime", "newestEventTime"),
         ("digestS3Object", "s3Object"),
         ("digestSignatureAlgorithm", "logFiles", "hashAlgorithm"),
-    ),  # whole, or one of the files that it lists
+    ),  # a whole digest, or one of the files that it lists
     source=f"{_AWS}cloudtrail-log-file-validation-digest-file-structure.html",
 )
 
@@ -253,7 +253,7 @@ ENTRA_SIGNIN = Preset(
 
 
 def _entra_target(at: int) -> tuple[str, ...]:
-    """Return what names a target in Graph and in diagnostic logs, and the one of a number in the CSV of the portal."""
+    """Return the paths of target number `at` in the portal's CSV; for 1, also of all in Graph and diagnostic logs."""
     names = ("userPrincipalName", "displayName", "id")
     within = ("targetResources[*]", "properties.targetResources[*]") if at == 1 else ()
     csv, columns = f"Target{at}", ("UserPrincipalName", "DisplayName", "ObjectId")
@@ -306,7 +306,7 @@ M365_UAL = Preset(
     needs=(("CreationTime",), ("Operation",), ("Workload",), ("UserId", "UserKey"), ("RecordType",)),
     source=f"{_LEARN}office/office-365-management-api/office-365-management-activity-api-schema",
 )
-"""Also what is in `AuditData` of the CSV and in `auditData` of Graph's queries."""
+"""Also the content of `AuditData` in the CSV, and of `auditData` in Graph's queries."""
 
 VPC_FLOW = Preset(
     Stanza(
@@ -327,4 +327,4 @@ VPC_FLOW = Preset(
     ),
     source="https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html",
 )
-"""Of interfaces and transit gateways, with whichever fields, as text with a header or as Parquet."""
+"""Flow logs of interfaces and transit gateways, with any fields, as text with a header or as Parquet."""

@@ -1,4 +1,4 @@
-"""Which members of a record are its envelope alone, where a preset takes the whole record for the payload."""
+"""Find the members of a record that are only envelope, if a preset takes the whole record as payload."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from esctl.model import Stanza
 
 
 def envelope_only(stanza: Stanza) -> frozenset[str]:
-    """Return the members of the payload that name one event, or say when it was: they are in no state.
+    """Return the members of the payload that identify or date one event, and so are in no state.
 
-    They are those that a preset takes, whole, for id, time, sequence, correlation or causation, and for nothing else.
+    They are those that a preset maps, whole, to id, time, sequence, correlation or causation, and to nothing else.
     """
     if stanza.name not in PRESETS or payload_paths(stanza) != ((),):
         return frozenset()

@@ -28,7 +28,7 @@ MARTEN = Preset(
         time=("timestamp", "Timestamp"),
         entity=("stream_id", "streamKey", "streamId", "StreamKey", "StreamId"),
         tenant=("tenant_id", "tenantId", "TenantId"),
-        absent=("*DEFAULT*",),  # its name of no tenant
+        absent=("*DEFAULT*",),  # its name for no tenant
         actor=("user_name", "userName", "UserName", "headers.user_name", "headers.user"),
         correlation=("correlation_id", "correlationId", "CorrelationId"),
         causation=("causation_id", "causationId", "CausationId"),
@@ -98,7 +98,7 @@ KURRENTDB = Preset(
     otherwise="position",
     source="https://docs.kurrent.io/",
 )
-"""The spellings of EventStoreDB's feed, clients and replicator; the order is a stream's own."""
+"""In the spellings of EventStoreDB's feed, clients and replicator; event numbers order one stream only."""
 
 COMMANDED = Preset(
     Stanza(
@@ -158,7 +158,7 @@ PEKKO_JDBC = Preset(
     sequences=(("ordering",), ("sequence_number",)),
     source="https://pekko.apache.org/docs/pekko-persistence-jdbc/current/configuration.html",
 )
-"""The table event_journal (journal, as it was); Akka's is alike."""
+"""The table event_journal (formerly journal); Akka's is alike."""
 
 PROOPH = Preset(
     Stanza(

@@ -1,4 +1,4 @@
-"""An example of a known format: a record in which each field of the envelope stands where the format keeps it."""
+"""Make an example of a known format: a record with each envelope field where the format keeps it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIME = "2024-03-05T10:12:13Z"
 
 
 def example(preset: Preset) -> dict[str, Any]:
-    """Return the smallest record that is of a format, whose values say what they are."""
+    """Return the smallest record of a format; its values name their fields."""
     record: dict[str, Any] = {}
     stanza = preset.stanza
     for field in _SHOWN:
@@ -26,7 +26,7 @@ def example(preset: Preset) -> dict[str, Any]:
     for parts in preset.sequences[:1]:
         for part in parts:
             _put(record, part, 1)
-    for group in preset.needs:  # told as records have them: a member called `record` is not the record itself
+    for group in preset.needs:  # plain paths: here a member called `record` is not the record itself
         if not any(_has(record, parse_path(path)) for path in group):
             _put(record, group[0], "...", parse_path)
     for path in [path for path in stanza.data if record_path(path)][:1]:
@@ -38,7 +38,7 @@ def example(preset: Preset) -> dict[str, Any]:
 def _put(
     record: dict[str, Any], text: str, value: Any, parts_of: Callable[[str], tuple[str | int, ...]] = record_path
 ) -> None:
-    """Put a value at each path of a template, where nothing stands yet."""
+    """Put a value at each path of a template, if nothing is there yet."""
     if text.startswith("="):
         return
     for path in re.findall(r"\{([^{}]*)\}", text) or [text]:

@@ -1,4 +1,4 @@
-"""What watches hosts and who signs in: the journal of systemd, Falco's alerts, Keycloak's events."""
+"""Logs of hosts and of sign-ins: the journal of systemd, Falco's alerts, Keycloak's events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FALCO = Preset(
         ),
         actor=(_FIELD.format("user.name"), _FIELD.format("ka.user.name"), _FIELD.format("user.uid")),
         data=("record",),
-        absent=("<NA>", "host"),  # a container so called is none
+        absent=("<NA>", "host"),  # a container called `host` is none
     ),
     needs=(("rule",), ("priority",), ("output",), ("output_fields",), ("time",)),
     source="https://falco.org/docs/concepts/outputs/formatting/",
@@ -72,4 +72,4 @@ KEYCLOAK = Preset(
     needs=(("type",), ("time",), ("realmId", "realmName"), ("clientId", "userId"), ("ipAddress", "details")),
     source="https://www.keycloak.org/docs-api/latest/javadocs/org/keycloak/events/Event.html",
 )
-"""Of users who sign in; what administrators do is in `keycloak_admin`."""
+"""Events of users; those of administrators are in `keycloak_admin`."""

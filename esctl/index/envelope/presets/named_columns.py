@@ -1,4 +1,4 @@
-"""Logs whose header is a comment that names their columns, as the W3C's extended format has it."""
+"""Logs whose header is a comment that names their columns, as in the W3C's extended format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ W3C_ACCESS = Preset(
     needs=(("date",), ("time",), ('"cs-uri-stem"',), ('"cs-method"',)),
     source="https://learn.microsoft.com/en-us/windows/win32/http/w3c-logging",
 )
-"""Of IIS, and of CloudFront, whose requests have an id."""
+"""Access logs of IIS, and of CloudFront, whose requests have an id."""
 
 EXCHANGE_TRACKING = Preset(
     Stanza(
@@ -49,4 +49,4 @@ WINDOWS_FIREWALL = Preset(
     source="https://learn.microsoft.com/en-us/windows/security/operating-system-security/network-security/"
     "windows-firewall/configure-logging",
 )
-"""Its times are those of the machine's own clock: `--tz` says in which zone that is."""
+"""Its times are those of the machine's own clock; `--tz` gives the zone."""

@@ -1,4 +1,4 @@
-"""What a known format is."""
+"""The definition of a known format."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Preset(Struct, frozen=True):
     """A known format.
 
     `needs`: every group must have a path that is present. `source`: where the format is described in public.
-    `sequences`: where the order may be kept, one alternative (of one or more parts) after the other; the first that all
-    sampled events have is mapped, and settles the order. Where they have none, it is `otherwise`. A preset of a text
-    log says which `lines` it is for, and needs nothing: its lines tell it. `any_spelling`: paths so much its own
-    that with one of them it is known in other spellings too, as in flat CSV (`actor.id`, `ActorId`).
+    `sequences`: alternatives (of one or more parts) for the sequence; the first that all sampled events have is mapped,
+    and events are ordered by it. If there is none, the order is `otherwise`. A preset of a text log says which `lines`
+    it is for, and needs nothing, since its lines identify it. `any_spelling`: paths so specific that one of them is
+    enough to recognise the format in other spellings, as in flat CSV (`actor.id`, `ActorId`).
     """
 
     stanza: Stanza

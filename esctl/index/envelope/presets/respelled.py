@@ -1,4 +1,4 @@
-"""A known format in other spellings of its names: flat, as a column of CSV for each path, or in another case."""
+"""Recognise a known format in other spellings of its names: a column of CSV for each path, or another case."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Path = tuple[str | int, ...]
 
 
 def respelled(presets: Iterable[Preset], samples: Sequence[object]) -> tuple[Stanza, int] | None:
-    """Return the stanza of the first preset that most sampled records follow in names of their own, and how many do.
+    """Return the stanza of the first preset that most sampled records follow in another spelling, and how many do.
 
-    None where there is none among those that are known in any spelling.
+    None if there is none. Only presets with `any_spelling` are tried.
     """
     known = [preset for preset in presets if preset.any_spelling]
     looked_at = samples[:: max(len(samples) // _LOOKED_AT, 1)] if known else ()
@@ -39,7 +39,7 @@ def respelled(presets: Iterable[Preset], samples: Sequence[object]) -> tuple[Sta
 
 
 def _meets(preset: Preset, names: Mapping[str, Path]) -> bool:
-    """Return whether a record has what a preset needs, be it but columns of what is in it (`outcome.result`)."""
+    """Return whether a record has what a preset needs; for an object, a column of a member does (`outcome.result`)."""
     within = {_plain(tuple(parts[:depth])) for parts in _flat(names) for depth in range(1, len(parts))}
     return all(
         any((plain := _plain(record_path(path))) in names or plain in within for path in group)
@@ -56,7 +56,7 @@ def _plain(path: Path) -> str:
 
 
 def _spellings(sample: object) -> dict[str, Path]:
-    """Return what there is in a record by its plain name, the shortest path of those that are alike."""
+    """Return the paths in a record by their plain names; of those with the same name, the shortest."""
     found: dict[str, Path] = {}
     for number, path in enumerate(_paths(sample, ())):
         if number >= _MOST_PATHS:
@@ -79,7 +79,7 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def _renamed(stanza: Stanza, names: Mapping[str, Path]) -> Stanza:
-    """Write the paths of a stanza as records have them; those that none has stay."""
+    """Return a stanza with its paths spelled as records have them; those that none has stay."""
 
     def path(text: str) -> str:
         parts = record_path(text.replace(EACH, "[0]"))
@@ -101,7 +101,7 @@ def _renamed(stanza: Stanza, names: Mapping[str, Path]) -> Stanza:
 
 
 def _written(path: Path, each: bool) -> str:
-    """Write a path, to each element of its array where it leads to the first of `each`."""
+    """Write a path; with `each`, one to the first element of an array becomes one to each element."""
     if not each or 0 not in path:
         return format_path(path)
     array, inner = format_path(path[: path.index(0)]), format_path(path[path.index(0) + 1 :])

@@ -24,7 +24,7 @@ GITHUB_WEBHOOKS = Preset(
         ),
         actor=("body.sender.login", "body.pusher.name"),
         data=("body",),
-        order="position",  # deliveries have no time that all share
+        order="position",  # no time is in all deliveries
     ),
     needs=(tuple(f"headers.{name}" for name in _HEADERS), ("body",)),
     source="https://docs.github.com/en/webhooks/webhook-events-and-payloads",
@@ -63,7 +63,7 @@ GITHUB_AUDIT = Preset(
     ),
     source="https://docs.github.com/en/rest/orgs/orgs#get-the-audit-log-for-an-organization",
 )
-"""`user` is whom it was done to, where a repository or an organisation is named."""
+"""If a repository or an organisation is named, `user` is whom it was done to."""
 
 GITLAB_AUDIT = Preset(
     Stanza(
@@ -189,7 +189,7 @@ AUTH0 = Preset(
     ),
     source="https://auth0.com/docs/tenant-logs",
 )  # fmt: skip
-"""Of the Management API, who it was is in `details.request.auth`, and what it was done to in its path."""
+"""For the Management API, the actor is in `details.request.auth`, and the entity is the path of the request."""
 
 STRIPE = Preset(
     Stanza(
@@ -323,7 +323,7 @@ JIRA_CHANGELOG = Preset(
     needs=(("items",), ("created",), ("id",), ("author",), ("items[0].field",)),
     source="https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/",
 )  # fmt: skip
-"""The histories of an issue, whose key stands around them (`expand=changelog`, `changelog/bulkfetch`)."""
+"""The histories of an issue, whose key is in the object around them (`expand=changelog`, `changelog/bulkfetch`)."""
 
 JIRA_WEBHOOKS = Preset(
     Stanza(

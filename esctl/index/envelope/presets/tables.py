@@ -1,4 +1,4 @@
-"""Tables in which frameworks and triggers keep what was changed."""
+"""Tables in which frameworks and triggers keep changes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PAPER_TRAIL = Preset(
     needs=(("item_type",), ("item_id",), ("event",), ("created_at",), ("whodunnit", "object_changes", "object")),
     source="https://github.com/paper-trail-gem/paper_trail",
 )
-"""The table versions."""
+"""The table `versions`."""
 
 _IN_DUMP = "fields."
-"""Where Django's dumpdata has the columns, beside `model` and `pk`."""
+"""Where Django's dumpdata has the columns, next to `model` and `pk`."""
 
 
 def _django(*names: str) -> tuple[str, ...]:

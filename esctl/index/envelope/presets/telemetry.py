@@ -1,4 +1,4 @@
-"""Envelopes and logs that no one product owns."""
+"""Envelopes and logs that belong to no single product."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPENTELEMETRY = Preset(
         ),
         correlation=("traceId", "TraceId"),
         data=("record",),
-        aliases=(("traceparent", ("traceId", "TraceId")),),  # tied to events that carry the header itself
+        aliases=(("traceparent", ("traceId", "TraceId")),),  # links to events that have the header itself
         opened=(("attributes", "pairs"), ("resource.attributes", "pairs"), ("wrapper.resource.attributes", "pairs")),
     ),
     needs=(
@@ -53,10 +53,10 @@ OPENTELEMETRY = Preset(
     ),
     source="https://opentelemetry.io/docs/specs/otel/logs/data-model/",
 )  # fmt: skip
-"""One log record each: in OTLP's names, whose resource stands around them, or in the exporters'."""
+"""One log record each: in OTLP's names, with the resource around it, or in the names of exporters."""
 
 _ATTRIBUTES = ('"#attributes".{}', '"@{}"', "{}")
-"""How tools write the attributes of an element of XML: evtx_dump, python-evtx, golang-evtx."""
+"""How tools write the attributes of an XML element: evtx_dump, python-evtx, golang-evtx."""
 
 
 def _attribute(element: str, name: str) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ OSQUERY = Preset(
     needs=(("hostIdentifier",), ("unixTime", "calendarTime"), ("name",), ("columns", "snapshot", "diffResults")),
     source="https://osquery.readthedocs.io/en/stable/deployment/logging/",
 )
-"""Differential (a row, or all of a query), and snapshots, whose rows stay in their record."""
+"""Differential logs (by row, or by query), and snapshots, whose rows stay in one record."""
 
 OCSF = Preset(
     Stanza(

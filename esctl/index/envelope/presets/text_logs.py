@@ -1,6 +1,6 @@
-"""Text logs whose lines are known: `pattern` is that of their reader, by which they are recognised.
+"""Known text logs, which are recognised by the name of the pattern that their lines are read with.
 
-What their lines look like, and where that is written down: `esctl/sources/formats/text/known.py`.
+`esctl/sources/formats/text/known.py` describes the lines, and names the sources.
 """
 
 from __future__ import annotations

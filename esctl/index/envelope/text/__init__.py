@@ -1,1 +1,1 @@
-"""What a mapping says of text logs."""
+"""What a mapping says about text logs."""

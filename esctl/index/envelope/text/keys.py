@@ -13,7 +13,7 @@ TEXT_KEYS = ("pattern", "year")
 
 
 def read_text_key(key: str, value: Any, where: str) -> dict[str, Any]:
-    """Read one of the keys; gives the fields of Stanza to change. Raises UsageError naming the place."""
+    """Return the fields of Stanza that one of the keys changes. Raises UsageError naming the place."""
     if key == "year":
         if not re.fullmatch(r"[0-9]{4}", str(value)) or isinstance(value, bool):
             raise UsageError(f"{where}: {value!r} is not a year", "it is the year of the first record: year = 2024")
@@ -31,7 +31,7 @@ def read_text_key(key: str, value: Any, where: str) -> dict[str, Any]:
 
 
 def write_text_keys(stanza: Stanza, base: Stanza) -> list[str]:
-    """Write the lines of TOML for what a stanza says of lines, where that is not what `base` says."""
+    """Write as lines of TOML what a stanza says about lines, if `base` says otherwise."""
     patterns = [toml_string(each) for each in stanza.pattern.split("\n")]
     written = patterns[0] if len(patterns) == 1 else f"[{', '.join(patterns)}]"
     lines = [f"pattern = {written}"] if stanza.pattern != base.pattern else []

@@ -1,1 +1,1 @@
-"""How the times of a source are written: what the mapping says, and what its records tell."""
+"""How the times of a source are written: what the mapping says, and what its records show."""

@@ -10,11 +10,11 @@ from esctl.index.envelope.toml_text import toml_key, toml_string
 from esctl.model import Stanza
 
 TIME_KEYS = ("time_format", "zone_names", "newest_first")
-"""Fields of a stanza; `day_first` is written in their place."""
+"""Fields of a stanza; the key `day_first` sets `time_format`."""
 
 
 def read_time_key(key: str, value: Any, where: str) -> dict[str, Any]:
-    """Read one of the keys; gives the fields of Stanza to change. Raises UsageError naming the place."""
+    """Return the fields of Stanza that one of the keys changes. Raises UsageError naming the place."""
     if key == "time_format":
         return {key: _formats(value, where)}
     if key == "zone_names":
@@ -54,7 +54,7 @@ def _zones(value: Any, where: str) -> tuple[tuple[str, str], ...]:
 
 
 def write_time_keys(stanza: Stanza) -> list[str]:
-    """Write the lines of TOML for what a stanza says of times."""
+    """Write as lines of TOML what a stanza says about times."""
     lines = []
     if stanza.time_format:
         written = [toml_string(each) for each in stanza.time_format]

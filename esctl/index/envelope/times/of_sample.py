@@ -1,4 +1,4 @@
-"""What the first records of a source say of how its times are read: the order of day and month, and of the records."""
+"""Find from the first records of a source how its times are read: the order of day and month, and of the records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Doubt(Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        """Describe it in a line."""
+        """Describe the doubt in a line."""
         if self.mixed:
             return f"some of its dates have the day first, some the month, as {self.text!r}"
         either = " or ".join(f"{shown} ({name})" for name, shown in self.readings)
@@ -48,14 +48,14 @@ class Doubt(Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """Write the line of `[mapping]` that settles it."""
+        """Write the line of `[mapping]` that settles the doubt."""
         names = [name for name, _ in self.readings]
         order = names[0] if names else "day-first"
         return f'time_format = "{_written(self.text, order)}"'
 
 
 class Told(Struct, frozen=True):
-    """What a sample tells: the order of day and month and by which text, or a doubt, and whether newest is first."""
+    """What a sample shows: the order of day and month, by which text, or a doubt; and whether the newest is first."""
 
     order: str = ""
     by: str = ""
@@ -65,7 +65,7 @@ class Told(Struct, frozen=True):
 
 
 def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
-    """Return what the first records of a source tell of its times."""
+    """Return what the first records of a source show about its times."""
     reading = reading_of(stanza)
     texts = list(_texts(stanza, sample))
     order, by, doubt = "", "", None
@@ -82,13 +82,13 @@ def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
 
 
 def reaches_back(stanza: Stanza, sample: Sequence[Any]) -> bool:
-    """Return whether a source has times so old that those which mean none elsewhere may be times."""
+    """Return whether a source has such old times that those which usually mean no time may be times."""
     reading = reading_of(stanza)
     return _reach_back(_real(_texts(stanza, sample), reading), reading)
 
 
 def _real(texts: Iterable[str], reading: Reading) -> list[str]:
-    """Leave out times that may stand for none."""
+    """Leave out times that may mean no time."""
     return [
         text for text in texts if not _MAY_BE_NONE.search(text) or not stands_for_none(instant_of(text, "UTC", reading))
     ]
@@ -98,7 +98,7 @@ _MAY_BE_NONE = re.compile(r"1970|0001|\A0")
 
 
 def _reach_back(texts: Sequence[str], reading: Reading) -> bool:
-    """Return whether some times are none that a clock of today's computers has had."""
+    """Return whether some times are outside the years that clocks of today's computers show, 1980 to 2200."""
     spread = texts[:: max(len(texts) // _SPREAD, 1)]
     found = (instant_of(text, "UTC", reading) for text in spread)
     return any(at is not None and not _YEAR_1980 <= at < _YEAR_2200 for at in found)
@@ -112,7 +112,7 @@ def _texts(stanza: Stanza, records: Iterable[Any]) -> Iterator[str]:
 
 
 def texts_at(stanza: Stanza, paths: Sequence[str], records: Iterable[Any]) -> Iterator[str]:
-    """Yield the text of the first of some paths of a stanza that a record has, of each that has one."""
+    """Yield for each record the text at the first of some paths of a stanza that it has; nothing if it has none."""
     for record in records:
         held = _at(record, stanza.unwrap) if stanza.unwrap else record
         record = held if isinstance(held, dict) else record
@@ -148,7 +148,7 @@ def _is_numbered(text: str) -> bool:
 
 
 def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt | None]:
-    """Return the only order in which all dates can be read, and the text that says so; else what cannot be told."""
+    """Return the only order in which all dates can be read, and the text that shows it; else a doubt."""
     left, by, unclear = list(ORDERS), "", ""
     days: dict[str, set[int]] = {order: set() for order in ORDERS}
     for block in blocks:
@@ -166,7 +166,7 @@ def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt
             if not unclear and len({found[order] for order in left}) > 1:
                 unclear = text
         if len(left) == 1:
-            break  # a later one that fits another order only is undated
+            break  # an event whose date fits another order only is undated
     if len(left) == 1:
         return left[0], by, None
     return _between(stanza.time[0], left, unclear, days)
@@ -175,7 +175,7 @@ def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt
 def _between(
     path: str, left: Sequence[str], unclear: str, days: Mapping[str, set[int]]
 ) -> tuple[str, str, Doubt | None]:
-    """Return what is left where all dates can be read in several orders: `unclear` is another day in each."""
+    """Choose between the orders `left`, in which all dates can be read; the text `unclear` is another day in each."""
     if not unclear:
         return "day-first", "", None
     if len(left) == 2 and "year-first" in left and (near := _nearest(left, days)):
@@ -186,7 +186,7 @@ def _between(
 
 
 def _nearest(orders: Sequence[str], days: Mapping[str, set[int]]) -> str:
-    """Return the order in which dates lie close together, where in the others they are years apart; "" for none."""
+    """Return the order in which dates are close together, if they are years apart in all others; else ""."""
     spans = {order: max(days[order]) - min(days[order]) for order in orders}
     near = [order for order, span in spans.items() if span <= _CLOSE]
     return (
@@ -195,7 +195,7 @@ def _nearest(orders: Sequence[str], days: Mapping[str, set[int]]) -> str:
 
 
 def _order_beside(stanza: Stanza, sample: Sequence[Any], doubt: Doubt) -> tuple[str, str] | None:
-    """Return the order that another date tells which each record has beside, written year first, and that date."""
+    """Return the order that agrees with another date in the records, written year first, and that date; or None."""
     found: dict[str, str] = {}
     for record in sample:
         text = next(_texts(stanza, [record]), "")
@@ -231,7 +231,7 @@ _NUMBERS = {*field_names.ID, *field_names.SEQUENCE, "version", "revision", "aggr
 
 
 def _counts_down(sample: Sequence[Any]) -> bool:
-    """Return whether a number of the records falls from each to the next, where their times are one."""
+    """Return whether an id or a number falls from each record to the next."""
     records = [each for each in sample if isinstance(each, dict)]
     names = [name for name in (records[0] if len(records) > 1 else ()) if plain_name(name) in _NUMBERS]
     return any(_fall([record.get(name) for record in records]) for name in names)

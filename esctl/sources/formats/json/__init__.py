@@ -1,1 +1,1 @@
-"""JSON text: found, asked and written."""
+"""JSON text: scanning, checking and writing it."""

@@ -1,4 +1,4 @@
-"""Where JSON's brackets stand, found with numpy: quote parity gives strings, a running sum gives depth."""
+"""Where JSON's brackets are, found with numpy: quote parity gives strings, a running sum gives depth."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from esctl.sources.pieces import Offsets
 
 _QUOTE = 34
 _BACKSLASH = 92
-_BLOCK = 1 << 20  # what the temporary arrays of one pass need stays in the cache
+_BLOCK = 1 << 20  # the temporary arrays of one pass stay in the cache
 
 
 class State(NamedTuple):
-    """What must be known to go on scanning: nesting depth, inside a string, next byte escaped."""
+    """What a scan needs to continue: nesting depth, inside a string, next byte escaped."""
 
     depth: int = 0
     in_string: bool = False
@@ -39,10 +39,10 @@ class Brackets(Struct, frozen=True):
 
 
 def scan(text: Bytes, deepest: int, state: State = START) -> tuple[Brackets, State]:
-    """Find the brackets of a text whose shallower side lies at depth `deepest` or less.
+    """Return the brackets of a text whose shallower side is at depth `deepest` or less, and the state after it.
 
-    A backslash escapes the byte after it, also outside strings (where none may stand). `state` carries over from the
-    text before, so any cut into pieces gives the same brackets.
+    A backslash escapes the byte after it, also outside strings (where none may be). `state` is that after the text
+    before, so any cut into pieces gives the same brackets.
     """
     parts: list[Brackets] = []
     for start in range(0, len(text), _BLOCK):
@@ -88,7 +88,7 @@ def _scan_block(block: Bytes, start: int, deepest: int, state: State) -> tuple[B
 
 def _depths(opening: np.ndarray[tuple[int], np.dtype[np.bool_]], depth: int) -> tuple[Offsets, Offsets]:
     sums = np.cumsum(np.where(opening, 1, -1)) + depth
-    # Where the sum sinks below zero, closing brackets had nothing to close: the depth is what rises above its lowest.
+    # Where the sum falls below zero, brackets closed nothing: the depth is its height above its lowest value so far.
     after = sums - np.minimum(np.minimum.accumulate(sums), 0) if len(sums) else sums
     before = np.empty_like(after)
     if len(after):

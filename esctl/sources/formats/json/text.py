@@ -1,4 +1,4 @@
-"""Small strict questions about JSON text (RFC 8259), asked of heads and last lines only."""
+"""Small strict checks of JSON text (RFC 8259), for heads and last lines only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _refuse(name: str) -> float:
 
 
 def is_json(text: bytes) -> bool:
-    """Return whether the bytes are exactly one JSON value, blanks around it and what is as good before it allowed."""
+    """Return whether the bytes are exactly one JSON value; blanks may surround it, and NOISE may precede it."""
     try:
         json.loads(text.lstrip(NOISE).rstrip(BLANKS).decode(), parse_constant=_refuse)
     except RecursionError:
@@ -35,7 +35,7 @@ def is_json_object(text: bytes) -> bool:
 
 
 def _balanced(text: bytes) -> bool:
-    # Nested deeper than Python's parser goes: brackets that close decide; whoever reads the record judges the rest.
+    # Nested deeper than Python's parser goes: balanced brackets suffice here, and reading the record checks the rest.
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text, flags=re.DOTALL).strip(BLANKS)
     depth = 0
     for position, byte in enumerate(re.findall(rb"[\[\]{}]", bare)):
@@ -46,7 +46,7 @@ def _balanced(text: bytes) -> bool:
 
 
 class Prefix(NamedTuple):
-    """How the first JSON value of a text goes: `end` is where it ends, breaks, or the end of the text."""
+    """How parsing the first JSON value of a text went: `end` is where it ends or breaks, or the end of the text."""
 
     state: Literal["complete", "incomplete", "broken"]
     end: int
@@ -72,5 +72,5 @@ def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
     rest = text[error.pos :].strip(" \t\r\n")
     if "escape" in error.msg:
         return len(text) - error.pos < _ESCAPE_SPAN and '"' not in rest
-    # A number is read up to where it no longer is one: "1.5e" breaks at its "e".
+    # A number is read as far as it is one: "1.5e" breaks at its "e".
     return not rest or _CUT_LITERAL.fullmatch(rest) is not None

@@ -1,4 +1,4 @@
-"""Lines of Kafka's console consumer with what it prints before a value, and messages that kcat dumps: told and read."""
+"""Lines of Kafka's console consumer, with what it prints before a value, and messages dumped by kcat."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADED = rf"\A{_PARTS}(?P<headers>NO_HEADERS)\t(?P<json>(?s:.*))\z"
 _BARE = rf"\A{_PARTS}(?P<json>(?s:.*))\z"
 _FORMS = (_BOTH, _HEADED, _KEYED, _BARE)
 _PLACE = r"\A(?:CreateTime|LogAppendTime|Partition|Offset):[0-9]+\z"
-"""What is no header, though it looks like one."""
+"""A part that looks like a header, but is not one."""
 _FORMS_OF_BYTES = [re.compile(form.replace(r"\z", r"\Z").encode()) for form in _FORMS]
 _PLACE_OF_BYTES = re.compile(_PLACE.replace(r"\z", r"\Z").encode())
 _TOLD = ("timestamp", "partition", "offset")
@@ -31,7 +31,7 @@ _DUMP = {"topic", "partition", "offset", "headers"}
 
 
 def is_console(line: bytes) -> bool:
-    """Return whether a line is a message with more of it than its key before the value."""
+    """Return whether a line is a message with more than its key before the value."""
     text = line.strip(NOISE)
     if b"\t" not in text:
         return False
@@ -63,9 +63,9 @@ def _has_header_list(line: bytes) -> bool:
 
 
 def objects_of(texts: Any) -> tuple[Any, Any]:
-    """Write such lines (large_string) as objects of what they tell; tells too which of them are none.
+    """Return the lines (large_string) of a console as JSON objects, and a mask of those that are not such lines.
 
-    `headers` stay one text; `payload` is null where the line has no more.
+    `headers` stay one text; `payload` is null if the line has no value.
     """
     found = [pc.extract_regex(texts, form) for form in _FORMS]
     is_place = pc.match_substring_regex(pc.struct_field(found[0], "headers"), _PLACE)
@@ -80,7 +80,7 @@ def objects_of(texts: Any) -> tuple[Any, Any]:
 
 
 def _first(found: list[Any], name: str, count: int) -> Any:
-    """Return a part of each line, by the first form that the line has; nothing of it is null."""
+    """Return a part of each line, by the first form that matches it; empty parts, but for key and json, are null."""
     value: Any = pa.nulls(count, pa.large_string())
     for form in reversed(found):
         names = [field.name for field in form.type]

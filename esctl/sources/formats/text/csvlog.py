@@ -1,4 +1,4 @@
-"""PostgreSQL's csvlog: a table without a header, whose number of columns tells the version of the server."""
+"""PostgreSQL's csvlog: a table without a header, whose number of columns shows the version of the server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COLUMNS = (
 )  # fmt: skip
 """https://www.postgresql.org/docs/current/runtime-config-logging.html (Using CSV-Format Log Output)"""
 CSVLOG = "postgresql"
-"""What the cursor of such a source calls its columns."""
+"""The name of these columns in the dialect of a source."""
 _WIDTHS = (23, 24, 26)  # up to version 12, of 13, and from 14 on
 _FIRST = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} [A-Z0-9+:-]{1,6},")
 
 
 def csvlog_columns(head: bytes) -> int:
-    """Return how many columns a csvlog has, by the first bytes of a source; 0 where it is none."""
+    """Return how many columns a csvlog has, by the first bytes of a source; 0 if it is not a csvlog."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     if not _FIRST.match(text):
         return 0
@@ -38,7 +38,7 @@ def csvlog_columns(head: bytes) -> int:
 
 
 def with_audit(names: list[str], values: list[Any], messages: Any) -> tuple[list[str], list[Any]]:
-    """Add to the members of rows (JSON texts, by name) what pgaudit says in their messages, as `audit`."""
+    """Return the members of rows (JSON texts, by name), with what pgaudit says in their messages as `audit`."""
     if not pc.any(pc.starts_with(messages, "AUDIT: ")).as_py():
         return names, values
     return [*names, AUDIT.into], [*values, members_of(messages, AUDIT)]

@@ -1,7 +1,7 @@
 """Patterns of text logs, grok expressions or regular expressions with named groups, in the syntax of RE2.
 
-RE2 takes time in proportion to the text, whatever the pattern: neither a pattern nor a line can make it hang. So what
-it cannot do (looking ahead or behind, references to groups) is refused, with its name.
+RE2 takes time in proportion to the text, whatever the pattern: neither a pattern nor a line can make it hang. What RE2
+cannot do (looking ahead or behind, references to groups) is refused by name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from esctl.errors import UsageError
 from esctl.sources.formats.text.grok_names import NAMES
 
 _LONGEST = 20_000
-"""Characters of a pattern, also once the names in it are written out."""
+"""The most characters of a pattern, also after the names in it are written out."""
 _KINDS = {"": "text", "string": "text", "int": "number", "long": "number", "float": "number", "number": "number"}
 _GROK = re.compile(r"%\{(?P<syntax>\w+)(?::(?P<field>[\w@.\[\]-]+))?(?::(?P<kind>\w+))?\}")
 _TOKEN = re.compile(
@@ -42,7 +42,7 @@ class Field(Struct, frozen=True):
 
 
 class Pattern(Struct, frozen=True):
-    """A pattern for RE2, whose groups are fields; a field may have several groups: the first that is not empty."""
+    """A pattern for RE2, whose groups are fields; if a field has several groups, the first that is not empty counts."""
 
     regex: str
     fields: tuple[Field, ...]
@@ -50,7 +50,7 @@ class Pattern(Struct, frozen=True):
 
 @lru_cache(maxsize=64)
 def compile_pattern(text: str) -> Pattern:
-    """Read a grok expression, or a regular expression with named groups. Raises UsageError that says what is wrong."""
+    """Compile a grok expression, or a regular expression with named groups. Raises UsageError if it is wrong."""
     fields: list[Field] = []
     regex = _expanded(text, fields, ())
     pattern = Pattern(regex, tuple(fields))
@@ -67,7 +67,7 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def _expanded(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
-    """Write out the names of a grok expression, and collect its fields."""
+    """Return a grok expression with its names written out, and add its fields to `fields`."""
     parts, at = [], 0
     for found in _GROK.finditer(text):
         parts += [_grouped(text[at : found.start()], fields, within), _named(found, fields, within)]
@@ -80,7 +80,7 @@ def _expanded(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
 
 
 def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -> str:
-    """Write out one name, `%{SYNTAX:field:kind}`."""
+    """Return one name, `%{SYNTAX:field:kind}`, written out."""
     syntax, name, kind = found["syntax"], found["field"], (found["kind"] or "").lower()
     if syntax not in NAMES:
         near = difflib.get_close_matches(syntax, NAMES, n=1)
@@ -96,13 +96,13 @@ def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -
 
 
 def _path(name: str) -> tuple[str, ...]:
-    """Return the path of a field: `[client][ip]` is ip in client, other names are as they stand."""
+    """Return the path of a field: `[client][ip]` is ip in client, any other name is one step."""
     parts = re.findall(r"\[([^\[\]]+)\]", name)
     return tuple(parts) if parts and "".join(f"[{part}]" for part in parts) == name else (name,)
 
 
 def _grouped(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
-    """Rename the groups of a part of a pattern, and leave others without a number; refuse what RE2 has not."""
+    """Return a part of a pattern with named groups renamed, others not capturing. Raises UsageError if RE2 cannot."""
 
     def replaced(found: re.Match[str]) -> str:
         if found["name"]:

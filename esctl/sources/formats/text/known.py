@@ -1,6 +1,6 @@
-"""The text logs that are known by name: which lines they have, and what is in these.
+"""The text logs that are known by name: which lines they have, and what these hold.
 
-A format is data: patterns that its lines match (the first that does, counts), and what is looked for inside a field.
+A format is data: patterns for its lines, of which the first that matches counts, and what to look for inside a field.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEAD = r"\A(?:\x{FEFF}|\x00|\x1e|[ \t]*\r?\n)+"
 
 
 class Part(Struct, frozen=True):
-    """What a field holds, where it matches a pattern: the members of an object `into`, "" for those of the record."""
+    """A pattern for a field, whose groups become members of the object `into`, or of the record if that is ""."""
 
     field: str
     pattern: str
@@ -36,9 +36,9 @@ class Part(Struct, frozen=True):
 class TextFormat(Struct, frozen=True):
     """A text log. `pairs` names the field that is a list of key=value, which become members of the record.
 
-    `encoded` are the keys whose values without quotes are text as hexadecimal digits; `spaced` values have blanks and
-    a backslash before what means something. No source is recognised by lines
-    that match `never`, or none but the last `lax` patterns.
+    `encoded` are the keys whose values without quotes are text as hexadecimal digits; `spaced` values hold blanks, and
+    have a backslash before special characters. A source is not recognised by lines that match `never`, nor by lines
+    that match only the last `lax` patterns.
     """
 
     name: str
@@ -52,7 +52,7 @@ class TextFormat(Struct, frozen=True):
 
     @property
     def compiled(self) -> tuple[Pattern, ...]:
-        """Return its patterns, to be matched."""
+        """Return its patterns, compiled."""
         return tuple(map(compile_pattern, self.patterns))
 
 
@@ -71,7 +71,7 @@ ACCESS = TextFormat(
     ),
 )
 """https://httpd.apache.org/docs/2.4/logs.html#accesslog, https://nginx.org/en/docs/http/ngx_http_log_module.html; with
-the name of the virtual host before it, or more fields behind it, too."""
+the name of the virtual host before it, or more fields after it, too."""
 
 _UTC = r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z)"
 _BALANCED = (
@@ -238,7 +238,7 @@ CEF = TextFormat(
     spaced=True,
 )
 """https://www.microfocus.com/documentation/arcsight/arcsight-smartconnectors-8.4/pdfdoc/cef-implementation-standard/
-cef-implementation-standard.pdf: alone on a line, or behind what syslog writes."""
+cef-implementation-standard.pdf: alone on a line, or after what syslog writes."""
 
 AUDITD = TextFormat(
     "auditd",
@@ -279,12 +279,12 @@ TEXT_FORMATS: Mapping[str, TextFormat] = {
         LOGFMT,
     )
 }
-"""All of them by name, in the order in which they are tried."""
+"""All text formats by name, in the order in which they are tried."""
 
 
 @lru_cache(maxsize=64)
 def text_format(pattern: str) -> TextFormat:
-    """Return a format by its name, or that of some patterns, one a line. Raises UsageError for one that is none."""
+    """Return a format by its name, or one of patterns, one a line. Raises UsageError if name or pattern is wrong."""
     return TEXT_FORMATS.get(pattern) or TextFormat("", tuple(map(_checked, pattern.split("\n"))))
 
 
@@ -298,13 +298,13 @@ def _checked(pattern: str) -> str:
 
 
 def find_text_format(lines: Sequence[bytes]) -> str:
-    """Return the name of the format that most of some lines have, or ""; indented ones do not count."""
+    """Return the name of the format that most lines have, or ""; lines that continue others do not count."""
     heads = [line.decode(errors="replace") for line in lines if not _BETWEEN.match(line)]
     return next((form.name for form in TEXT_FORMATS.values() if _is_typical(form, heads)), "")
 
 
 def _is_typical(form: TextFormat, texts: Sequence[str]) -> bool:
-    """Return whether most of some lines are those of a format, and as many are so beyond doubt."""
+    """Return whether most lines are of a format, and more than half of them not only by its lax patterns."""
     likely = [text for text in texts if not form.never or re.search(form.never, text) is None]
     if not likely or count_lines(form, likely) < _MOSTLY * len(texts):
         return False
@@ -318,12 +318,12 @@ def count_lines(form: TextFormat, texts: Sequence[str]) -> int:
 
 
 def trimmed(texts: Any) -> Any:
-    """Return records of text without the blank lines before them, and without their ends."""
+    """Return text records without the blank lines before them and their line ends."""
     return pc.ascii_rtrim(pc.replace_substring_regex(texts, _LEAD, "", max_replacements=1), "\r\n")
 
 
 def is_line_of(form: TextFormat, texts: Any) -> Any:
-    """Return a mask of the texts that are lines of a format, with or without their ends."""
+    """Return a mask of the texts that are lines of a format, with or without line ends."""
     bare, found = trimmed(texts), pa.array([False] * len(texts), pa.bool_())
     for pattern in form.compiled:
         found = pc.or_(found, pc.match_substring_regex(bare, pattern.regex))

@@ -22,18 +22,18 @@ _CONTINUED = (
     r"goroutine [0-9]+ \[|"
     rf"(?:{_NAME}[./\\])*{_NAME}(?:Error|Exception|Throwable|Warning|Failure|Fault|Interrupt|Exit)(?::|\s*\z))"
 )
-"""What a line begins with that continues the one before: a blank, or what traces of stacks have at the margin."""
+"""How a line begins that continues the one before: with a blank, or with what stack traces have at the margin."""
 
 _IN_TRACE = rf"\A(?:[ \t]*\r?\n)*(?:{_NAME}(?:[./\\]{_NAME})+(?::.*)?|[\w./$*()\[\]-]+\(.*\)|created by .*)\s*\z"
-"""What a line is that continues the one before, if that continues another: the name of an error, a frame."""
+"""A line that continues the one before if that continues another: the name of an error, or a stack frame."""
 
 
 class TextReader(LineReader):
-    """Cut a feed into the records of a text log, about `size` bytes at a time, as Pieces.
+    """Cuts a feed into the records of a text log, about `size` bytes at a time, as Pieces.
 
-    A line that `pattern` (a name of a format, or a pattern; "" for none) matches is a record, however it begins. Where
-    it `waits`, the last record of a stream that goes on is cut once its next line is there. `by_runtime`: a container
-    runtime wrote the lines, each behind its prefix, and in parts.
+    A line that `pattern` (a name of a format, or a pattern; "" for none) matches is a record, however it begins. If it
+    `waits`, the last record of a stream that goes on is cut only when the next line is there. `by_runtime`: a container
+    runtime wrote the lines, each after its prefix, and in parts.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TextReader(LineReader):
             yield from super()._last()
 
     def _goes_on(self, end: int) -> bool:
-        """Return whether a last line without its end, behind the offset `end` of the window, continues a record."""
+        """Return whether an unterminated last line, at the offset `end` of the window, continues a record."""
         rest = self._feed.window[end:].tobytes()
         return bool(rest.strip()) and bool(self._continues(pa.array([rest], pa.large_binary()))[0])
 
@@ -73,7 +73,7 @@ class TextReader(LineReader):
         if not self._by_runtime:
             return self._continued(lines, self._pattern)
         parts = are_parts(lines, CRI).to_numpy(zero_copy_only=False)
-        pattern = "" if self._pattern == RUNTIME else self._pattern  # all lines match that
+        pattern = "" if self._pattern == RUNTIME else self._pattern  # all lines match RUNTIME
         found = self._continued(pc.replace_substring_regex(lines, rf"\A\s*{CRI_PREFIX}", ""), pattern)
         found[1:] |= parts[:-1]
         return found

@@ -20,9 +20,9 @@ _BATCH = 16_384
 
 
 def pairs_of(columns: dict[tuple[str, ...], Any], form: TextFormat, connection: duckdb.DuckDBPyConnection) -> Any:
-    """Return the pairs of each record as a JSON object (large_string), and take their field out of the columns.
+    """Return the pairs of each record as a JSON object (large_string), and remove their field from the columns.
 
-    Of a key that is there twice, all are written: of these the last one counts where JSON is read.
+    If a key occurs more than once, all its pairs are written: when the JSON is read, the last one counts.
     """
     texts = columns.pop((form.pairs,))
     kinds = columns.get(("type",), pa.nulls(len(texts), _TEXT))
@@ -36,10 +36,10 @@ def pairs_of(columns: dict[tuple[str, ...], Any], form: TextFormat, connection: 
 
 
 def _sql(form: TextFormat) -> str:
-    """Select the objects, by row."""
+    """Return the SQL that selects the objects, by row."""
     if form.spaced:
         return _spaced()
-    bare = r"replace(t, chr(29), ' ')"  # what stands before the names that the audit daemon adds
+    bare = r"replace(t, chr(29), ' ')"  # the separator before the names that the audit daemon adds
     flat = f"regexp_replace({bare}, {literal(_NESTED)}, '\\1', 'g')" if form.encoded else "t"
     pairs = (
         f'SELECT "row", kind, unnest(regexp_extract_all(flat, {literal(_PAIR)}, 1)) AS k, '
@@ -64,9 +64,9 @@ _ESCAPED = {r"\=": "'='", r"\|": "'|'", r"\n": "chr(10)", r"\r": "chr(13)"}
 
 
 def _spaced() -> str:
-    """Select the objects of pairs whose values go on to the next key; a backslash stands before what they hold of `=`.
+    """Return the SQL for pairs whose values extend to the next key, with a backslash before each `=` in a value.
 
-    The control characters that mark where pairs begin are no text of theirs.
+    The control characters that mark where pairs begin are first removed from the text.
     """
     bare = f"translate(t, {_NEXT} || {_IS} || {_KEPT}, '')"
     marked = f"regexp_replace({bare}, {literal(_KEY)}, {_NEXT} || '\\1' || {_IS}, 'g')"
@@ -85,14 +85,14 @@ def _spaced() -> str:
 
 
 def _logfmt() -> str:
-    """Write a value of logfmt as JSON: text in quotes has the escapes of JSON."""
+    """Return the SQL that writes a value of logfmt as JSON: text in quotes has the escapes of JSON."""
     inner = "to_json(substr(v, 2, length(v) - 2))::VARCHAR"
     bare = "WHEN v[1] <> '\"' THEN to_json(v)::VARCHAR"
     return f"CASE WHEN v = '' THEN NULL {bare} WHEN json_valid(v) THEN v ELSE {inner} END"
 
 
 def _decoded(form: TextFormat) -> str:
-    """Write a value of the audit daemon as JSON: hexadecimal digits in place of text are decoded, NUL is a blank."""
+    """Return the SQL that writes a value of the audit daemon as JSON, with hexadecimal text decoded, NUL as blank."""
     keys = ", ".join(map(literal, form.encoded))
     is_text = f"(k IN ({keys}) OR (kind = 'EXECVE' AND regexp_full_match(k, 'a[0-9]+(\\[[0-9]+\\])?')))"
     is_hex = "regexp_full_match(v, '(?:[0-9A-F]{2})+')"
@@ -105,7 +105,7 @@ def _decoded(form: TextFormat) -> str:
 
 
 def _address() -> str:
-    """Write the address of a socket as `10.0.0.1:22`, `[0000:...:0001]:80` or the path that it has."""
+    """Return the SQL that writes the address of a socket as `10.0.0.1:22`, `[0000:...:0001]:80` or its path."""
 
     def number(start: int, digits: int) -> str:
         places = ((start + at, 16 ** (digits - 1 - at)) for at in range(digits))

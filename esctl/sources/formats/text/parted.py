@@ -1,6 +1,6 @@
-"""Long lines that container runtimes cut in parts: which lines are parts of one that goes on, and what they are whole.
+"""Long lines that container runtimes cut into parts: which lines continue in the next one, and joining the parts.
 
-The bytes of a record keep all of its parts; only its text, as it is read, is one.
+The bytes of a record keep all of its parts; only its text, as it is read, is joined.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from esctl.sources.pieces import NOISE
 
 CRI, DOCKER = "cri", "docker"
 """The lines of containerd and CRI-O, which begin with a time, a stream and `P` or `F`; the JSON of Docker's json-file,
-where what was written ends in a line feed unless it goes on."""
+where a line ends in a line feed unless it continues in the next one."""
 
 CRI_PREFIX = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+ std(?:out|err) [PF](?::[^ ]*)? "
 _CRI_PART = r"\A\s*[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+ std(?:out|err) P(?::[^ ]*)? "
@@ -32,7 +32,7 @@ _LINE = {CRI: re.compile(CRI_PREFIX.encode()), DOCKER: re.compile(_DOCKER_LINE.e
 
 
 def are_parts(lines: Any, kind: str) -> Any:
-    """Return a mask (boolean) of the lines (binary) that go on in the next one."""
+    """Return a mask of the lines (binary) that continue in the next one."""
     if kind == CRI:
         return pc.match_substring_regex(lines, _CRI_PART)
     of_docker = pc.match_substring_regex(lines, _DOCKER_LINE)
@@ -40,14 +40,14 @@ def are_parts(lines: Any, kind: str) -> Any:
 
 
 def is_part(line: bytes, kind: str) -> bool:
-    """Return whether a line is a part of one that goes on."""
+    """Return whether a line is a part that continues in the next line."""
     return bool(are_parts(pa.array([line], pa.large_binary()), kind)[0].as_py())
 
 
 def joined(raws: Any, kind: str) -> Any:
-    """Join the parts of records (binary), before they are read as text: a character may be cut through.
+    """Return records (binary) with their parts joined, before they are decoded: a part may end within a character.
 
-    What a container runtime wrote before each line stays before the first one only.
+    The prefix that a container runtime wrote before each line stays only before the first one.
     """
     raws = raws.cast(pa.large_binary())
     if kind == DOCKER:
@@ -59,7 +59,7 @@ def joined(raws: Any, kind: str) -> Any:
 
 
 def _lined(raw: bytes) -> bytes:
-    """Join the parts of each line of a record, and cut off what stands before its lines but the first."""
+    """Return a record with the parts of each line joined, and without the prefix of all lines but the first."""
     found, goes_on = b"", True
     for line in raw.splitlines(keepends=True):
         text = _LINE[CRI].sub(b"", line, count=1) if found else line
@@ -69,7 +69,7 @@ def _lined(raw: bytes) -> bytes:
 
 
 def wholes(lines: list[bytes], kind: str) -> list[bytes]:
-    """Return what containers wrote, by lines that came in parts, as far as they are whole; none for other lines."""
+    """Return the complete lines that containers wrote, from their parts; [] if a line is not of this kind."""
     if not lines or not all(map(_LINE[kind].match, lines)):
         return []
     found, parts = [], b""
@@ -83,7 +83,7 @@ def wholes(lines: list[bytes], kind: str) -> list[bytes]:
 
 
 def is_docker(lines: list[bytes]) -> bool:
-    """Return whether lines are those of Docker's json-file, some of which end in a line feed, and no other is JSON."""
+    """Return whether lines are Docker's json-file: some are complete, and no incomplete one is a JSON object."""
     if not wholes(lines, DOCKER):
         return False
     texts = pa.array(lines, pa.large_binary())

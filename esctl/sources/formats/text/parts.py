@@ -1,4 +1,4 @@
-"""Lines that a container runtime cut in parts: those of one line are one record."""
+"""Lines that a container runtime cut into parts: the parts of one line are one record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from esctl.sources.pieces import Offsets, Piece, slices_of
 
 
 class PartsReader(LineReader):
-    """Cut a feed into lines, with the parts of each, as LineReader does. Parts that lack their end stay unread."""
+    """Cuts a feed into lines, with the parts of each, as LineReader does. Parts of an unfinished line stay unread."""
 
     def __init__(self, feed: Feed, size: int, final: bool, kind: str, is_whole: Callable[[bytes], bool]) -> None:
         super().__init__(feed, size, final, is_whole)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LONGEST = 1 << 20
-"""Bytes of a line that a pattern is tried on."""
+"""The most bytes of a record that a pattern is tried on."""
 UNMATCHED = "the line does not match the pattern"
 TOO_LONG = f"longer than {LONGEST:,} bytes: no line of a text log"
 _TEXT = pa.large_string()
@@ -33,10 +33,10 @@ Columns = dict[Path, Any]
 def lines_to_json(
     texts: Any, dialect: Mapping[str, str], connection: duckdb.DuckDBPyConnection
 ) -> tuple[Any, dict[int, str]]:
-    """Write records (large_string) as JSON objects; gives them and the reasons why some are none, by row.
+    """Return records (large_string) as JSON objects, null for those without, and the reasons for nulls, by row.
 
-    `dialect` is that of the source's cursor: `pattern`, and `year` where that is told. A field that is empty is
-    missing. Lines that continue a record go to its message, else to the field `continued`.
+    `dialect` is that of the source's cursor: `pattern`, and `year` if it is set. An empty field is left out. Lines that
+    continue a record go to its message, or else to the field `continued`.
     """
     form = text_format(dialect["pattern"])
     texts = trimmed(texts)
@@ -64,7 +64,7 @@ def _rows(mask: Any) -> list[int]:
 
 
 def _apart(texts: Any) -> tuple[Any, Any]:
-    """Return the first lines of records, and what continues them, null where that is nothing."""
+    """Return the first lines of records, and the lines that continue them, or null."""
     many = pc.match_substring(texts, "\n")
     if not pc.any(many).as_py():
         return texts, pa.nulls(len(texts), _TEXT)
@@ -97,14 +97,14 @@ def _gather(columns: Columns, found: Any, pattern: Pattern) -> None:
 
 
 def members_of(column: Any, part: Part) -> Any:
-    """Return what a field holds as a JSON object, null where it does not hold that."""
+    """Return what a part finds in a column as JSON objects, null for values where it finds nothing."""
     inside = {path[1:]: quoted(each) for path, each in _part(column, part).items()}
     written = _written(inside, len(column))
     return pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
 
 
 def _part(column: Any, part: Part) -> Columns:
-    """Return the fields that a part of a field has."""
+    """Return the fields that a part finds in a column, by path."""
     pattern = compile_pattern(part.pattern)
     found: Columns = {}
     _gather(found, pc.extract_regex(column, pattern.regex), pattern)
@@ -114,12 +114,12 @@ def _part(column: Any, part: Part) -> Columns:
 
 
 def _bare(column: Any) -> Any:
-    """Take away the backslash before what ends a field."""
+    """Return texts without the backslash before `|` and before a backslash."""
     return pc.replace_substring_regex(column, r"\\([|\\])", r"\1")
 
 
 def _unquoted(column: Any) -> Any:
-    """Undo the quotes of CSV."""
+    """Return texts without the quotes of CSV, null for empty ones."""
     is_quoted = pc.match_substring_regex(column, r'\A"(?s:.*)"\z')
     bare = pc.replace_substring(pc.utf8_slice_codeunits(column, 1, -1), '""', '"')
     text = pc.if_else(is_quoted, bare, column)
@@ -127,7 +127,7 @@ def _unquoted(column: Any) -> Any:
 
 
 def _continue(columns: Columns, rests: Any) -> None:
-    """Put the lines that continue records behind their messages."""
+    """Append the lines that continue records to their messages."""
     if rests.null_count == len(rests):
         return
     name = next((name for name in _HOLDS_MORE if (name,) in columns), _CONTINUED)
@@ -142,7 +142,7 @@ def _json(column: Any, is_number: bool) -> Any:
 
 
 def _written(columns: Columns, count: int) -> Any:
-    """Write objects of JSON texts by path."""
+    """Return JSON objects of JSON texts by path."""
     members: dict[str, Any] = {}
     inside: dict[str, Columns] = {}
     for path, column in columns.items():
@@ -159,7 +159,7 @@ def _written(columns: Columns, count: int) -> Any:
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Put the members of two objects into one; of a name that both have the second's stays, as JSON is read here."""
+    """Return two objects as one; of a name that both have, the second member counts when the JSON is read."""
     parts = (pc.utf8_slice_codeunits(first, 0, -1), pc.utf8_slice_codeunits(second, 1))
     both = pc.binary_join_element_wise(*parts, pa.scalar(",", _TEXT))
     return pc.if_else(pc.equal(first, "{}"), second, pc.if_else(pc.equal(second, "{}"), first, both))

@@ -1,4 +1,4 @@
-"""Times without a year, as syslog has them (RFC 3164): completed where somebody says the year, never guessed."""
+"""Times without a year, as syslog has them (RFC 3164): completed if the year is given, never guessed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _YEAR = re.compile(rb"\b(?:19|20)[0-9]{2}\b")
 
 
 def first_month(head: bytes) -> str:
-    """Return the number of the month in the first time without a year of a source, "" where its first line has none."""
+    """Return the month ("1" to "12") of the time without a year in a source's first line, or "" if it has none."""
     line = head.lstrip().partition(b"\n")[0]
     found = _FIRST.search(line[:4096])
     if found is None or _YEAR.search(line, 0, found.start()):
@@ -30,9 +30,9 @@ def first_month(head: bytes) -> str:
 
 
 def with_years(column: Any, dialect: Mapping[str, str]) -> Any:
-    """Add years to the times of a column that have none, if the source's is told: that of its first record.
+    """Return a column with a year added to times without one, if the dialect has that of the first record.
 
-    A month before that of the first record is one of the next year: a log goes on for less than a year.
+    A month before that of the first record is in the next year: a log is assumed to span less than a year.
     """
     if "year" not in dialect:
         return column

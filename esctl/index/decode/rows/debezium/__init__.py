@@ -1,1 +1,1 @@
-"""Changes as Debezium tells them, for all its databases and in all its forms."""
+"""Debezium's changes, of all its databases and in all its forms."""

@@ -1,4 +1,4 @@
-"""Values of Kafka Connect's logical types and Debezium's, decoded as their schemas say."""
+"""Decode values of Kafka Connect's and Debezium's logical types, by their schemas."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MILLIS, _MICROS, _NANOS = 10**3, 10**6, 10**9
 
 
 def converter(schema: Mapping[str, Any]) -> Convert | None:
-    """Return what turns a field's value into what it stands for; None where it stands for itself.
+    """Return the function that converts a field's values; None if they need no conversion.
 
-    What does not follow its schema is left as it is.
+    A value that does not follow its schema stays as it is.
     """
     found = _logical(schema) or _nested(schema)
     if found is None:
@@ -40,7 +40,7 @@ def converter(schema: Mapping[str, Any]) -> Convert | None:
 
 
 def unscaled(text: str, scale: int) -> Decimal | int | str:
-    """Return the number that is kept as base64 of its unscaled bytes. Raises ValueError where that is none."""
+    """Return a number from the base64 of its unscaled bytes. Raises ValueError if it is not base64."""
     try:
         digits = int.from_bytes(base64.b64decode(text, validate=True), "big", signed=True)
     except (binascii.Error, UnicodeError) as error:

@@ -11,13 +11,13 @@ _NAMES = {
     "changelsn": "change_lsn", "commitlsn": "commit_lsn", "eventserialno": "event_serial_no",
     "commitscn": "commit_scn", "replicaset": "rs",
 }  # fmt: skip
-"""What attributes are called in an event's own source; others have their names."""
+"""The names of CloudEvents attributes in Debezium's `source`; others keep their names."""
 _NUMBERS = ("lsn", "pos", "row", "ord", "ts_ms", "ts_us", "ts_ns", "server_id", "event_serial_no")
 _UNIONS = frozenset({"string", "int", "long", "float", "double", "boolean", "bytes", "array", "map"})
 
 
 def as_value(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an event in Debezium's own form; what is in it already, or is none, stays."""
+    """Return an event in Debezium's own form; any other value stays."""
     if f"{_PREFIX}op" in value:
         return _of_cloudevent(value)
     return without_unions(value) if any(map(_is_tagged, (value.get("before"), value.get("after")))) else value
@@ -36,12 +36,12 @@ def _of_cloudevent(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_tagged(row: Any) -> bool:
-    """Return whether a row stands under the name of its type, as Avro's JSON has members of unions."""
+    """Return whether a row is under the name of its type, as in Avro's JSON of unions."""
     return isinstance(row, dict) and len(row) == 1 and next(iter(row)).endswith(".Value")
 
 
 def without_unions(value: Any) -> Any:
-    """Return a value of Avro's JSON without the names of types that it has in unions."""
+    """Return a value of Avro's JSON without the type names of unions."""
     if isinstance(value, list):
         return [without_unions(each) for each in value]
     if not isinstance(value, dict):

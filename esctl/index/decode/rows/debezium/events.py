@@ -1,4 +1,4 @@
-"""Debezium's change events, of all its connectors; with their schemas or without."""
+"""Debezium's change events, of all its connectors, with their schemas or without."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _PLACEHOLDERS = (
     list(UNAVAILABLE.encode()),
     {UNAVAILABLE: UNAVAILABLE},
 )
-"""What stands for a value that was not changed and so not logged, in a column of each type."""
+"""The placeholders of a value that was not changed and so not logged, in columns of each type."""
 _TYPES = {"c": INSERT, "i": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
 _OLD_KEY, _NEW_KEY = "__debezium.oldkey", "__debezium.newkey"
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it is none of Debezium's."""
+    """Read a record as a change; None if it is not one of Debezium's."""
     message = message_of(record)
     value, schema = unwrapped(message.value)
     if value is None:
@@ -59,7 +59,7 @@ def read(record: Any) -> RowChange | Beside | None:
 
 
 def is_unavailable(value: Any) -> bool:
-    """Return whether a value stands for one that was not changed and so not logged."""
+    """Return whether a value is the placeholder of one that was not changed and so not logged."""
     return value in _PLACEHOLDERS
 
 
@@ -78,7 +78,7 @@ def _beside(value: dict[str, Any]) -> Beside | RowChange | None:
 
 
 def _dropped(value: Mapping[str, Any]) -> RowChange | None:
-    """Read that a table was dropped: all its rows end. None where nothing else is told."""
+    """Read a record that a table was dropped, which ends all its rows; None if it says anything else."""
     changes, source = value.get("tableChanges"), value.get("source")
     only = changes[0] if isinstance(changes, list) and len(changes) == 1 else None
     if not isinstance(only, dict) or only.get("type") != "DROP" or not isinstance(source, dict):
@@ -95,7 +95,7 @@ def _change(
     kind = _TYPES[value["op"]]
     has_cells = "keyspace" in source
     if kind == READ and has_cells:
-        kind = DELETE  # of a range of rows, which are not told
+        kind = DELETE  # of a range of rows, which are not listed
     converters = _converters(schema)
     is_document = source.get("collection") is not None
     key = _key(message, converters.get("before"), is_document, has_cells)
@@ -123,7 +123,7 @@ def _change(
         order=order_of(source),
         time=time_of(value, source),
         transaction=transaction_of(value, source),
-        actor=text_of(source.get("user_name")) or None,  # Oracle tells who it was
+        actor=text_of(source.get("user_name")) or None,  # Oracle gives it
         patched=told.patched,
         server=server_of(source),
         origin=origin_of(source),
@@ -131,7 +131,7 @@ def _change(
 
 
 class _Told(Struct, frozen=True):
-    """What a change tells of its row; `cells`: those of the columns that were written."""
+    """What a change says of its row; `cells`: `row` has just the columns that were written, from cells."""
 
     row: Row = {}
     partial: bool = False
@@ -141,12 +141,12 @@ class _Told(Struct, frozen=True):
 
     @property
     def is_heir(self) -> bool:
-        """Return whether a row that begins leaves values out: it had them under another key."""
+        """Return whether a new row leaves values out, because it had them under another key."""
         return self.partial and not self.cells
 
 
 _HEIR: Row = {}
-"""What names the row that one is which begins in parts: no value does, but it ended right before."""
+"""The `match` of a new row that leaves values out: empty, as the row that had them ended right before."""
 
 
 def _cells(cells: Row, converters: Mapping[str, Convert] | None) -> _Told:
@@ -154,13 +154,13 @@ def _cells(cells: Row, converters: Mapping[str, Convert] | None) -> _Told:
 
 
 _WHOLE_BEFORE = ("mysql", "mariadb", "sqlserver", "oracle", "db2", "informix")
-"""Connectors that tell all of a row that is deleted: a key of 0 is one."""
+"""Connectors that give all of a deleted row, so that a key of 0 is not invented."""
 
 
 def _told(
     value: Mapping[str, Any], kind: str, before: Row | None, after: Row | None, key: Any, *, held: bool
 ) -> _Told | None:
-    """Return what a change tells of its row; None where it does not tell what became of it."""
+    """Return what a change says of its row; None if it does not say what became of the row."""
     if kind == DELETE:
         row, match = _deleted(before, key)
         return _Told(row, match=None if held else match)
@@ -181,7 +181,7 @@ def _told(
 
 
 def _key(message: Message, of_row: Mapping[str, Convert] | None, is_document: bool, has_cells: bool) -> Any:
-    """Return the key of a message; of a document, its `_id`, which is told as JSON text."""
+    """Return the key of a message; for a document its `_id`, which is given as JSON text."""
     key, schema = unwrapped(message.key)
     if is_document and isinstance(key, dict) and key.keys() == {"id"}:
         return {"_id": _id(key["id"])}
@@ -200,10 +200,10 @@ def _id(told: Any) -> Any:
 
 
 def _deleted(before: Row | None, key: Any) -> tuple[Row, Row | None]:
-    """Return what is known of a row that was deleted, and what names it where its key is not told.
+    """Return what is known of a deleted row, and the values that identify it if its key is not known, else None.
 
-    `before` holds inventions under the default replica identity, so only the key is taken from it. If the key is an
-    invention itself, the row is named by what is left.
+    Under the default replica identity `before` holds invented values, so a row that has a key is known by that alone.
+    If the key is invented too, the other values identify the row.
     """
     held = {name: value for name, value in (before or {}).items() if value is not None}
     if not isinstance(key, dict) or not key:
@@ -253,7 +253,7 @@ def _converted(row: dict[str, Any] | Row, converters: Mapping[str, Convert] | No
 
 
 def _scaled(row: Row) -> Row:
-    """Return a row without a schema, where numbers that carry their scale can be read all the same."""
+    """Return a row without a schema, with the numbers read that carry their own scale."""
     if not any(isinstance(value, dict) and value.keys() == {"scale", "value"} for value in row.values()):
         return row
     found = dict(row)

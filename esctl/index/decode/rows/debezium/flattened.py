@@ -20,12 +20,12 @@ _FIELDS = frozenset({
     "ts_ms", "ts_us", "ts_ns", "txId", "lsn", "xmin", "server_id", "gtid", "file", "pos", "row", "thread", "query",
     "scn", "commit_scn", "commit_lsn", "change_lsn", "event_serial_no", "ord", "rs", "transaction_id",
 })  # fmt: skip
-"""What may be added to a row of the event around it, and of its source."""
+"""The fields of an event, and of its source, that may be added to a row."""
 _TYPES = {"c": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record as a change; None where it says nothing of an event, or is none of a flattened one."""
+    """Read a record as a change; None if it is not a flattened event."""
     message = message_of(record)
     value, schema = unwrapped(message.value)
     if value is None:
@@ -65,7 +65,7 @@ _OF_EVENTS = {"type", "event", "event_type", "eventType", "specversion"}
 
 
 def _is_keyed_row(message: Message, value: Row) -> bool:
-    """Return whether a message without fields of its event is a row of a table all the same: it has all of its key."""
+    """Return whether a message without fields of its event is still a row of a table, as it has all of its key."""
     key, _ = unwrapped(message.key)
     if not isinstance(key, dict) or not key or not _TOPIC.match(message.topic) or _OF_EVENTS & value.keys():
         return False
@@ -90,7 +90,7 @@ def _key(message: Message) -> Row | None:
 
 
 def _name(name: str) -> str | None:
-    """Return the name in the event of a field that was added to a row; None for a column."""
+    """Return the event's name for a field that was added to a row; None for a column."""
     bare = name.removeprefix(_PREFIX)
     bare = bare.removeprefix(_OF_SOURCE) if bare != name else ""
     return bare if bare in _FIELDS else None
@@ -108,7 +108,7 @@ def _kind(told: Mapping[str, Any]) -> str | None:
 
 
 def _table(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the schema (or database) and the table, from what was added, or else from the topic."""
+    """Return the schema (or database) and the table, from added fields, else from the topic."""
     parts = message.topic.split(".")
     table = told.get("table") or told.get("collection") or parts[-1] or UNNAMED
     schema = told.get("schema") or told.get("db") or told.get("keyspace")
@@ -116,12 +116,12 @@ def _table(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _origin(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the server and the database, from what was added, or else from the topic."""
+    """Return the server and the database, from added fields, else from the topic."""
     parts = message.topic.split(".")
     server, database = origin_of(told)
     return server or (parts[0] if len(parts) > 2 else ""), database or (parts[1] if len(parts) > 3 else "")
 
 
 def _deleted(row: Row, key: Row | None) -> Row:
-    """Return what names a row that was deleted: its key, or else the columns that are not null."""
+    """Return what identifies a deleted row: its key, else the columns that are not null."""
     return key or {name: value for name, value in row.items() if value is not None}

@@ -18,9 +18,9 @@ _COLUMNS = ({"aggregatetype", "aggregate_type"}, {"aggregateid", "aggregate_id"}
 
 
 def read(record: Any) -> DomainEvent | Beside | None:
-    """Read a record as an event; None where it is none of an outbox."""
+    """Read a record as an event; None if it is not of an outbox."""
     found = _read(record)
-    # An event may be of any type; what is beside events has types that none is of.
+    # An event may be of any type, so other records get types that no event has.
     return replace(found, type=f"({found.type})") if isinstance(found, Beside) else found
 
 
@@ -66,7 +66,7 @@ def _is_outbox(change: RowChange) -> bool:
 
 
 def _of_row(change: RowChange) -> DomainEvent | Beside:
-    """Read a row that was written to the table; it is deleted once it was read, which is no event."""
+    """Read a change of the table: a new row is an event; its deletion, once it was read, is not."""
     if change.type not in (INSERT, READ):
         return Beside("housekeeping", change.time, change.transaction)
     row = {name.lower(): value for name, value in change.row.items()}

@@ -1,4 +1,4 @@
-"""Where a change stands in the log of a database, when it was, and in which transaction: by Debezium's `source`."""
+"""The place of a change in a database's log, its time and its transaction, from Debezium's `source`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Order = tuple[int | str | None, ...]
 
 
 def order_of(source: Mapping[str, Any]) -> Order:
-    """Return where a change stands: by when its transaction was committed, then by its place in it.
+    """Return the place of a change: by when its transaction was committed, then by its place in the transaction.
 
-    Within one such place, the order is that of arrival. Empty where that is not told.
+    Changes of one place are in order of arrival. Empty if the place is not given.
     """
     if source.get("connector") == "cassandra":
         # The commit logs are those of many nodes; the latest write wins.
@@ -40,12 +40,12 @@ def order_of(source: Mapping[str, Any]) -> Order:
 
 
 def server_of(source: Mapping[str, Any]) -> object:
-    """Return which server's log a place is of, where the places of each are its own; None where that is not told."""
+    """Return the server whose log a place is in, if each server has places of its own; None if not given."""
     return plain(source.get("server_id")) or None if source.get("file") else None
 
 
 def origin_of(source: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the server, by its connector's name, and the database of a change, where a schema is told beside it."""
+    """Return the server of a change, by its connector's name, and its database, if a schema is given as well."""
     database = text_of(source.get("db")) if source.get("schema") else ""
     return text_of(source.get("name")), database
 
@@ -63,7 +63,7 @@ def _committed(source: Mapping[str, Any]) -> int | None:
 
 
 def time_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> Any:
-    """Return when a change was made, in the finest unit that is told."""
+    """Return when a change was made, in the finest unit that is given; None if none is."""
     for holder in (source, value):
         for name in ("ts_ns", "ts_us", "ts_ms"):
             if (found := plain(holder.get(name))) is not None and (found or name != "ts_ms"):
@@ -72,7 +72,7 @@ def time_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> Any:
 
 
 def transaction_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
-    """Return the transaction of a change."""
+    """Return the transaction of a change; None if it is not given."""
     for name in ("txId", "gtid", "scn"):
         if (found := plain(source.get(name))) is not None:
             return str(found)
@@ -81,5 +81,5 @@ def transaction_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> str |
 
 
 def transaction_name(told: Any) -> str | None:
-    """Name a transaction alike in all its records: PostgreSQL's is txid:lsn of the record, which differs in one."""
+    """Return one name for a transaction in all its records: PostgreSQL's txid:lsn without the lsn of the record."""
     return None if told is None else re.sub(r"\A(\d+):\d+\Z", r"\1", str(plain(told)))
