@@ -10,7 +10,6 @@ The plain log has each change as one event whose payload is merged, without dele
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -19,6 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from measure import processor_time_of_children
 
 TABLES = ("orders", "customers", "scratch")
 UNAVAILABLE = "__debezium_unavailable_value"
@@ -87,19 +88,17 @@ def write(folder: Path, count: int) -> None:
             plain.write(json.dumps({**event, "data": row or {"id": key}}) + "\n")
 
 
-def replayed(folder: Path, name: str) -> float:
+def time_replay(folder: Path, name: str) -> float:
     """Return the processor time, in seconds, of the cheapest of RUNS replays from the first event to Parquet."""
     words = [sys.executable, "-m", "esctl", "--store", str(folder / name), "-q"]
     subprocess.run([*words, "ingest", str(folder / f"{name}.jsonl")], check=True, stdout=subprocess.DEVNULL)
     best = float("inf")
     for run in range(RUNS):
         shutil.rmtree(folder / name / "snapshots", ignore_errors=True)
-        before = os.times()
+        before = processor_time_of_children()
         out = folder / f"{name}-{run}.parquet"
         subprocess.run([*words, "replay", "-o", str(out)], check=True, stdout=subprocess.DEVNULL)
-        after = os.times()
-        spent = after.children_user + after.children_system - before.children_user - before.children_system
-        best = min(best, spent)
+        best = min(best, processor_time_of_children() - before)
     return best
 
 
@@ -108,7 +107,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="esctl-changes-"))
     try:
         write(folder, count)
-        plain, rows = replayed(folder, "plain"), replayed(folder, "changes")
+        plain, rows = time_replay(folder, "plain"), time_replay(folder, "changes")
         print(f"{count} changes: tables {rows:.2f} s, plain merges {plain:.2f} s: {rows / plain:.2f} times as long")
     finally:
         shutil.rmtree(folder)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from generate import generate
+from measure import processor_time_of_children
 
 import esctl.intake.intake
 from esctl.api import Store
@@ -27,19 +28,17 @@ HERE = Path(__file__).parent
 EVENTS = 5_000
 
 
-def replayed(store: Path) -> tuple[float, bytes]:
+def time_replay(store: Path) -> tuple[float, bytes]:
     """Replay all entities in another process; return its processor time and its output."""
     command = [sys.executable, "-m", "esctl", "--store", str(store), "--config", str(HERE / "esctl.toml"), "-q"]
-    before = os.times()
+    before = processor_time_of_children()
     done = subprocess.run(
         [*command, "replay"],
         check=True,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
     )
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return spent, done.stdout
+    return processor_time_of_children() - before, done.stdout
 
 
 def measure(folder: Path, commits: int) -> None:
@@ -60,14 +59,14 @@ def measure(folder: Path, commits: int) -> None:
     print(f"{len(marks)} commits of {EVENTS:,}: {time.process_time() - started:.1f} s, ", end="")
     print(f"of which the first quarter {parts[0]:.1f} s, the last {parts[1]:.1f} s")
     log.unlink()
-    first, answer = min(replayed(store.path) for _ in range(3))
+    first, answer = min(time_replay(store.path) for _ in range(3))
     started = time.process_time()
     done = compact(store.path, store.updater())
     spent = time.process_time() - started
     for part in done:
         print(f"{part.part}: {part.files_before} files, {part.bytes_before / 1e6:.1f} MB -> ", end="")
         print(f"{part.files_after} files, {part.bytes_after / 1e6:.1f} MB")
-    again, same = min(replayed(store.path) for _ in range(3))
+    again, same = min(time_replay(store.path) for _ in range(3))
     print(f"compact {spent:.1f} s; replay before {first:.2f} s, after {again:.2f} s; same answer: {answer == same}")
 
 

@@ -20,14 +20,14 @@ import numpy as np
 from esctl.engine.duckdb import connect
 from esctl.index.files.manifest import IdRun, Manifest
 from esctl.index.seen_ids.run_file import Hashes, OpenRun, Positions, RunKey, merge_runs, write_run
-from esctl.index.seen_ids.runs import Ids, IdsBefore
+from esctl.index.seen_ids.runs import IdRuns, IdsBefore
 
 CHUNK = 500_000
 COMMITS = (1_000, 5_000, 50_000, CHUNK)
 PIECE = 1 << 20
 
 
-def made(folder: Path, first: int, count: int, seed: int) -> IdRun:
+def make_run(folder: Path, first: int, count: int, seed: int) -> IdRun:
     """Write a run of random hashes, sorted piece by piece, as each piece has its own share of their range."""
 
     def pieces() -> Iterator[tuple[Hashes, Positions]]:
@@ -60,7 +60,7 @@ def measure(millions: int) -> None:
         while left:
             while size > left:
                 size = size // 4 if size > CHUNK else left
-            runs.append(made(folder, first, size, len(runs)))
+            runs.append(make_run(folder, first, size, len(runs)))
             first, left = first + size, left - size
         before = IdsBefore(ids, folder, Manifest(), tuple(runs))
         on_disk = sum(run.bytes for run in runs) / first
@@ -75,14 +75,14 @@ def measure(millions: int) -> None:
         some = np.sort(random.integers(0, 2**64 - 1, CHUNK, np.uint64))
         key, positions = RunKey("", first, first + CHUNK - 1), np.arange(first, first + CHUNK)
         added = cpu(write_run, folder, key, [(some, positions)], CHUNK)
-        several = [OpenRun(folder, made(folder, 1, CHUNK * 4, seed)) for seed in range(4)]
+        several = [OpenRun(folder, make_run(folder, 1, CHUNK * 4, seed)) for seed in range(4)]
         merged = cpu(merge_runs, folder, several) / (16 * CHUNK)
         print(f"  adding {CHUNK:,}: {added * 1000:.0f} ms; merging: {merged * 1e9:.0f} ns an id")
     finally:
         shutil.rmtree(folder)
 
 
-ids = Ids(connect())
+ids = IdRuns(connect())
 if __name__ == "__main__":
     for given in sys.argv[1:] or ("10", "100"):
         measure(int(given))

@@ -180,7 +180,7 @@ def _point(row: Row) -> tuple[object, ...]:
     return row["time"], _number(row["value"])
 
 
-def chosen(ground: Ground, names: Sequence[str]) -> list[Job]:
+def choose_jobs(ground: Ground, names: Sequence[str]) -> list[Job]:
     """Return the jobs of the given names (all, without any). Raises SystemExit for an unknown name."""
     known = jobs(ground)
     if unknown := set(names) - {job.name for job in known}:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -15,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import timed
+from measure import processor_time_of_children, time_command
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -33,7 +32,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="esctl-bench-"))
     log, broker = folder / "log.jsonl", Broker()
     try:
-        timed([sys.executable, str(ROOT / "bench" / "generate.py"), str(given.events), str(log)])
+        time_command([sys.executable, str(ROOT / "bench" / "generate.py"), str(given.events), str(log)])
         lines = log.read_bytes().splitlines()
         topics = {"bare": broker.topic(), "keyed": broker.topic(), "headers": broker.topic()}
         headers = ([("trace", b"00-%032x-b7ad6b7169203331-01" % at), ("kind", b"event")] for at in range(len(lines)))
@@ -62,11 +61,9 @@ def ingest(store: Path, source: str) -> tuple[float, float]:
     """Read a source into a new store; return the seconds that the ingest itself took, and its processor time."""
     shutil.rmtree(store, ignore_errors=True)
     command = [sys.executable, "-m", "esctl", "--store", str(store), "ingest", source, *MARK, "-q", "-f", "json"]
-    before = os.times()
+    before = processor_time_of_children()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    after = os.times()
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return float(json.loads(done.stdout)[0]["seconds"]), processor
+    return float(json.loads(done.stdout)[0]["seconds"]), processor_time_of_children() - before
 
 
 if __name__ == "__main__":

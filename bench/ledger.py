@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from run import timed
+from run import time_command
 
 BUDGETS = {"verify": 2.0, "verify --full": 30.0, "prove @middle": 1.0, "prove @last": 1.0, "prove by id": 1.0}
 
@@ -49,10 +48,10 @@ def main() -> None:
         os.environ |= {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state")}
         config = str(Path(__file__).parent / "esctl.toml")
         esctl = [sys.executable, "-m", "esctl", "--store", str(store), "--config", config, "-q"]
-        timed([*esctl, "key", "new", "bench"])
+        time_command([*esctl, "key", "new", "bench"])
         before = set((store / "checkpoints").glob("*"))
         try:
-            timed([*esctl, "checkpoint"])
+            time_command([*esctl, "checkpoint"])
             middle = head // 2
             shown = subprocess.run([*esctl, "show", f"@{middle}", "-f", "jsonl"], check=True, capture_output=True)
             found = json.loads(shown.stdout.splitlines()[0])
@@ -66,17 +65,11 @@ def main() -> None:
 
 def show(job: str, command: list[str], repeats: int) -> None:
     """Run a job `repeats` times, and print its line."""
-    started = _cpu()
-    runs = [timed(command) for _ in range(repeats)]
-    cpu = (_cpu() - started) / repeats
+    runs = [time_command(command) for _ in range(repeats)]
+    cpu = statistics.mean(run.processor for run in runs)
     wall, memory = statistics.median(run.seconds for run in runs), max(run.memory for run in runs)
     budget = f"{BUDGETS[job]:>8.1f}" if job in BUDGETS else ""
     print(f"{job:<14}{wall:>8.2f}{cpu:>8.2f}{memory:>7.0f}{budget}", flush=True)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

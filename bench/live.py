@@ -58,7 +58,7 @@ def produce(broker: object, topic: str, rate: int, seconds: int, sent: dict[str,
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[None]:
+def run_esctl(folder: Path, *arguments: str) -> Iterator[None]:
     """Run a command of esctl while the block runs, then interrupt it."""
     command = [sys.executable, "-m", "esctl", *arguments]
     with (folder / f"{arguments[0]}.log").open("wb") as log:
@@ -119,8 +119,8 @@ def main() -> None:
             sent, asked = dict[str, float](), list[float]()
             producer = threading.Thread(target=produce, args=(broker, topic, rate, seconds, sent))
             with (
-                running(folder, "ingest", broker.url(topic), "--follow", *sys.argv[3:]),
-                running(folder, "view", "refresh", "v", "--follow"),
+                run_esctl(folder, "ingest", broker.url(topic), "--follow", *sys.argv[3:]),
+                run_esctl(folder, "view", "refresh", "v", "--follow"),
             ):
                 time.sleep(3)
                 producer.start()

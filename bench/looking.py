@@ -82,7 +82,7 @@ def bundle(folder: Path) -> Path:
         return Path(archive.extract("report.html", folder))
 
 
-def looked_at(browser: Any, path: Path, key: str) -> None:
+def look_at(browser: Any, path: Path, key: str) -> None:
     """Print when a page is painted, loaded and checked, and how long a key takes to judge all of it."""
     page = browser.new_page()
     page.add_init_script(_WATCH)
@@ -139,7 +139,7 @@ def main() -> None:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             for page in pages * RUNS:
-                looked_at(browser, page, key)
+                look_at(browser, page, key)
         with (folder / "many.jsonl").open("w") as file:
             for n in range(events):
                 at = f"2024-{n * 12 // events + 1:02d}-01T{n % 24:02d}:{n % 60:02d}:00Z"

@@ -21,7 +21,13 @@ class Run:
     memory: float
 
 
-def timed(command: Sequence[str]) -> Run:
+def processor_time_of_children() -> float:
+    """Return the seconds of processor time of all processes that this one has run to their end."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def time_command(command: Sequence[str]) -> Run:
     """Run a command to its end and measure it. Raises SystemExit if it fails."""
     silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     # With compiled modules, as an installed esctl has them.
@@ -37,7 +43,7 @@ def timed(command: Sequence[str]) -> Run:
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 2**20)
 
 
-def warmed(*places: Path) -> None:
+def warm_cache(*places: Path) -> None:
     """Read files into the page cache, so that no contestant pays for what the one before pushed out."""
     for place in places:
         for path in [place] if place.is_file() else place.rglob("*.parquet"):

@@ -22,7 +22,7 @@ from esctl.index.decode.exact_json import judge
 from esctl.index.envelope.event_columns import _group_rows, batched
 from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.log.merkle import Frontier
-from esctl.log.parts import Part, positioned, segment_tables
+from esctl.log.parts import Part, segment_tables, with_positions
 from esctl.log.segment import iter_leaf_hashes
 from esctl.model import Cursor, Stanza
 from esctl.sources.formats.lines import record_ends
@@ -42,7 +42,7 @@ def stages(log: bytes) -> dict[str, Callable[[], Any]]:
     ends = record_ends(window, 0)
     raws = slices_of(window, np.append(0, ends))
     part = Part("log.jsonl", [batch_of(np.append(0, ends)[:-1], raws)], cursor)
-    table = positioned(next(iter(segment_tables([part]))), 1, 1)
+    table = with_positions(next(iter(segment_tables([part]))), 1, 1)
     hashes = b"".join(iter_leaf_hashes(table, connection))
     judged = judge(raws, cursor, connection)
     numbers = pa.array(np.arange(1, len(raws) + 1))
@@ -62,14 +62,14 @@ def stages(log: bytes) -> dict[str, Callable[[], Any]]:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    if not native.here():
+    if not native.is_available():
         sys.exit(f"no native core: {native.description()}")
     sink = io.BytesIO()
     generate(count, sink)
-    found, least = native._found(), dict[tuple[str, bool], float]()
+    found, least = native._load_core(), dict[tuple[str, bool], float]()
     for name, stage in stages(sink.getvalue()).items():
         for turn in range(2 * TURNS):
-            native._found = (lambda: found) if turn % 2 else (lambda: (None, ""))  # type: ignore[assignment]
+            native._load_core = (lambda: found) if turn % 2 else (lambda: (None, ""))  # type: ignore[assignment]
             started = time.process_time()
             stage()
             spent = (time.process_time() - started) * 1e6 / count

@@ -49,7 +49,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-def shown(result: Result) -> str:
+def result_line(result: Result) -> str:
     """Return a result as a line for the terminal."""
     times = "  ".join(
         f"{name} {_number(result.seconds(name), 3)} s (cpu "

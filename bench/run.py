@@ -12,9 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from jobs import BY_HAND, CONTESTANTS, ESCTL, HERE, Ground, Job, chosen, digest
-from measure import Run, timed, warmed
-from report import Result, markdown, shown
+from jobs import BY_HAND, CONTESTANTS, ESCTL, HERE, Ground, Job, choose_jobs, digest
+from measure import Run, time_command, warm_cache
+from report import Result, markdown, result_line
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     given = arguments()
     if given.digest:
         ground = Ground(given.events)
-        (job,) = chosen(ground, [given.digest])
+        (job,) = choose_jobs(ground, [given.digest])
         print(digest(ground, job, given.contestants[0]))
         return
     ground = Ground(given.events)
@@ -30,12 +30,12 @@ def main() -> None:
     if not ground.log.exists():
         unfinished = ground.log.with_suffix(".part")
         # Not in this process: a child's peak memory counts that of the process it was spawned from.
-        timed([sys.executable, str(HERE / "generate.py"), str(given.events), str(unfinished)])
+        time_command([sys.executable, str(HERE / "generate.py"), str(given.events), str(unfinished)])
         unfinished.rename(ground.log)
     compileall.compile_dir(HERE.parent / "esctl", quiet=1)
     results = [
         result
-        for job in chosen(ground, given.jobs)
+        for job in choose_jobs(ground, given.jobs)
         if (result := compare(ground, job, given.contestants, given.runs)) is not None
     ]
     if given.output:
@@ -70,14 +70,14 @@ def compare(ground: Ground, job: Job, contestants: list[str], count: int) -> Res
                 shutil.rmtree(ground.store, ignore_errors=True) if name == ESCTL else None
                 ground.parquet.unlink(missing_ok=True) if name == BY_HAND else None
             else:
-                warmed(ground.store, ground.parquet)
-            runs[name].append(timed(command))
+                warm_cache(ground.store, ground.parquet)
+            runs[name].append(time_command(command))
     if job.answer is not None and commands:
         answers = {name: _digest(ground, job, name) for name in commands}
         if len(set(answers.values())) > 1:
             raise SystemExit(f"{job.name}: the contestants answer differently: {answers}")
     result = Result(job.name, job.note, runs)
-    print(shown(result), flush=True)
+    print(result_line(result), flush=True)
     return result
 
 

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from jobs import HERE, ONE, Ground
-from measure import ROOT, Run, size, timed
+from measure import ROOT, Run, size, time_command
 
 
-def piped(events: int, esctl: list[str]) -> Run:
+def time_piped(events: int, esctl: list[str]) -> Run:
     """Generate events into `esctl ingest -`; seconds and memory are those of esctl. Raises SystemExit if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
@@ -47,14 +47,14 @@ def main() -> None:
         lines.append(f"| {name} | {run.seconds:,.2f} | {run.processor:,.2f} | {run.memory:,.0f} |")
         print(lines[-1], flush=True)
 
-    note("ingest, from a pipe", piped(given.events, esctl))
+    note("ingest, from a pipe", time_piped(given.events, esctl))
     for name, words in (
         ("replay one, the first time", ["replay", ONE, "--at", middle]),
         ("replay one", ["replay", ONE, "--at", middle]), ("audit one", ["audit", ONE]),
         ("replay all, at the middle", ["replay", "--at", middle]),
         ("replay all, now", ["replay"]), ("verify", ["verify"]),
     ):  # fmt: skip
-        note(name, timed([*esctl, *words, *out]))
+        note(name, time_command([*esctl, *words, *out]))
     lines += ["", f"The store takes {size(store) / 1e9:,.2f} GB, its log {size(store / 'log') / 1e9:,.2f} GB."]
     print(lines[-1])
     if given.output:

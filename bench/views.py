@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from generate import accounts_of, generate
+from measure import processor_time_of_children
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -25,16 +26,15 @@ FILES = ("duckdb:view.db/accounts", "sqlite:view.sqlite/accounts", "parquet:view
 TOUCHED = 1000
 
 
-def spent(folder: Path, *arguments: str) -> float:
+def time_command(folder: Path, *arguments: str) -> float:
     """Run a command; return its processor time in seconds."""
     command = [sys.executable, "-m", "esctl", "--config", str(HERE / "esctl.toml"), "-q", *arguments]
-    before = os.times()
+    before = processor_time_of_children()
     # Compiled once, as in an installed esctl.
     env = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=env)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return processor_time_of_children() - before
 
 
 def touch(log: Path, accounts: int, kind: str) -> None:
@@ -65,21 +65,21 @@ def measure(folder: Path, events: int, targets: tuple[str, ...]) -> None:
     log = folder / "log.jsonl"
     with log.open("wb") as file:
         generate(events, file)
-    spent(folder, "ingest", "log.jsonl")
+    time_command(folder, "ingest", "log.jsonl")
     for target in targets:
-        spent(folder, "view", "create", target.partition(":")[0], "-p", "account", "--to", target)
+        time_command(folder, "view", "create", target.partition(":")[0], "-p", "account", "--to", target)
     refreshed: dict[str, dict[str, float]] = {target: {} for target in targets}
     for kind in ("newest", "late"):
         touch(log, accounts_of(events), kind)
-        spent(folder, "ingest", "log.jsonl")
-        spent(folder, "replay", "account-1")  # brings the index up to date
+        time_command(folder, "ingest", "log.jsonl")
+        time_command(folder, "replay", "account-1")  # brings the index up to date
         for target, found in refreshed.items():
-            found[kind] = spent(folder, "view", "refresh", target.partition(":")[0])
-    print(f"{'view list':<10} {spent(folder, 'view', 'list'):8.2f} s")
+            found[kind] = time_command(folder, "view", "refresh", target.partition(":")[0])
+    print(f"{'view list':<10} {time_command(folder, 'view', 'list'):8.2f} s")
     names = [target.partition(":")[0] for target in targets]
-    saved = [spent(folder, "view", "rebuild", name) for name in names]
+    saved = [time_command(folder, "view", "rebuild", name) for name in names]
     shutil.rmtree(folder / ".esctl" / "snapshots", ignore_errors=True)
-    folded = [spent(folder, "view", "rebuild", name) for name in names]
+    folded = [time_command(folder, "view", "rebuild", name) for name in names]
     for name, found, quick, anew in zip(names, refreshed.values(), saved, folded, strict=True):
         shares = "  ".join(f"{kind} {seconds:6.2f} s {seconds / anew:5.2f}" for kind, seconds in found.items())
         print(f"{name:<10} {anew:8.2f} s from the log  {quick:8.2f} s from saved states  {shares}")

@@ -21,7 +21,7 @@ COLORS = ("auto", "always", "never")
 _LARGEST = 16 << 20
 """The most bytes that an esctl.toml may have."""
 SNAPSHOTS = ("auto", "always", "off")
-kept_elsewhere: set[Path] = set()
+mirror_folders: set[Path] = set()
 """The mirrors of stores in objects: the esctl.toml of such a store is the working directory's."""
 
 
@@ -66,7 +66,7 @@ def find_store(given: Path | None, start: Path | None = None) -> Path | None:
     return found
 
 
-def led_to(path: Path) -> Path:
+def follow_link(path: Path) -> Path:
     """Return the folder that a store's name leads to: the name may be a link, but no link inside it is followed."""
     return path.resolve() if path.is_symlink() else path
 
@@ -78,33 +78,33 @@ def find_config(given: Path | None, store: Path | None, start: Path | None = Non
     """
     if given is not None:
         return given
-    found = _upward(_home(store) if store is not None else (start or Path.cwd()).resolve())
+    found = _search_upward(_folder_of(store) if store is not None else (start or Path.cwd()).resolve())
     if found is not None:
         require_own(found, "--config", "ESCTL_CONFIG")
     return found
 
 
-def passed_over(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
+def unused_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
     """Return the esctl.toml of the working directory if the store does not use it and none was named; else None."""
     if given is not None or store is None:
         return None
-    here, own = _upward((start or Path.cwd()).resolve()), _upward(_home(store))
+    here, own = _search_upward((start or Path.cwd()).resolve()), _search_upward(_folder_of(store))
     return None if here is None or (own is not None and own.samefile(here)) else here
 
 
-def _home(store: Path) -> Path:
+def _folder_of(store: Path) -> Path:
     """Return the folder that a store is in (its own name may be a link); for a mirror, the working directory."""
-    if store in kept_elsewhere:
+    if store in mirror_folders:
         return Path.cwd().resolve()
     return store.absolute().parent.resolve()
 
 
-def beside(store: Path) -> Path:
+def config_path(store: Path) -> Path:
     """Return where the esctl.toml of a store is written."""
-    return (Path.cwd() if store in kept_elsewhere else store.absolute().parent) / FILE
+    return (Path.cwd() if store in mirror_folders else store.absolute().parent) / FILE
 
 
-def _upward(folder: Path) -> Path | None:
+def _search_upward(folder: Path) -> Path | None:
     return next((place / FILE for place in (folder, *folder.parents) if (place / FILE).exists()), None)
 
 
@@ -125,7 +125,7 @@ def read_config(path: Path | None) -> Config:
         raise UsageError(f"{path}: {error}", "it must be TOML (https://toml.io)") from None
     for section, body in document.items():
         if section not in SECTIONS:
-            hint = _nearest(section, SECTIONS, "sections are", "[{}]")
+            hint = _suggest(section, SECTIONS, "sections are", "[{}]")
             raise UsageError(f"{path}: unknown section [{section}]", hint)
         if not isinstance(body, dict):
             raise UsageError(f"{path}: [{section}] is not a table", f"write [{section}] on a line of its own")
@@ -148,12 +148,12 @@ def check_snapshots(value: str, where: str) -> str:
 def _check_settings(section: str, table: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"{path}: {section}.{key} is not a setting", _nearest(key, known, "settings are", "{}"))
+            raise UsageError(f"{path}: {section}.{key} is not a setting", _suggest(key, known, "settings are", "{}"))
         if not isinstance(value, str):
             raise UsageError(f"{path}: {section}.{key} is {value!r}, not a text", f'write {key} = "..."')
 
 
-def _nearest(word: str, known: tuple[str, ...], listed: str, form: str) -> str:
+def _suggest(word: str, known: tuple[str, ...], listed: str, form: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(word, known, 1)

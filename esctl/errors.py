@@ -17,12 +17,12 @@ def did_you_mean(near: Sequence[str], otherwise: str = "") -> str:
     return f"did you mean {shell_word(near[0])}?" if near else otherwise
 
 
-called: dict[str, str] = {}
+mirror_urls: dict[str, str] = {}
 """The mirrors of stores in objects, each with the URL of its store: errors show that instead."""
 
 
-def _called(text: str) -> str:
-    for folder, name in list(called.items()):
+def _show_urls(text: str) -> str:
+    for folder, name in list(mirror_urls.items()):
         text = text.replace(folder, name)
     return text
 
@@ -34,9 +34,9 @@ class EsctlError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(_called(message))
-        self.message = _called(message)
-        self.hint = _called(hint)
+        super().__init__(_show_urls(message))
+        self.message = _show_urls(message)
+        self.hint = _show_urls(hint)
 
 
 class UsageError(EsctlError):

@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def several(names: str | Sequence[str]) -> tuple[str, ...]:
+def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return names as a tuple, whether one is given, several, or none (an empty text)."""
     return tuple(names) if not isinstance(names, str) else (names,) if names else ()

@@ -12,7 +12,7 @@ from esctl.errors import InputError
 _ROOT = 0
 
 
-def foreign(path: Path, *, root_too: bool = False) -> str:
+def why_foreign(path: Path, *, root_too: bool = False) -> str:
     """Return why a file or folder may hold what others put there; empty if it is the user's, and only they can write.
 
     A link counts as what it leads to, and must be the user's too. `root_too`: root may be the owner as well.
@@ -22,7 +22,7 @@ def foreign(path: Path, *, root_too: bool = False) -> str:
     own = own_ids() | ({_ROOT} if root_too else set())
     for about in (os.lstat(path), os.stat(path)):
         if about.st_uid not in own:
-            return f"it belongs to {_user(about.st_uid)}"
+            return f"it belongs to {_user_name(about.st_uid)}"
         if not stat.S_ISLNK(about.st_mode) and _writable_by_others(about):
             return "others may write to it"
     return ""
@@ -31,7 +31,7 @@ def foreign(path: Path, *, root_too: bool = False) -> str:
 def require_own(path: Path, option: str, variable: str) -> None:
     """Raise InputError if a path that was found is not the user's own; the hint says how to name it."""
     try:
-        why = foreign(path)
+        why = why_foreign(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", f"name another with {option}") from error
     if why:
@@ -45,11 +45,12 @@ def require_own_store(path: Path) -> None:
     try:
         with os.scandir(path) as found:
             folders = [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
-        odd = next(((folder, why) for folder in folders if (why := foreign(folder, root_too=True))), None)
+        refused = next(((folder, why) for folder in folders if (why := why_foreign(folder, root_too=True))), None)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "name another with --store") from error
-    if odd is not None:
-        raise InputError(f"{path} is not used: it was found, not named, and {odd[0]}: {odd[1]}", _hint(path, *named))
+    if refused is not None:
+        folder, why = refused
+        raise InputError(f"{path} is not used: it was found, not named, and {folder}: {why}", _hint(path, *named))
 
 
 def own_ids() -> set[int]:
@@ -62,7 +63,7 @@ def own_ids() -> set[int]:
 
 
 def own_rights(mode: int) -> int:
-    """Return the rights of a new file or folder without write access for others, which `foreign` would object to."""
+    """Return the rights of a new file or folder without write access for others, which would make it foreign."""
     withheld = stat.S_IWOTH | (0 if _is_private(os.getegid()) else stat.S_IWGRP)
     return mode & ~withheld
 
@@ -88,7 +89,7 @@ def _is_private(group: int) -> bool:
     return about.gr_name == user and set(about.gr_mem) <= {user}
 
 
-def _user(number: int) -> str:
+def _user_name(number: int) -> str:
     import pwd
 
     try:

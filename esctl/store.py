@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from esctl.config import STORE, Config, check_snapshots, find_config, find_store, led_to, read_config
+from esctl.config import STORE, Config, check_snapshots, find_config, find_store, follow_link, read_config
 from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
-from esctl.given import several
+from esctl.given import as_tuple
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import own_rights, require_own_store
 from esctl.storage.connecting import located
-from esctl.timespec import bound_name, parse_as_of, spanning, written
+from esctl.timespec import bound_name, check_order, parse_as_of, point_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +41,7 @@ class OpenStore:
     def __init__(
         self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
     ) -> None:
-        self.path = led_to(path)
+        self.path = follow_link(path)
         self.config = config
         self.tz = tz
         self.basis: Basis | None = None  # that every answer must rest on
@@ -113,19 +113,19 @@ class OpenStore:
         from esctl.log.commits import create_store
         from esctl.storage.inside import require_plain
         from esctl.storage.places import exists
-        from esctl.storage.rights import seen, withheld
+        from esctl.storage.rights import source_stats, withheld_bits
 
-        found = find_store(located(path) if path is not None else None) or Path(STORE)
-        if path is None and os.path.lexists(found):
-            require_own_store(found)  # a folder that is not a store yet may be another's too
-        require_plain(found)
-        file = find_config(Path(config) if config is not None else None, found)
+        path_found = find_store(located(path) if path is not None else None) or Path(STORE)
+        if path is None and os.path.lexists(path_found):
+            require_own_store(path_found)  # a folder that is not a store yet may be another's too
+        require_plain(path_found)
+        file = find_config(Path(config) if config is not None else None, path_found)
         settings = read_config(file)
         check_overrides(settings, overrides or ())  # a wrong mapping is reported before anything is made
-        if not exists(found / "format.json") or erasable:
-            rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
-            create_store(led_to(found), erasable, rights=rights)
-        store = cls(found, settings, memory_limit, tz, threads)
+        if not exists(path_found / "format.json") or erasable:
+            rights = own_rights(0o777 & ~withheld_bits(source_stats(sources), os.getegid()))
+            create_store(follow_link(path_found), erasable, rights=rights)
+        store = cls(path_found, settings, memory_limit, tz, threads)
         if overrides is not None:
             store.set_overrides(overrides)
         return store
@@ -195,9 +195,9 @@ class OpenStore:
         from esctl.engine.duckdb import explained
         from esctl.index.current import current_view
 
-        found = current_view(self.index_folder, self.snapshot) if self.basis is None else None
-        if found is not None:
-            return found
+        view = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        if view is not None:
+            return view
         updater = self.updater()
         with explained():
             return updater.run(self.snapshot) if self.basis is None else updater.at(self.snapshot)
@@ -226,10 +226,10 @@ class OpenStore:
 
         Raises InputError if the store no longer has that basis, UsageError if it is read under another mapping.
         """
-        from esctl.ask.scope.basis import held
+        from esctl.ask.scope.basis import store_at_basis
 
         store = self.reopened()
-        store.snapshot = held(basis, self.path, self.snapshot, self.mapping)
+        store.snapshot = store_at_basis(basis, self.path, self.snapshot, self.mapping)
         store.basis = basis
         store.engine = self.engine
         return store
@@ -258,7 +258,7 @@ class OpenStore:
 
         Raises UsageError if it is none, or differs from that of the basis that this store is bound to.
         """
-        return self._agreed(parse_as_of(text, option, inclusive=inclusive, tz=self.tz), option)
+        return self._check_basis(parse_as_of(text, option, inclusive=inclusive, tz=self.tz), option)
 
     def given(self, text: str, option: str, *, inclusive: bool = True) -> AsOf | None:
         """Read a point that may be left out; then return that of the basis, or None if there is none."""
@@ -269,10 +269,10 @@ class OpenStore:
 
     def span(self, from_: str, to: str) -> tuple[AsOf | None, AsOf | None]:
         """Read `--from` and `--to`. Raises UsageError if nothing can be between them."""
-        return spanning(self.given(from_, "--from", inclusive=False), self.given(to, "--to"))
+        return check_order(self.given(from_, "--from", inclusive=False), self.given(to, "--to"))
 
-    def _agreed(self, at: AsOf, option: str) -> AsOf:
-        name, text = bound_name(option), written(at)
+    def _check_basis(self, at: AsOf, option: str) -> AsOf:
+        name, text = bound_name(option), point_text(at)
         if self.basis is not None and self.basis.bounds.get(name) != text:
             fixed = self.basis.bounds.get(name)
             raise UsageError(
@@ -308,9 +308,9 @@ class OpenStore:
 
             scope = in_parts(scope, self.engine)
         if without:
-            from esctl.ask.scope.what_if import supposed
+            from esctl.ask.scope.what_if import without_events
 
-            return supposed(scope, several(without))
+            return without_events(scope, as_tuple(without))
         return scope
 
     def basis_of(self, scope: Scope, points: Sequence[AsOf | None] = ()) -> Basis:
@@ -320,10 +320,10 @@ class OpenStore:
         """
         from esctl.ask.scope.basis import basis_of, check_projection
 
-        found = basis_of(scope, self.snapshot, self.mapping, points)
+        basis = basis_of(scope, self.snapshot, self.mapping, points)
         if self.basis is not None:
-            check_projection(self.basis, found)
-        return found
+            check_projection(self.basis, basis)
+        return basis
 
     def bound(self, at: str = "", before: str = "") -> AsOf | None:
         """Read `--at` or `--before`. Raises UsageError for both."""
@@ -344,4 +344,4 @@ class OpenStore:
         """Return the filters on the events to show; each takes one name or several."""
         from esctl.ask.scope.filters import Filters
 
-        return Filters(several(actor), several(type), several(field), *self.span(from_, to))
+        return Filters(as_tuple(actor), as_tuple(type), as_tuple(field), *self.span(from_, to))

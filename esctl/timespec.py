@@ -18,9 +18,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _SHORTEST_EPOCH = 9
 """The fewest digits of a number that is read as seconds since the epoch: 2024 means a year, and lacks a day."""
 _DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
-_POINTED = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
+_POINTED_DATE = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
 """A date with points: its day comes first, wherever such dates are written."""
-_SLASHED = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
+_SLASHED_DATE = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
 
 
 def utc_now() -> datetime:
@@ -43,15 +43,15 @@ def parse_as_of(
 
         find_zone(tz)
     try:
-        ordinal = _ordinal(text, spec, inclusive)
-        point = ordinal or AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
-        written(point)  # raises OverflowError for an instant that no calendar has
+        ordinal = _parse_ordinal(text, spec, inclusive)
+        point = ordinal or AsOf(text, "time", inclusive, instant=_parse_time(spec, inclusive, tz, now))
+        point_text(point)  # raises OverflowError for an instant that no calendar has
         return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
-        raise UsageError(f"{option} {text!r} is not a point in time", _meant(spec)) from None
+        raise UsageError(f"{option} {text!r} is not a point in time", _hint_for(spec)) from None
 
 
-def _meant(spec: str) -> str:
+def _hint_for(spec: str) -> str:
     """Return the hint for a text that is no point: what may have been meant, else the forms of points."""
     if re.fullmatch(r"[0-9]+", spec):
         return f"did you mean @{spec}, the position? or write {HINT}"
@@ -59,7 +59,7 @@ def _meant(spec: str) -> str:
         return f"did you mean '{spec.lstrip('-')} ago'?"
     if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", spec):
         return f"say of which day: '2024-02-01 {spec}'"
-    if found := re.fullmatch(_SLASHED, spec):
+    if found := re.fullmatch(_SLASHED_DATE, spec):
         first, second, year, clock = found.groups()
         days = dict.fromkeys(
             f"{year}-{month:0>2}-{day:0>2}" for month, day in ((first, second), (second, first)) if int(month) <= 12
@@ -71,28 +71,28 @@ def _meant(spec: str) -> str:
     return f"write {HINT}"
 
 
-def _ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:
+def _parse_ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:
     if spec.startswith("@"):
-        return AsOf(text, "position", inclusive, number=_natural(spec[1:]))
+        return AsOf(text, "position", inclusive, number=_parse_number(spec[1:]))
     head, colon, rest = spec.partition(":")
     if not colon:
         return None
     if head == "seq" and rest:
         return AsOf(text, "sequence", inclusive, value=rest)
     if head == "version":
-        return AsOf(text, "version", inclusive, number=_natural(rest))
+        return AsOf(text, "version", inclusive, number=_parse_number(rest))
     if head == "id" and rest:
         return AsOf(text, "event", inclusive, value=text.lstrip()[len("id:") :])
     return None
 
 
-def _natural(text: str) -> int:
+def _parse_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise ValueError(text)
     return int(text)
 
 
-def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -> int:
+def _parse_time(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -> int:
     ago = re.fullmatch(_AGO, spec)
     if ago:
         return _microseconds(now() - timedelta(**{_UNITS[ago[2][0].lower()]: int(ago[1])}))
@@ -103,22 +103,22 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
 
         day = now().astimezone(find_zone(tz)).date() - timedelta(days=spec.lower() == "yesterday")
         spec = day.isoformat()
-    return _written(spec, inclusive, tz)
+    return _parse_written(spec, inclusive, tz)
 
 
-def _written(spec: str, inclusive: bool, tz: str) -> int:
+def _parse_written(spec: str, inclusive: bool, tz: str) -> int:
     from esctl.index.decode.times.python import parse_instant
 
-    if found := re.fullmatch(_POINTED, spec):
+    if found := re.fullmatch(_POINTED_DATE, spec):
         day, month, year, clock = found.groups()
         spec = f"{year}-{month:0>2}-{day:0>2}" + (f" {clock}" if clock else "")
     if re.fullmatch(_DATE, spec):
-        return _date(date.fromisoformat(spec), inclusive, tz)
+        return _day_bound(date.fromisoformat(spec), inclusive, tz)
     if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
         raise ValueError(spec)
     instant = parse_instant(spec, tz)
     if not _tells_hours(spec, tz):
-        return _date(_day_of(instant, tz), inclusive, tz)
+        return _day_bound(_day_of(instant, tz), inclusive, tz)
     return instant
 
 
@@ -141,7 +141,7 @@ def _day_of(instant: int, tz: str) -> date:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).astimezone(find_zone(tz)).date()
 
 
-def _date(day: date, end: bool, tz: str) -> int:
+def _day_bound(day: date, end: bool, tz: str) -> int:
     """Return the start of a day in a zone, or its end, in microseconds since the epoch; within UTC's calendar."""
     from esctl.index.decode.times.epochs import BEYOND, FIRST
     from esctl.index.decode.times.python import parse_instant
@@ -160,20 +160,20 @@ def _microseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def spanning(start: AsOf | None, end: AsOf | None) -> tuple[AsOf | None, AsOf | None]:
+def check_order(start: AsOf | None, end: AsOf | None) -> tuple[AsOf | None, AsOf | None]:
     """Return two bounds. Raises UsageError if the first is after the second, as far as that needs no log."""
-    if start is not None and end is not None and start.kind == end.kind and _place(start) > _place(end):
-        said = f"--from {shell_word(end.text)} --to {shell_word(start.text)}"
-        raise UsageError(f"--from {start.text!r} is after --to {end.text!r}", f"did you mean {said}?")
+    if start is not None and end is not None and start.kind == end.kind and _order_number(start) > _order_number(end):
+        swapped = f"--from {shell_word(end.text)} --to {shell_word(start.text)}"
+        raise UsageError(f"--from {start.text!r} is after --to {end.text!r}", f"did you mean {swapped}?")
     return start, end
 
 
-def _place(at: AsOf) -> int:
+def _order_number(at: AsOf) -> int:
     """Return a number that orders points of one kind; 0 if that needs the log."""
     return (at.instant or 0) if at.kind == "time" else (at.number or 0) if at.kind in ("position", "version") else 0
 
 
-def written(at: AsOf) -> str:
+def point_text(at: AsOf) -> str:
     """Write a point so that it is read as the same one at any time and in any zone."""
     if at.kind == "time" and at.instant is not None:
         return format_instant(at.instant)

@@ -1,1 +1,1 @@
-"""Campaigns that damage, kill and starve stores, and what became of them (docs/reliability.md)."""
+"""Campaigns that damage, kill and starve stores; docs/reliability.md has their figures."""

@@ -1,7 +1,7 @@
-"""Hold what engines give to what one process gives: `python -m reliability.cluster [EVENTS]`, by `make cluster`.
+"""Compare engines with one process: `python -m reliability.cluster [EVENTS]`, by `make cluster`.
 
-A generated log is taken into a store on disk and, where `make interop` has built the object store, one in a bucket.
-Each engine that is installed is then asked, and what it gives must have the bytes that one process gives.
+A generated log is ingested into a store on disk and, if `make interop` has built the object store, one in a bucket.
+Each installed engine then answers the questions, and its answers must have the same bytes as those of one process.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ ENGINES: Mapping[str, tuple[str, str]] = {
     "Ray": ("ray", "ray:local"),
     "Dask": ("distributed", "dask"),
 }
-"""By name: the module that is needed, and the engine's name for esctl."""
-Given = tuple[str, float]
-"""A digest of what was given, and how many seconds that took."""
+"""By title: the module that is needed, and the engine's name for esctl."""
+TimedDigest = tuple[str, float]
+"""The digest of an answer, and how many seconds it took."""
 
 
-def generated(folder: Path, events: int) -> list[Path]:
-    """Write a log in several files."""
+def generate_log(folder: Path, events: int) -> list[Path]:
+    """Write a log of `events` events in several files; return their paths."""
     whole = folder / "whole.jsonl"
     subprocess.run([sys.executable, ROOT / "bench" / "generate.py", str(events), whole], check=True)
     command = ["split", "-n", f"l/{FILES}", "--additional-suffix=.jsonl", whole, folder / "part-"]
@@ -62,13 +62,13 @@ def generated(folder: Path, events: int) -> list[Path]:
     return sorted(folder.glob("part-*.jsonl"))
 
 
-def timed(digest: Callable[[], str]) -> Given:
-    """Return what a call gives, and how long it took."""
+def time_digest(digest: Callable[[], str]) -> TimedDigest:
+    """Return the digest that a call returns, and how many seconds it took."""
     started = time.monotonic()
     return digest(), time.monotonic() - started
 
 
-def answered(store: Store, ask: Ask, events: int) -> str:
+def answer_digest(store: Store, ask: Ask, events: int) -> str:
     """Return the digest of an answer as JSON Lines."""
     from esctl.output import Target, write
 
@@ -78,24 +78,26 @@ def answered(store: Store, ask: Ask, events: int) -> str:
             return hashlib.file_digest(written, "sha256").hexdigest()
 
 
-def verified(store: Store) -> str:
-    """Return the digest of what is found in a store, without when it was last seen."""
+def findings_digest(store: Store) -> str:
+    """Return the digest of the findings of `verify --full`, without what each check compares with."""
     rows = [{**row, "against": ""} for row in store.verify(full=True).rows()]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def asked(place: str, engine: Engine | None, events: int) -> dict[str, Given]:
-    """Ask a store every question, in parts or by one process."""
+def ask_all(place: str, engine: Engine | None, events: int) -> dict[str, TimedDigest]:
+    """Ask a store every question, by an engine or by one process (None); return the digests and seconds by question."""
     from esctl.api import Store
 
     with Store.open(place, CONFIG) as store:
         store.engine = engine
-        found = {name: timed(lambda ask=ask: answered(store, ask, events)) for name, ask in QUESTIONS.items()}
-        return {**found, "verify --full": timed(lambda: verified(store))}
+        found = {
+            name: time_digest(lambda ask=ask: answer_digest(store, ask, events)) for name, ask in QUESTIONS.items()
+        }
+        return {**found, "verify --full": time_digest(lambda: findings_digest(store))}
 
 
-def taken_in(place: str, engine: Engine | None, sources: Sequence[Path], events: int) -> Given:
-    """Take the log into a new store; what it then has is told by its bytes, its states, and that it is whole."""
+def ingest_log(place: str, engine: Engine | None, sources: Sequence[Path], events: int) -> TimedDigest:
+    """Ingest the log into a new store; return the digest of its bytes, states and intactness, and the seconds taken."""
     from esctl.api import Store
     from esctl.log.reader import export_raw
 
@@ -105,7 +107,7 @@ def taken_in(place: str, engine: Engine | None, sources: Sequence[Path], events:
         store.ingest(*sources)
         seconds = time.monotonic() - started
         store.engine = None
-        found = hashlib.sha256(answered(store, QUESTIONS["replay"], events).encode())
+        found = hashlib.sha256(answer_digest(store, QUESTIONS["replay"], events).encode())
         for name in sorted(store.snapshot.cursors):
             for piece in export_raw(store.snapshot, name):
                 found.update(piece)
@@ -116,7 +118,7 @@ def taken_in(place: str, engine: Engine | None, sources: Sequence[Path], events:
 
 @contextmanager
 def places(folder: Path) -> Iterator[dict[str, str]]:
-    """Give where stores are kept: on disk, and in a bucket if there is a server."""
+    """Yield the places for stores: on disk, and in a bucket if the object store is built."""
     found, kept = {"disk": f"{folder / 'stores'}"}, dict(os.environ)
     os.environ |= {"XDG_CACHE_HOME": f"{folder / 'cache'}", "XDG_STATE_HOME": f"{folder / 'state'}"}
     with ExitStack() as stack:
@@ -133,8 +135,8 @@ def places(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def begun(name: str) -> Iterator[Engine]:
-    """Give an engine, of which this machine is the cluster."""
+def start_engine(name: str) -> Iterator[Engine]:
+    """Yield an engine that has this machine as its cluster."""
     from esctl.cluster.engines import engine_of
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -152,51 +154,51 @@ def begun(name: str) -> Iterator[Engine]:
         yield engine
 
 
-def lacking(module: str) -> str:
-    """Return why an engine cannot be tried; empty where it can."""
+def why_not_tried(module: str) -> str:
+    """Return why an engine cannot be tried; empty if it can."""
     if find_spec(module) is None:
         return f"{module} is not installed"
     return "there is no Java" if module == "pyspark" and shutil.which("java") is None else ""
 
 
-def compared(given: Given, wanted: Given) -> str:
-    """Write how long an equal answer took, or that it is another."""
+def comparison_cell(given: TimedDigest, wanted: TimedDigest) -> str:
+    """Return how long an answer took, or that it differs from what is wanted."""
     return f"{given[1]:.1f} s" if given[0] == wanted[0] else "**differs**"
 
 
 def main() -> int:
-    """Run the campaign; exits with 1 where something differs."""
+    """Run the campaign; return 1 if something differs, else 0."""
     events, started = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS, time.monotonic()
     rows: dict[str, Sequence[object]] = {}
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="esctl-cluster-") as name, places(Path(name)) as where:
-        sources = generated(Path(name), events)
+        sources = generate_log(Path(name), events)
         for kind, root in where.items():
             store = f"{root}/one"
-            took = taken_in(store, None, sources, events)
-            wanted = {**asked(store, None, events), "ingest": took}
-            rows[f"{ALONE}, {kind}"] = [compared(each, each) for each in wanted.values()]
+            took = ingest_log(store, None, sources, events)
+            wanted = {**ask_all(store, None, events), "ingest": took}
+            rows[f"{ALONE}, {kind}"] = [comparison_cell(each, each) for each in wanted.values()]
             for title, (module, engine) in ENGINES.items():
-                if why := lacking(module):
+                if why := why_not_tried(module):
                     lines.append(f"Not tried: {title}, as {why}.")
                     continue
-                with begun(engine) as lent:
-                    given = asked(store, lent, events)
-                    given["ingest"] = taken_in(f"{root}/{module}", lent, sources, events)
-                rows[f"{title}, {kind}"] = [compared(given[each], wanted[each]) for each in wanted]
+                with start_engine(engine) as lent:
+                    given = ask_all(store, lent, events)
+                    given["ingest"] = ingest_log(f"{root}/{module}", lent, sources, events)
+                rows[f"{title}, {kind}"] = [comparison_cell(given[each], wanted[each]) for each in wanted]
                 print(title, kind, *rows[f"{title}, {kind}"], flush=True)
-    tell(events, rows, list(dict.fromkeys(lines)), time.monotonic() - started)
+    keep_figures(events, rows, list(dict.fromkeys(lines)), time.monotonic() - started)
     return 1 if any("differs" in str(cell) for row in rows.values() for cell in row) else 0
 
 
-def tell(events: int, rows: Mapping[str, Sequence[object]], lines: Sequence[str], seconds: float) -> None:
+def keep_figures(events: int, rows: Mapping[str, Sequence[object]], lines: Sequence[str], seconds: float) -> None:
     """Keep the figures for the page."""
-    modules = sorted({module for module, _ in ENGINES.values() if module != "esctl" and not lacking(module)})
+    modules = sorted({module for module, _ in ENGINES.values() if module != "esctl" and not why_not_tried(module)})
     versions = ", ".join(f"{module} {importlib.metadata.version(module)}" for module in modules)
     cells = [str(cell) for name, row in rows.items() if not name.startswith(ALONE) for cell in row]
     differs = sum("differs" in cell for cell in cells)
-    told = f"{events:,} events; load {os.getloadavg()[2]:.0f}; {versions}. Of {len(cells)} answers, {differs} differ."
-    keep("cluster", "make cluster", seconds, [told, *lines], ("", *QUESTIONS, "verify --full", "ingest"), rows)
+    line = f"{events:,} events; load {os.getloadavg()[2]:.0f}; {versions}. Of {len(cells)} answers, {differs} differ."
+    keep("cluster", "make cluster", seconds, [line, *lines], ("", *QUESTIONS, "verify --full", "ingest"), rows)
 
 
 if __name__ == "__main__":

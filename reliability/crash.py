@@ -1,4 +1,4 @@
-"""Fail every call that changes a file, one a run, and see what is left: `python -m reliability.crash [POINTS]`."""
+"""Fail every call that changes a file, one per run, and check what is left: `python -m reliability.crash [POINTS]`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from pathlib import Path
 
 from reliability.report import FOLDER, keep
 from reliability.running import BROKEN, FULL, KILLED, Fault, Ran, esctl, prepare
-from reliability.stores import STORE, State, look, write_log
+from reliability.stores import STORE, State, read_state, write_log
 
 FAULTS = (KILLED, BROKEN, FULL)
 SUCCESS_STANDS = re.compile(r"(unlink|mkdir) |.* (\.esctl/lock\.pid|state($|/))")
-"""Calls whose failure a command may pass over: what is not removed now is later; the name of who holds the lock is a
-courtesy; what was last seen is kept where it can be; a folder may be there already, or its index is made in a temporary
-one, or the next call misses it."""
+"""Calls that may fail while the command succeeds: a file that is not removed now is removed later; `lock.pid` is a
+courtesy; the head last seen is kept if possible; a folder may be there already, or the index is made in a temporary
+one, or the next call fails without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A command, and what it finds. `first`: commands that were run before, undisturbed."""
+    """A command, and the store that it finds. `first`: commands that are run before it, undisturbed."""
 
     name: str
     arguments: tuple[str, ...]
     first: tuple[tuple[str, ...], ...] = ()
     lost: str = ""  # a folder of the store that is then removed
-    lingers: bool = False  # what it replaced is removed by the next process that writes
+    lingers: bool = False  # the files that it replaces are removed by the next process that writes
 
 
 INGEST = ("ingest", "one.jsonl", "two.jsonl.gz")
@@ -65,8 +65,8 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A scenario without mishap: the folder it starts from, the calls it makes, what it ends with."""
+class Undisturbed:
+    """A scenario run undisturbed: the folder it starts from, the calls it makes, the states before and after."""
 
     scenario: Scenario
     start: Path
@@ -75,61 +75,76 @@ class Course:
     after: State
 
 
-def course(scenario: Scenario, folder: Path) -> Course:
+def run_undisturbed(scenario: Scenario, folder: Path) -> Undisturbed:
     """Run a scenario undisturbed."""
     start = folder / "start"
     start.mkdir(parents=True)
     write_log(start)
     for arguments in scenario.first:
-        good(start, arguments)
-    before = look(start)
+        run_good(start, arguments)
+    before = read_state(start)
     if scenario.lost:
         shutil.rmtree(start / STORE / scenario.lost)
     done = folder / "done"
     shutil.copytree(start, done)
-    ran = good(done, scenario.arguments)
-    return Course(scenario, start, ran.calls, before, look(done))
+    ran = run_good(done, scenario.arguments)
+    return Undisturbed(scenario, start, ran.calls, before, read_state(done))
 
 
-def good(work: Path, arguments: Sequence[str]) -> Ran:
+def run_good(work: Path, arguments: Sequence[str]) -> Ran:
     """Run a command that must succeed."""
     ran = esctl(work, arguments)
     if ran.code:
-        raise RuntimeError(f"{' '.join(arguments)}: {ran.code}, {ran.said}")
+        raise RuntimeError(f"{' '.join(arguments)}: {ran.code}, {ran.err}")
     return ran
 
 
-def attempt(given: Course, fault: Fault, place: int) -> tuple[str, list[str]]:
-    """Fail one call; gives which it was, and whatever then was not as it must be."""
+def attempt(given: Undisturbed, fault: Fault, place: int) -> tuple[str, list[str]]:
+    """Fail one call; return the call, and what does not hold afterwards."""
     with tempfile.TemporaryDirectory(dir=given.start.parent) as folder:
         work = Path(folder) / "work"
         shutil.copytree(given.start, work)
         ran = esctl(work, given.scenario.arguments, fault, place)
         call = ran.calls[place - 1] if len(ran.calls) >= place else "none"
-        wrong = [*judged_end(ran, fault, call), *judged_store(given, ran, look(work))]
+        stands = success_stands(given, ran.calls, place)
+        wrong = [*check_end(ran, fault, call, stands=stands), *check_store(given, ran, read_state(work))]
         again = esctl(work, given.scenario.arguments)
         if again.code:
-            wrong.append(f"run again it exits {again.code}: {again.said}")
-        wrong += judged_again(given, look(work))
+            wrong.append(f"run again it exits {again.code}: {again.err}")
+        wrong += check_again(given, read_state(work))
         return call, wrong
 
 
-def judged_end(ran: Ran, fault: Fault, call: str) -> Iterator[str]:
-    """A process that was to die died; one whose disk failed says so."""
+def success_stands(given: Undisturbed, calls: Sequence[str], place: int) -> bool:
+    """Return whether a command may succeed although a call failed.
+
+    Of removals that the next writer makes up for, the folder need not be synced either.
+    """
+    before, call = ("", *calls)[place - 1 : place + 1] if place <= len(calls) else ("", "")
+    kind, _, folder = call.partition(" ")
+    is_made_up_for = given.scenario.lingers and kind == "fsync" and before.startswith(f"unlink {folder}/")
+    return is_made_up_for or SUCCESS_STANDS.match(call) is not None
+
+
+def check_end(ran: Ran, fault: Fault, call: str, *, stands: bool) -> Iterator[str]:
+    """Check that a process to be killed died, and that one whose disk failed reports it; yield what does not hold.
+
+    `stands`: it may report success all the same.
+    """
     if call == "none":
         return
     if fault is KILLED:
         if ran.code != -9:
             yield f"it was to be killed and exits {ran.code}"
     elif ran.code == 0:
-        if not SUCCESS_STANDS.match(call):
+        if not stands:
             yield "it reports success"
-    elif ran.code != 3 or ran.said.count("esctl: error: ") != 1 or "Traceback" in ran.said:
-        yield f"it exits {ran.code} and says: {ran.said}"
+    elif ran.code != 3 or ran.err.count("esctl: error: ") != 1 or "Traceback" in ran.err:
+        yield f"it exits {ran.code} and says: {ran.err}"
 
 
-def judged_store(given: Course, ran: Ran, left: State) -> Iterator[str]:
-    """Whatever happened: the store is whole, ends where a commit did, and holds all that was said to be in it."""
+def check_store(given: Undisturbed, ran: Ran, left: State) -> Iterator[str]:
+    """Check that the store is whole, ends at a commit, and holds all records that were reported as kept."""
     yield from (f"verify --full: {finding}" for finding in left.findings)
     known = {**given.before.roots, **given.after.roots}
     if known.get(left.head) != left.root:
@@ -139,9 +154,9 @@ def judged_store(given: Course, ran: Ran, left: State) -> Iterator[str]:
     if ran.code == 0 and left.head != given.after.head:
         yield f"success was reported with {left.head} of {given.after.head} records"
     kept = left.head - given.before.head
-    told = f" {kept:,} new records are in the log" in ran.said or f'"new":{kept},' in ran.out
-    if ran.code == 3 and told != bool(kept):
-        yield f"{kept} new records are in the log, and it says: {ran.said}"
+    is_told = f" {kept:,} new records are in the log" in ran.err or f'"new":{kept},' in ran.out
+    if ran.code == 3 and is_told != bool(kept):
+        yield f"{kept} new records are in the log, and it says: {ran.err}"
     if (
         left.head == given.after.head
         and left.states != given.after.states
@@ -150,8 +165,8 @@ def judged_store(given: Course, ran: Ran, left: State) -> Iterator[str]:
         yield "its states are others"
 
 
-def judged_again(given: Course, left: State) -> Iterator[str]:
-    """Run again, a command ends where the undisturbed one did."""
+def check_again(given: Undisturbed, left: State) -> Iterator[str]:
+    """Check that a command, run again, leaves what the undisturbed one did."""
     yield from (f"run again, verify --full: {finding}" for finding in left.findings)
     for name in ("head", "root", "cursors", "states", "erased", "checkpoints"):
         found, wanted = getattr(left, name), getattr(given.after, name)
@@ -162,7 +177,7 @@ def judged_again(given: Course, left: State) -> Iterator[str]:
 
 
 def places(calls: Sequence[str]) -> list[int]:
-    """Give the numbers of the calls to fail: each, but of many writes to one file in a row the first, one, the last."""
+    """Return the numbers of the calls to fail: all, but of successive writes to a file the first, middle and last."""
     found: list[int] = []
     for call, run in groupby(range(len(calls)), key=lambda at: calls[at]):
         at = list(run)
@@ -171,11 +186,11 @@ def places(calls: Sequence[str]) -> list[int]:
 
 
 def campaign(most: int | None = None, seed: int = 7, scenarios: Sequence[Scenario] = SCENARIOS) -> Figures:
-    """Try every point of every scenario, or a sample of at most so many points in all."""
+    """Try every point of every scenario, or a sample of at most `most` points in all."""
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
-        courses = [course(scenario, Path(folder) / str(number)) for number, scenario in enumerate(scenarios)]
-        points = [(each, fault, at) for each in courses for at in places(each.calls) for fault in FAULTS]
+        undisturbed = [run_undisturbed(each, Path(folder) / str(number)) for number, each in enumerate(scenarios)]
+        points = [(each, fault, at) for each in undisturbed for at in places(each.calls) for fault in FAULTS]
         if most is not None:
             points = random.Random(seed).sample(points, min(most, len(points)))
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,7 +1,7 @@
-"""What each command costs as logs grow: `python -m reliability.curves [SCALE] [CURVE...]`.
+"""Measure what each command costs as logs grow: `python -m reliability.curves [SCALE] [CURVE...]`.
 
-Each curve is drawn at n, 5n and 25n of one thing: processor time and the highest memory of each command, above what it
-takes for a log of next to nothing. What is held is the exponent between the last two, not seconds.
+Each curve is measured at n, 5n and 25n of one thing: processor time and peak memory of each command, above what it
+takes for a log of almost nothing. The exponent between the last two is checked, not the seconds.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from textwrap import fill
 from typing import Any
 
 from reliability.report import keep
+from reliability.running import set_commit_rows, use_folder
 
 STEP = 5
 MOST = 1.3
-"""The exponent that a curve may have: straight is 1, and sorting is a little more."""
+"""The largest exponent that a curve may have: linear is 1, and sorting is a little more."""
 SECONDS, MEBIBYTES = 0.4, 48.0
-"""Less than this above a log of next to nothing is not a curve."""
+"""Costs less than this above those for a log of almost nothing are not a curve."""
 LEAST = 1
-"""A log of next to nothing."""
+"""The size of a log of almost nothing."""
 AGAIN = 2
-"""How often a curve is drawn again, of which the least counts, where one of its commands is too steep: others may have
-taken the machine's caches and clocks meanwhile.
+"""How often a curve is measured again if a command is too steep; the lowest costs count, as other work may have slowed
+the machine meanwhile.
 """
 PATIENCE = 900
 DAY = "2024-01-01"
@@ -77,7 +78,7 @@ def event(number: int, entity: str, data: Mapping[str, Any], kind: str = "T") ->
 
 
 def _keys(logs: Path, n: int) -> None:
-    """Write events of ten fields that no other has."""
+    """Write events with ten fields each that no other event has."""
     lines = (
         event(i, f"a-{i % 50}", {"n": i, **{f"k{10 * i + j}": j for j in range(10)}}) for i in range(max(n // 10, 1))
     )
@@ -85,7 +86,7 @@ def _keys(logs: Path, n: int) -> None:
 
 
 def _fields(logs: Path, n: int) -> None:
-    """Write events that have all the fields."""
+    """Write events that all have the same n fields."""
     lines = (event(i, f"a-{i % 5}", {"n": i, **{f"f{j}": i + j for j in range(n)}}) for i in range(50))
     (logs / "log.jsonl").write_bytes(b"".join(lines))
 
@@ -110,7 +111,7 @@ def _entities(logs: Path, n: int) -> None:
 
 
 def _types(logs: Path, n: int) -> None:
-    """Write two events of each type, with a field of its own."""
+    """Write two events of each type, which has a field of its own."""
     lines = (event(i, f"a-{i % 50}", {"n": i, f"t{i % n}": 1}, f"T{i % n}") for i in range(2 * n))
     (logs / "log.jsonl").write_bytes(b"".join(lines))
 
@@ -123,7 +124,7 @@ def _commits(logs: Path, n: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What there is more of: the least, how its logs are written, records of a commit (0: as many as can be)."""
+    """A thing to have more of: its name, the smallest number, how logs are written, records per commit (0: default)."""
 
     name: str
     least: int
@@ -144,7 +145,7 @@ CURVES = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command took: seconds of processor time, MiB, and how it ended."""
+    """What a command took: seconds of processor time, peak memory in MiB, and its exit code."""
 
     seconds: float
     mebibytes: float
@@ -153,53 +154,52 @@ class Cost:
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured: costs at next to nothing, n, 5n and 25n; and what is steeper than it may be."""
+    """What was measured: costs at almost nothing, n, 5n and 25n; and what is too steep or failed."""
 
     costs: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
 def exponent(costs: Sequence[float], least: float) -> float | None:
-    """Return the exponent between the last two of costs at nothing, ..., n, STEP * n; None where it is not a curve."""
+    """Return the exponent between the last two costs, less the first (of almost nothing); None if it is not a curve."""
     last, before = costs[-1] - costs[0], costs[-2] - costs[0]
     return math.log(last / max(before, least / STEP), STEP) if last > least else None
 
 
 def campaign(curves: Sequence[Curve], scale: float = 1.0, commands: Sequence[Sequence[str]] = COMMANDS) -> Figures:
-    """Measure the commands along curves, and hold the exponents."""
+    """Measure the commands along curves, and check exponents and exit codes."""
     figures = Figures()
     for curve in curves:
         sizes = (LEAST, *(round(curve.least * scale * STEP**power) for power in range(3)))
-        costs = _drawn(curve, sizes, commands)
+        costs = _measure_sizes(curve, sizes, commands)
         for _ in range(AGAIN):
-            if any(map(_steep, costs.values())):
-                costs = {
-                    name: list(map(_least, costs[name], each)) for name, each in _drawn(curve, sizes, commands).items()
-                }
+            if any(map(_too_steep, costs.values())):
+                again = _measure_sizes(curve, sizes, commands)
+                costs = {name: list(map(_lower, costs[name], each)) for name, each in again.items()}
         for command, each in costs.items():
             figures.costs[curve.name, command] = each
             figures.failures += [
                 f"{curve.name}: {command}: exit {cost.code}" for cost in each if cost.code not in (0, 1)
             ]
-            figures.failures += [f"{curve.name}: {command}: {found}" for found in _steep(each)]
+            figures.failures += [f"{curve.name}: {command}: {found}" for found in _too_steep(each)]
     return figures
 
 
-def _drawn(curve: Curve, sizes: Sequence[int], commands: Sequence[Sequence[str]]) -> dict[str, list[Cost]]:
+def _measure_sizes(curve: Curve, sizes: Sequence[int], commands: Sequence[Sequence[str]]) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {}
     for size in sizes:
-        for command, cost in _measured(curve, size, commands):
+        for command, cost in _measure_commands(curve, size, commands):
             costs.setdefault(command, []).append(cost)
     return costs
 
 
-def _least(one: Cost, other: Cost) -> Cost:
+def _lower(one: Cost, other: Cost) -> Cost:
     return Cost(
         min(one.seconds, other.seconds), min(one.mebibytes, other.mebibytes), max(one.code, other.code, key=abs)
     )
 
 
-def _steep(costs: Sequence[Cost]) -> list[str]:
+def _too_steep(costs: Sequence[Cost]) -> list[str]:
     return [
         f"the exponent of {what} is {each:.2f}" for what, each in _exponents(costs) if each is not None and each > MOST
     ]
@@ -210,7 +210,7 @@ def _exponents(costs: Sequence[Cost]) -> Iterator[tuple[str, float | None]]:
     yield "memory", exponent([cost.mebibytes for cost in costs], MEBIBYTES)
 
 
-def _measured(curve: Curve, size: int, commands: Sequence[Sequence[str]]) -> Iterator[tuple[str, Cost]]:
+def _measure_commands(curve: Curve, size: int, commands: Sequence[Sequence[str]]) -> Iterator[tuple[str, Cost]]:
     with tempfile.TemporaryDirectory(prefix="curves-") as folder:
         work = Path(folder)
         (work / "logs").mkdir()
@@ -222,11 +222,11 @@ def _measured(curve: Curve, size: int, commands: Sequence[Sequence[str]]) -> Ite
 
 
 def cost(work: Path, command: Sequence[str], commit: int = 0) -> Cost:
-    """Run a command in a folder and measure it."""
+    """Run a command in a folder and measure it; a command that is killed or runs out of time costs infinite memory."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["reliability.loaded"])
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(work, list(command), commit, there))
+    process = context.Process(target=_run_measured, args=(work, list(command), commit, there))
     process.start()
     there.close()
     try:
@@ -240,42 +240,36 @@ def cost(work: Path, command: Sequence[str], commit: int = 0) -> Cost:
         process.join()
 
 
-def _run(work: Path, command: list[str], commit: int, told: Any) -> None:
+def _run_measured(work: Path, command: list[str], commit: int, there: Any) -> None:
     from esctl.cli.app import main
-    from esctl.intake import intake
-    from esctl.sources.files import reading
 
-    os.chdir(work)
-    os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))
+    use_folder(work)
     for number, name in ((1, "said"), (2, "errors")):
         os.dup2(os.open(work / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     if commit:
-        from functools import partial
-
-        intake.COMMIT_ROWS = commit
-        reading.SourceOptions = partial(reading.SourceOptions, batch_rows=commit)  # type: ignore[assignment,misc]
-    before, code = _spent(), 0
+        set_commit_rows(commit)
+    before, code = _processor_time(), 0
     sys.argv = ["esctl", "-q", *command]
     try:
         main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    told.send((_spent() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, code))
-    told.close()
+    there.send((_processor_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, code))
+    there.close()
 
 
-def _spent() -> float:
+def _processor_time() -> float:
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def rows(figures: Figures) -> dict[str, list[object]]:
-    """Write the figures as rows of a table: seconds and MiB at 25n, and their exponents."""
+    """Return the figures as rows of a table: seconds and MiB at 25n, and their exponents."""
     written: dict[str, list[object]] = {}
     for (name, command), costs in figures.costs.items():
-        told = ["-" if each is None else f"{each:.2f}" for _, each in _exponents(costs)]
+        of_time, of_memory = ("-" if each is None else f"{each:.2f}" for _, each in _exponents(costs))
         last = costs[-1]
-        written[f"{name}: `{command}`"] = [f"{last.seconds:.1f}", told[0], f"{last.mebibytes:.0f}", told[1]]
+        written[f"{name}: `{command}`"] = [f"{last.seconds:.1f}", of_time, f"{last.mebibytes:.0f}", of_memory]
     return written
 
 

@@ -26,12 +26,12 @@ NO_DAMAGE = {
 """What `verify` does not call damage, and why."""
 
 Case = tuple[str, str, Path, bytes | None]
-"""Kind of file, what is done to it, the file, its new content (None: removed)."""
+"""The kind of file, what is done to it, its path, and its new content (None: removed)."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """Cases by kind of file and what was done to it, and what did not hold."""
+    """The number of cases by kind of file and damage, and what did not hold."""
 
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ def campaign() -> Figures:
 
 
 def cases(store: Path, older: Path) -> Iterator[Case]:
-    """Give everything that is done to single files."""
+    """Yield every case of damage to a single file."""
     files = files_of(store)
     whole = {path: path.read_bytes() for path in files}
     for number, path in enumerate(files):
@@ -66,8 +66,8 @@ def cases(store: Path, older: Path) -> Iterator[Case]:
 
 
 def damage_all(work: Path, older: Path) -> Figures:
-    """Do everything to a store, one after the other."""
-    from esctl.ledger.check.verify import Wanted, verify
+    """Try every case on a store, one after the other."""
+    from esctl.ledger.check.verify import VerifyOptions, verify
     from esctl.ledger.sign.keys import read_key
 
     store, figures, key = work / STORE, Figures(), read_key().verifier
@@ -75,36 +75,39 @@ def damage_all(work: Path, older: Path) -> Figures:
     for kind, what, path, data in cases(store, older):
         place = str(path.relative_to(store))
         path.unlink() if data is None else path.write_bytes(data)
-        files = {one.file for check in verify(store, Wanted(trust=(key,))).checks for one in check.findings}
+        files = {one.file for check in verify(store, VerifyOptions(trust=(key,))).checks for one in check.findings}
         if (place in files) == ((kind, what) in NO_DAMAGE):
             figures.failures.append(f"{place}, {what}: verify names {sorted(files)}")
         figures.cases[kind, what] += 1
         restore(store, pristine)
-    for what, failure in _whole_store(store, older, pristine):
+    for what, failure in _damage_whole_store(store, older, pristine):
         figures.cases[KIND_OF_STORE, what] += 1
         figures.failures += [f"{what}: {failure}"] if failure else []
     return figures
 
 
-def _whole_store(store: Path, older: Path, pristine: dict[Path, bytes]) -> Iterator[tuple[str, str]]:
-    """Take the store back, with and without what its user remembers, and sign it with another key."""
-    from esctl.ledger.check.verify import Wanted, verify
+def _damage_whole_store(store: Path, older: Path, pristine: dict[Path, bytes]) -> Iterator[tuple[str, str]]:
+    """Roll the store back, with and without the head last seen, and sign it with another key.
+
+    Yields what was done, and what does not hold (empty if all does).
+    """
+    from esctl.ledger.check.verify import VerifyOptions, verify
     from esctl.ledger.sign.checkpoints import checkpoint_files, make_checkpoint
     from esctl.ledger.sign.keys import new_key, read_key
     from esctl.ledger.sign.last_seen import pin_path
 
-    def kinds(wanted: Wanted) -> set[tuple[str, str]]:
+    def kinds(wanted: VerifyOptions) -> set[tuple[str, str]]:
         return {(check.rule, one.kind) for check in verify(store, wanted).checks for one in check.findings}
 
     known = read_key().verifier
     kept = store.parent / "kept.checkpoint"
     kept.write_bytes(checkpoint_files(store)[-1].read_bytes())
     restore(store, {store / path.relative_to(older): path.read_bytes() for path in older.rglob("*") if path.is_file()})
-    found = kinds(Wanted())
+    found = kinds(VerifyOptions())
     yield "taken back, seen here before", "" if found == {("last seen", "rolled back")} else str(found)
     pin, remembered = pin_path(store), pin_path(store).read_bytes()
     pin.unlink()
-    found = kinds(Wanted(since=kept, trust=(known,)))
+    found = kinds(VerifyOptions(since=kept, trust=(known,)))
     yield "taken back, a checkpoint kept elsewhere", "" if found == {("since", "rolled back")} else str(found)
     restore(store, pristine)
     pin.write_bytes(remembered)
@@ -112,7 +115,7 @@ def _whole_store(store: Path, older: Path, pristine: dict[Path, bytes]) -> Itera
         path.unlink()
     make_checkpoint(store, new_key("stranger"))
     pin.write_bytes(remembered)
-    found = kinds(Wanted())
+    found = kinds(VerifyOptions())
     yield "signed by another key", "" if found == {("checkpoints", "signature by an unknown key")} else str(found)
 
 

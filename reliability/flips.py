@@ -1,6 +1,6 @@
 """Flip single bits all over a store; verify must find each, no read may be misled: `python -m reliability.flips [N]`.
 
-A region is a part of a kind of file; all regions get the same number of flips, or all their bits have their turn.
+A region is a part of a kind of file. All regions get the same number of flips, or one for each bit if they have fewer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reliability.report import keep
-from reliability.running import SECONDS, esctl, surround
+from reliability.running import SECONDS, enter_folder, esctl
 from reliability.stores import STORE, write_log
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 FLIPS = 100_000
 READ_EVERY = 50
-"""After one flip in so many the store is read, too."""
+"""One flip in this many is also followed by reads of the store."""
 HARMLESS = {"lock": "empty files that are locked, never read", "lock.pid": "the number of the process that writes"}
-"""Files whose content means nothing. Nor does a file of the index that its manifest does not name any more."""
+"""Files whose content means nothing. Nor does that of index files which the manifest does not name any more."""
 
 Span = tuple[Path, int, int]
 """A part of a file: its first byte, and the byte after its last."""
@@ -50,15 +50,15 @@ _KINDS = (
 
 @dataclass(slots=True)
 class Figures:
-    """Flips by region, reads that were tried after one, and what did not hold."""
+    """Flips by region, reads after a flip by their result, and what did not hold."""
 
     flips: Counter[tuple[str, str]] = field(default_factory=Counter)
-    reads: Counter[str] = field(default_factory=Counter)  # by what came of them
+    reads: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
 
 def make_store(work: Path, older: Path | None = None) -> None:
-    """Make a store with one of every kind of file; `older`: where to keep a copy of what it was half-way."""
+    """Make a store with a file of every kind; `older`: where to keep a copy of the store from half-way."""
     work.mkdir(parents=True)
     write_log(work)
     for arguments in (
@@ -69,32 +69,32 @@ def make_store(work: Path, older: Path | None = None) -> None:
             shutil.copytree(work / STORE, older)
         ran = esctl(work, arguments)
         if ran.code:
-            raise RuntimeError(f"{' '.join(arguments)}: {ran.said}")
+            raise RuntimeError(f"{' '.join(arguments)}: {ran.err}")
 
 
 def regions(store: Path) -> dict[tuple[str, str], list[Span]]:
-    """Divide all files of a store into parts, by kind of file and kind of part."""
+    """Divide all files of a store into spans, by kind of file and kind of part."""
     found: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for path in files_of(store):
         kind = kind_of(str(path.relative_to(store)))
-        for part, start, end in _DIVIDED.get(path.suffix, _as_one)(path):
+        for part, start, end in _DIVIDED.get(path.suffix, _leave_whole)(path):
             found[kind, part].append((path, start, end))
     return dict(found)
 
 
 def files_of(store: Path) -> list[Path]:
-    """List the files of a store: those that count."""
+    """List the files of a store whose content matters: not `HARMLESS`, nor index files that no manifest names."""
     found = [path for path in store.rglob("*") if path.is_file() and path.name not in HARMLESS]
     named = "manifest.json " + "".join(path.read_text() for path in found if path.name == "manifest.json")
     return sorted(path for path in found if path.parent.parent.name != "index" or path.name in named)
 
 
 def kind_of(place: str) -> str:
-    """Tell the kind of a file by its place in the store."""
+    """Return the kind of a file by its place in the store."""
     return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, place)), "another file")
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, int, int]]:
+def _divide_parquet(path: Path) -> Iterator[tuple[str, int, int]]:
     import pyarrow.parquet as pq
 
     metadata, size = pq.read_metadata(path), path.stat().st_size
@@ -111,12 +111,12 @@ def _parquet(path: Path) -> Iterator[tuple[str, int, int]]:
             yield f"pages of {chunk.path_in_schema.partition('.')[0]}"[:40], min(first + 16, end), end
 
 
-def _json(path: Path) -> Iterator[tuple[str, int, int]]:
+def _divide_json(path: Path) -> Iterator[tuple[str, int, int]]:
     for token in _TOKENS.finditer(path.read_bytes()):
         yield token.lastgroup or "mark", *token.span(token.lastgroup or 0)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, int, int]]:
+def _divide_lines(path: Path) -> Iterator[tuple[str, int, int]]:
     start, signed = 0, True
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
         signed = signed and line != b"\n"
@@ -124,15 +124,15 @@ def _lines(path: Path) -> Iterator[tuple[str, int, int]]:
         start += len(line)
 
 
-def _as_one(path: Path) -> Iterator[tuple[str, int, int]]:
+def _leave_whole(path: Path) -> Iterator[tuple[str, int, int]]:
     yield "all", 0, path.stat().st_size
 
 
-_DIVIDED = {".parquet": _parquet, ".json": _json, ".checkpoint": _lines}
+_DIVIDED = {".parquet": _divide_parquet, ".json": _divide_json, ".checkpoint": _divide_lines}
 
 
-def chosen(spans: list[Span], count: int, rng: random.Random) -> Iterator[tuple[Path, int]]:
-    """Choose bits of a region, none twice; gives file and number of the bit in it."""
+def choose_bits(spans: list[Span], count: int, rng: random.Random) -> Iterator[tuple[Path, int]]:
+    """Choose bits of a region, none twice; yield the file and the number of the bit in it."""
     sizes = [8 * (end - start) for _, start, end in spans]
     for at in sorted(rng.sample(range(sum(sizes)), min(count, sum(sizes)))):
         left, number = at, 0
@@ -142,7 +142,7 @@ def chosen(spans: list[Span], count: int, rng: random.Random) -> Iterator[tuple[
 
 
 def shares(sizes: Mapping[tuple[str, str], int], total: int) -> dict[tuple[str, str], int]:
-    """Share flips out among regions evenly, none more than it has bits."""
+    """Return the number of flips for each region: evenly shared, but no more than the region has bits."""
     shared: dict[tuple[str, str], int] = {}
     for number, name in enumerate(sorted(sizes, key=lambda name: sizes[name])):
         shared[name] = min(sizes[name], (total - sum(shared.values())) // (len(sizes) - number))
@@ -150,20 +150,20 @@ def shares(sizes: Mapping[tuple[str, str], int], total: int) -> dict[tuple[str, 
 
 
 def campaign(count: int = FLIPS, seed: int = 7, workers: int | None = None, read_every: int = READ_EVERY) -> Figures:
-    """Flip so many bits, shared out among processes."""
+    """Flip `count` bits, shared among processes."""
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         work = Path(folder) / "work"
         make_store(work)
         number = workers or os.cpu_count() or 1
-        for part in _shared_out(work, [(count // number, seed + at, read_every) for at in range(number)]):
+        for part in _flip_in_processes(work, [(count // number, seed + at, read_every) for at in range(number)]):
             figures.flips += part.flips
             figures.reads += part.reads
             figures.failures += part.failures
     return figures
 
 
-def _shared_out(work: Path, tasks: list[tuple[int, int, int]]) -> Iterator[Figures]:
+def _flip_in_processes(work: Path, tasks: list[tuple[int, int, int]]) -> Iterator[Figures]:
     context = get_context("forkserver")
     running = []
     for at, task in enumerate(tasks):
@@ -179,12 +179,12 @@ def _shared_out(work: Path, tasks: list[tuple[int, int, int]]) -> Iterator[Figur
 
 def _flip_in_process(there, work: Path, copy: Path, count: int, seed: int, read_every: int) -> None:  # type: ignore[no-untyped-def]
     shutil.copytree(work, copy)
-    surround(copy)
+    enter_folder(copy)
     there.send(flip_all(copy / STORE, count, seed, read_every))
 
 
 def flip_all(store: Path, count: int, seed: int, read_every: int) -> Figures:
-    """Flip bits of a store one after the other, each back again."""
+    """Flip `count` bits of a store one after the other, undoing each flip."""
     from esctl.ledger.sign.keys import read_key
 
     key, rng, figures = read_key().verifier, random.Random(seed), Figures()
@@ -194,14 +194,14 @@ def flip_all(store: Path, count: int, seed: int, read_every: int) -> Figures:
     expected = {name: read(store) for name, read in READS.items()}
     turn = 0
     for name, spans in sorted(found.items()):
-        for path, bit in chosen(spans, wanted[name], rng):
+        for path, bit in choose_bits(spans, wanted[name], rng):
             turn += 1
             place = f"{path.relative_to(store)}, byte {bit // 8}, bit {bit % 8} ({', '.join(name)})"
             _flip(path, bit)
             figures.flips[name] += 1
-            figures.failures += [f"{place}: {one}" for one in judged(store, path, key)]
+            figures.failures += [f"{place}: {one}" for one in check_verify(store, path, key)]
             if turn % read_every == 0:
-                figures.failures += [f"{place}: {one}" for one in misled(store, path, expected, figures.reads)]
+                figures.failures += [f"{place}: {one}" for one in check_reads(store, path, expected, figures.reads)]
                 restore(store, pristine)
             else:
                 _flip(path, bit)
@@ -217,7 +217,7 @@ def _flip(path: Path, bit: int) -> None:
 
 
 def restore(store: Path, pristine: Mapping[Path, bytes]) -> None:
-    """Put all files of a store back to what they were."""
+    """Restore all files of a store to their former bytes, and remove others."""
     for path in [each for each in store.rglob("*") if each.is_file()]:
         if path not in pristine:
             path.unlink()
@@ -226,13 +226,13 @@ def restore(store: Path, pristine: Mapping[Path, bytes]) -> None:
             path.write_bytes(data)
 
 
-def judged(store: Path, path: Path, key: VerifierKey) -> Iterator[str]:
-    """Verify a store with one bad file: that file is named, and nothing breaks."""
-    from esctl.ledger.check.verify import Wanted, verify
+def check_verify(store: Path, path: Path, key: VerifierKey) -> Iterator[str]:
+    """Check that verify names the one bad file of a store, and does not fail; yield what does not hold."""
+    from esctl.ledger.check.verify import VerifyOptions, verify
 
     place = str(path.relative_to(store))
     try:
-        checks = verify(store, Wanted(trust=(key,))).checks
+        checks = verify(store, VerifyOptions(trust=(key,))).checks
     except Exception as error:
         yield f"verify fails: {type(error).__name__}: {error}"
         return
@@ -241,8 +241,8 @@ def judged(store: Path, path: Path, key: VerifierKey) -> Iterator[str]:
         yield f"verify names {sorted(files)}"
 
 
-def misled(store: Path, path: Path, expected: Mapping[str, object], told: Counter[str]) -> Iterator[str]:
-    """Read a store with one bad file: the answer is the same, or an error that names the file."""
+def check_reads(store: Path, path: Path, expected: Mapping[str, object], results: Counter[str]) -> Iterator[str]:
+    """Check that each read of a store with one bad file gives the same answer, or an error that names the file."""
     from esctl.errors import InputError
 
     for name, read in READS.items():
@@ -250,13 +250,13 @@ def misled(store: Path, path: Path, expected: Mapping[str, object], told: Counte
             answer = read(store)
         except InputError as error:
             named = path.name in error.message
-            told["refused, the file named" if named else "refused, another file named"] += 1
+            results["refused, the file named" if named else "refused, another file named"] += 1
             if not named:
                 yield f"{name} names another file: {error.message}"
         except Exception as error:
             yield f"{name} fails: {type(error).__name__}: {error}"
         else:
-            told["answered as before"] += 1
+            results["answered as before"] += 1
             if answer != expected[name]:
                 yield f"{name} gives another answer"
 
@@ -289,7 +289,7 @@ def _head(store: Path) -> object:
 
 
 READS: dict[str, Callable[[Path], object]] = {"replay": _states, "audit": _trail, "export": _raw, "status": _head}
-"""What reads a store, and gives an answer that can be compared."""
+"""Functions that read a store and return an answer that can be compared."""
 
 
 def main() -> int:
@@ -309,7 +309,7 @@ def main() -> int:
     for kind, part in sorted(figures.flips):
         parts[kind].append(part)
     rows = {
-        kind: [sum(figures.flips[kind, part] for part in found), ", ".join(_short(found))]
+        kind: [sum(figures.flips[kind, part] for part in found), ", ".join(_part_names(found))]
         for kind, found in parts.items()
     }
     heads = ["kind of file", "flips", "parts"]
@@ -317,7 +317,7 @@ def main() -> int:
     return int(bool(figures.failures))
 
 
-def _short(parts: list[str]) -> list[str]:
+def _part_names(parts: list[str]) -> list[str]:
     pages = [part for part in parts if part.startswith("pages of ")]
     rest = [part for part in parts if part not in pages]
     return [*rest, f"pages of {len(pages)} columns"] if pages else rest

@@ -21,24 +21,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from esctl.errors import EsctlError
 from reliability import report
-from reliability.mutation import mutated, mutated_json
+from reliability.mutation import mutate, mutate_json
 from reliability.targets import Target, all_targets
 
 SECONDS = 5.0
-"""Processor time of one input."""
+"""The most processor time of one input."""
 STUCK = 300
-"""Seconds without a sign of life after which a process is ended: a loop in C hears no signal."""
+"""Seconds without a sign of life after which a process is killed, as a loop in C handles no signal."""
 MEMORY = 3 << 30
 """Bytes of address space beyond what the libraries take."""
 _SLOT = 1 << 24
 
 
 class HangError(Exception):
-    """An input took longer than it may."""
+    """An input took too long."""
 
 
 def inputs(target: Target, count: int, seed: int) -> Iterator[bytes]:
@@ -48,27 +48,26 @@ def inputs(target: Target, count: int, seed: int) -> Iterator[bytes]:
     for _ in range(count - min(count, len(target.seeds))):
         data = random_.choice(target.seeds)
         if target.is_json and random_.random() < 0.7:
-            yield mutated_json(random_, data)
+            yield mutate_json(random_, data)
         else:
-            yield mutated(random_, data, target.seeds)
+            yield mutate(random_, data, target.seeds)
 
 
 def run_target(target: Target, count: int, seed: int, note: Any = None) -> list[dict[str, Any]]:
-    """Run inputs of one target; gives what went wrong. `note` is told of each input before it is run."""
+    """Run the inputs of one target; return what went wrong. `note` is called with each batch before it is run."""
     failures: dict[str, dict[str, Any]] = {}
     for batch in _batches(inputs(target, count, seed), target.batch):
         if note is not None:
             note(target, batch)
         try:
-            with _limited(SECONDS * max(1, len(batch) // 50)):
+            with _limit_time(SECONDS * max(1, len(batch) // 50)):
                 target.check(batch)
         except EsctlError:
             continue
         except (Exception, HangError) as error:
             place = _place(error)
-            failures.setdefault(
-                place, {"target": target.name, "place": place, "why": _told(error), "input": _kept(batch)}
-            )
+            why, path = _end_of_traceback(error), _keep_input(batch)
+            failures.setdefault(place, {"target": target.name, "place": place, "why": why, "input": path})
     return list(failures.values())
 
 
@@ -84,7 +83,7 @@ def _batches(given: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 @contextmanager
-def _limited(seconds: float) -> Iterator[None]:
+def _limit_time(seconds: float) -> Iterator[None]:
     def late(number: int, frame: object) -> None:
         raise HangError(f"more than {seconds} seconds of processor time")
 
@@ -98,18 +97,18 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def _place(error: BaseException) -> str:
-    """Name where an error comes from: a bug is told once."""
+    """Return where an error was raised: a bug is reported once for each such place."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
-def _told(error: BaseException) -> str:
+def _end_of_traceback(error: BaseException) -> str:
     lines = traceback.format_exception(error)
     return "".join(lines[-4:])[-1200:]
 
 
-def _kept(batch: Sequence[bytes]) -> str:
-    """Keep an input for whoever mends what it broke."""
+def _keep_input(batch: Sequence[bytes]) -> str:
+    """Keep an input for debugging; return the path of its file."""
     folder = Path(tempfile.gettempdir()) / "esctl-fuzz"
     folder.mkdir(exist_ok=True)
     data = b"\x00\xff\x00\n".join(batch)
@@ -119,23 +118,21 @@ def _kept(batch: Sequence[bytes]) -> str:
 
 
 def run_process(names: Sequence[str], counts: dict[str, int], seed: int) -> dict[str, Any]:
-    """Run targets in a process of its own, whose death is one more finding."""
+    """Run targets in another process, and return what it reports; if it dies, that is a failure too."""
     slot = mmap.mmap(-1, _SLOT)
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(receive)
-        status = 1
-        try:
-            _work(names, counts, seed, slot, send)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(send)
-    return _watched(child, receive, slot)
+    with tempfile.TemporaryFile("w+") as results:  # a pipe would be full before it is read
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _run_targets(names, counts, seed, slot, results)
+                status = 0
+            finally:
+                os._exit(status)
+        return _await_report(child, results, slot)
 
 
-def _work(names: Sequence[str], counts: dict[str, int], seed: int, slot: mmap.mmap, send: int) -> None:
+def _run_targets(names: Sequence[str], counts: dict[str, int], seed: int, slot: mmap.mmap, results: TextIO) -> None:
     result: dict[str, Any] = {"inputs": {}, "failures": [], "seconds": {}}
     with tempfile.TemporaryDirectory(prefix="esctl-fuzz-", dir=_fast_folder()) as folder:
         targets = {target.name: target for target in all_targets(Path(folder))}
@@ -152,12 +149,12 @@ def _work(names: Sequence[str], counts: dict[str, int], seed: int, slot: mmap.mm
             result["inputs"][name] = counts[name]
             result["seconds"][name] = round(time.process_time() - started, 1)
     result["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    with os.fdopen(send, "w") as out:
-        json.dump(result, out)
+    json.dump(result, results)
+    results.flush()
 
 
-def _watched(child: int, receive: int, slot: mmap.mmap) -> dict[str, Any]:
-    """Wait for a process; one that dies or stands still is a finding with its last input."""
+def _await_report(child: int, results: TextIO, slot: mmap.mmap) -> dict[str, Any]:
+    """Wait for a process and return its report; if it died or hung, a report of that with its last input."""
     seen, since = b"", time.monotonic()
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -171,13 +168,12 @@ def _watched(child: int, receive: int, slot: mmap.mmap) -> dict[str, Any]:
             _, status = os.waitpid(child, 0)
             break
         time.sleep(0.05)
-    with os.fdopen(receive) as out:
-        text = out.read()
     if status == 0:
-        found: dict[str, Any] = json.loads(text)
+        results.seek(0)
+        found: dict[str, Any] = json.load(results)
         return found
     name, *batch = slot[8 : 8 + int.from_bytes(slot[:8], "big")].split(b"\x00\xff\x00\n")
-    failure = {"target": name.decode(), "why": f"the process ended with status {status}", "input": _kept(batch)}
+    failure = {"target": name.decode(), "why": f"the process ended with status {status}", "input": _keep_input(batch)}
     return {"inputs": {}, "failures": [failure], "seconds": {}, "peak": 0}
 
 
@@ -191,10 +187,10 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
 
 
-def shares(names: Sequence[Target], total: int) -> dict[str, int]:
-    """Share inputs out by weight."""
-    weight = sum(target.weight for target in names)
-    return {target.name: max(len(target.seeds), round(total * target.weight / weight)) for target in names}
+def shares(targets: Sequence[Target], total: int) -> dict[str, int]:
+    """Return the number of inputs for each target, by weight."""
+    weight = sum(target.weight for target in targets)
+    return {target.name: max(len(target.seeds), round(total * target.weight / weight)) for target in targets}
 
 
 def keep_figures(figures: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Sources in every format: what is cut into records loses no byte, however it is cut, and each record is judged."""
+"""Fuzz sources in every format: they lose no byte however they are cut into records, and each record is judged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMITS = Limits(expansion=100, unpacked=64 << 20, harmless=8 << 20)
 
 
 def source_targets(folder: Path) -> list[Target]:
-    """Give the targets that read sources."""
+    """Return the targets that read sources."""
     lines = _samples()
     array = b"[\n" + b",\n".join(line.rstrip() for line in lines[:4]) + b"\n]\n"
     wrapped = b'{"Records": ' + array.rstrip() + b', "next": null}\n'
@@ -100,7 +100,7 @@ def _arrow(stream: bool = False) -> bytes:
 
 
 class _Source:
-    """Read bytes as a source, whole and in small pieces. `exact`: its bytes can be put together again."""
+    """Reads bytes as a source, whole and in small pieces. `exact`: its records together give the same bytes again."""
 
     def __init__(self, kind: str, exact: bool = False) -> None:
         self._kind, self._exact, self._turn = kind, exact, 0
@@ -108,8 +108,8 @@ class _Source:
     def __call__(self, data: bytes) -> None:
         self._turn += 1
         options = {"input_format": self._kind, "final": self._turn % 2 == 0, "limits": LIMITS}
-        whole = _delivered(data, SourceOptions(**options, batch_bytes=1 << 20))
-        pieces = _delivered(data, SourceOptions(**options, batch_bytes=1 + self._turn % 200, batch_rows=3))
+        whole = _deliver(data, SourceOptions(**options, batch_bytes=1 << 20))
+        pieces = _deliver(data, SourceOptions(**options, batch_bytes=1 + self._turn % 200, batch_rows=3))
         assert whole == pieces, (whole, pieces)
         raws, cursor, pending = whole
         if self._exact and cursor is not None:
@@ -118,7 +118,7 @@ class _Source:
             assert joined + data[len(data) - pending :] == data if pending else joined == data
 
 
-def _delivered(data: bytes, options: SourceOptions) -> tuple[list[bytes], Cursor | None, int]:
+def _deliver(data: bytes, options: SourceOptions) -> tuple[list[bytes], Cursor | None, int]:
     before = sys.stdin
     sys.stdin = io.TextIOWrapper(io.BytesIO(data))
     try:
@@ -135,7 +135,7 @@ def _delivered(data: bytes, options: SourceOptions) -> tuple[list[bytes], Cursor
 
 
 class _Table:
-    """Read a file of columns: its rows are JSON, or it is damaged."""
+    """Reads a columnar file: its rows are JSON, or it is refused."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self._path, self._kind = path, kind
@@ -163,25 +163,25 @@ _CSV = FileCursor(
 
 
 def _records(batch: Sequence[bytes]) -> None:
-    """Judge records together: each is taken if and only if a strict reader takes it, and then says the same."""
+    """Judge records together: each is taken if and only if a strict reader takes it, with the same value."""
     judged = judge(pa.array(batch, pa.large_binary()), _JSONL, _connection)
     for raw, text, reason, marked in zip(
         batch, judged.text.to_pylist(), judged.invalid.to_pylist(), judged.marked.to_pylist(), strict=True
     ):
-        expected = _strictly(raw)
+        expected = _parse_strictly(raw)
         assert (text is None) == (reason is not None), raw
         if expected is _DEEP or "exponent of over" in (reason or ""):
-            continue  # what only one of the two readers can tell, or takes
+            continue  # nested too deep for Python, or an exponent that only Python takes
         assert (text is not None) == (expected is not None), (raw[:300], reason)
         if text is not None and not marked:
-            assert [_parsed(text)] == expected, raw
+            assert [_parse_exact(text)] == expected, raw
 
 
 _DEEP = object()
 
 
-def _strictly(raw: bytes) -> Any:
-    """Read RFC 8259 with Python: the value in a list, None for what is not JSON."""
+def _parse_strictly(raw: bytes) -> Any:
+    """Read RFC 8259 with Python; return the value in a list, None if it is not JSON, `_DEEP` if nested too deep."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -189,7 +189,7 @@ def _strictly(raw: bytes) -> Any:
     while text != (bare := text.strip(" \t\r\n").removeprefix("\ufeff")):
         text = bare
     try:
-        value = [_parsed(text)]
+        value = [_parse_exact(text)]
         json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not text
         return value
     except RecursionError:
@@ -198,7 +198,7 @@ def _strictly(raw: bytes) -> Any:
         return None
 
 
-def _parsed(text: str) -> Any:
+def _parse_exact(text: str) -> Any:
     def refuse(name: str) -> Any:
         raise ValueError(name)
 
@@ -206,7 +206,7 @@ def _parsed(text: str) -> Any:
 
 
 def _rows(batch: Sequence[bytes]) -> None:
-    """Judge rows of a table together, and one by one: company changes nothing."""
+    """Judge rows of a table together and one by one: the results must be the same."""
     batch = [raw.rstrip(b"\r\n") + b"\n" for raw in batch]  # blank lines come before a row, never after it
     judged = judge(pa.array(batch, pa.large_binary()), _CSV, _connection)
     for number in range(0, len(batch), 97):

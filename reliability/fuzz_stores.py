@@ -1,4 +1,4 @@
-"""Files of a store, and of what is made from one: commits, summaries, format, manifests, overrides, pins, bundles."""
+"""Fuzz the files of a store and those made from it: commits, summaries, format, manifests, overrides, pins, bundles."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from esctl.api import Store
-from esctl.bundle.archive import opened, write_archive
+from esctl.bundle.archive import open_archive, write_archive
 from esctl.bundle.check import check_bundle
 from esctl.bundle.contents import MANIFEST, FileEntry, parse_manifest
-from esctl.bundle.make import Asked, prepare
+from esctl.bundle.make import BundleRequest, plan_bundle
 from esctl.errors import EsctlError
 from esctl.index.files.manifest import MANIFEST as INDEX_MANIFEST
 from esctl.index.files.manifest import digest_holds, read_manifest
 from esctl.ledger.check.commits import walk
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.last_seen import pin_path, pinned_keys, read_pin
 from esctl.ledger.sign.note import SigningKey
@@ -48,12 +48,12 @@ CSV = b"id,type,time,stream,n\r\n1,Set,2024-01-02,thing-1,5\r\n"
 
 
 def store_targets(folder: Path) -> list[Target]:
-    """Give the targets that read the files of a store; a good one is made in `folder` first."""
+    """Return the targets that read the files of a store, after making a good store in `folder`."""
     os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = str(folder / "user")
     path = _store(folder / "store")
     files = _Files(path)
     archive = folder / "bundle.zip"
-    write_archive(archive, prepare(Store.open(path), Asked(("thing-1",))).files())
+    write_archive(archive, plan_bundle(Store.open(path), BundleRequest(("thing-1",))).files())
     commits = tuple(file.read_bytes() for file in sorted((path / "commits").glob("*.json")))
     index = next((path / "index").iterdir()) / INDEX_MANIFEST
     summarised = folder / "summary"
@@ -98,7 +98,7 @@ def _store(path: Path) -> Path:
 
 
 class _Files:
-    """A store of which one file at a time is another; afterwards it is whole again."""
+    """A store in which one file at a time is replaced, and restored afterwards."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -107,11 +107,11 @@ class _Files:
         self._root = open_log(path).read().root
 
     def commit(self, data: bytes) -> None:
-        """Read a store with another last commit, and go on with its cursors."""
-        data = resealed(data)
-        with_file(self._last, data, self._good[self._last], lambda: self._asked(data))
+        """Read a store with another last commit, and continue a source from its cursors."""
+        data = reseal(data)
+        with_file(self._last, data, self._good[self._last], lambda: self._ask_all(data))
 
-    def _asked(self, data: bytes) -> None:
+    def _ask_all(self, data: bytes) -> None:
         checks = walk(self._path).checks
         try:
             commit = commit_from_json(json.loads(data))
@@ -130,24 +130,24 @@ class _Files:
     def format(self, data: bytes) -> None:
         """Read a store with another format.json."""
         file = self._path / "format.json"
-        with_file(file, data, self._good[file], lambda: _opened(self._path))
+        with_file(file, data, self._good[file], lambda: _open_log(self._path))
 
     def overrides(self, data: bytes) -> None:
         """Read a store with other overrides of its mapping."""
         file = self._path / "mapping.json"
         with_file(
             file,
-            resealed(data),
+            reseal(data),
             self._good.get(file, b"[]\n"),
             lambda: Store(self._path, Store.open(self._path).config).index_folder,
         )
 
     def checkpoint(self, data: bytes) -> None:
-        """Verify a store with another checkpoint: it is found, unless it says the same."""
+        """Verify a store with another checkpoint: it is a finding, unless the checkpoint still names the key."""
         file = next(file for file in self._good if file.parent.name == "checkpoints")
 
         def check() -> None:
-            verified = verify(self._path, Wanted(trust=(KEY.verifier,)))
+            verified = verify(self._path, VerifyOptions(trust=(KEY.verifier,)))
             assert not verified.is_intact or b"keeper" in data
 
         with_file(file, data, self._good[file], check)
@@ -162,7 +162,7 @@ def with_file(file: Path, data: bytes, good: bytes, ask: Callable[[], object]) -
         file.write_bytes(good)
 
 
-def _opened(path: Path) -> CommitLog:
+def _open_log(path: Path) -> CommitLog:
     checks = walk(path).checks
     log = open_log(path)
     assert log.read().head
@@ -170,8 +170,8 @@ def _opened(path: Path) -> CommitLog:
     return log
 
 
-def resealed(data: bytes) -> bytes:
-    """Make the digest that a file has of itself right again: else nothing behind it would be looked at."""
+def reseal(data: bytes) -> bytes:
+    """Return a file's bytes with its digest of itself set right: otherwise only that check would be tested."""
     try:
         value = json.loads(data)
         if "sha256" not in value:
@@ -187,15 +187,15 @@ def _line(value: object) -> bytes:
 
 
 def _summary(file: Path, data: bytes) -> None:
-    """Read a summary: one that does not agree with the commits is passed over, whatever it says."""
-    file.write_bytes(resealed(data))
+    """Read a summary: one that does not agree with the commits is ignored, whatever it says."""
+    file.write_bytes(reseal(data))
     path = file.parent.parent
     assert open_log(path).read().seq == 3
     walk(path)
 
 
 def _manifest(path: Path, data: bytes) -> None:
-    """Read the manifest of an index, its digest made right again: else nothing behind it would be looked at."""
+    """Read the manifest of an index with its digest set right: otherwise only that check would be tested."""
     text = data.decode(errors="replace")
     body, mark, _ = text.rpartition(',"sha256":"')
     if not mark:
@@ -221,7 +221,7 @@ def _pin(store: Path, path: Path, data: bytes) -> None:
         pinned_keys("x")
         pin = read_pin(store)
         assert pin is not None
-        verify(store, Wanted())
+        verify(store, VerifyOptions())
 
     with_file(path, data, good, ask)
 
@@ -240,7 +240,7 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _bundle(path: Path, good: Path, data: bytes) -> None:
-    """Check an archive of which bytes are others: it is found, or it is the same."""
+    """Check that an archive is refuted, unless it has the same bytes as the good one."""
     path.write_bytes(data)
     if data == good.read_bytes():
         return
@@ -249,7 +249,7 @@ def _bundle(path: Path, good: Path, data: bytes) -> None:
 
 
 class _Contents:
-    """Archives in which one file says something else, and the manifest agrees."""
+    """Checks archives in which one file is replaced and the manifest agrees with it."""
 
     def __init__(self, path: Path, good: Path) -> None:
         self._path, self._files = path, _members(good)
@@ -267,7 +267,7 @@ class _Contents:
             told["files"][name] = {"size": entry.size, "sha256": entry.sha256}
             files[MANIFEST] = json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
         write_archive(self._path, files.items())
-        with opened(self._path) as archive:
+        with open_archive(self._path) as archive:
             assert set(archive.names) == set(files)
         found = check_bundle(self._path, (KEY.verifier,))
         if name.startswith(("records/", "proofs/", "checkpoint", "states", "trail")) and data != self._files[name]:

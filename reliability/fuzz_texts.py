@@ -1,4 +1,4 @@
-"""Texts of people and of others: points in time, sizes, paths, configuration, SQL, keys, notes and proofs."""
+"""Fuzz the texts that people and programs write: times, sizes, paths, configuration, SQL, keys, notes and proofs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from esctl.projection.expressions import Expression
 from esctl.projection.expressions import Path as Names
 from esctl.projection.spec import parse_projections
 from esctl.projection.values import Shape, Value
-from esctl.timespec import parse_as_of, written
+from esctl.timespec import parse_as_of, point_text
 from reliability.target import Target, each
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def text_targets(folder: Path) -> list[Target]:
-    """Give the targets that read texts."""
+    """Return the targets that read texts."""
     return [
         Target("timespec", 20, _lines(POINTS), each(_point)),
         Target("sizes and steps", 0.5, _lines(SHORT), each(_short)),
@@ -69,7 +69,7 @@ ZONES = ("UTC", "Europe/Vienna", "+05:45", "Pacific/Apia")
 
 
 def _text(data: bytes) -> str:
-    """Read a text as a command line gives it: what is not UTF-8 comes as lone surrogates."""
+    """Decode a text as a command line does: bytes that are not UTF-8 become lone surrogates."""
     return data.decode("utf-8", "surrogateescape").replace("\x00", "")
 
 
@@ -77,7 +77,7 @@ def _point(data: bytes) -> None:
     text = _text(data)
     for number, zone in enumerate(ZONES):
         at = parse_as_of(text, inclusive=number % 2 == 0, tz=zone, now=lambda: NOW)
-        again = parse_as_of(written(at), inclusive=at.inclusive, now=lambda: NOW)
+        again = parse_as_of(point_text(at), inclusive=at.inclusive, now=lambda: NOW)
         told = (at.kind, at.instant, at.number, at.value)
         assert (again.kind, again.instant, again.number, again.value) == told, (told, again)
 
@@ -85,11 +85,11 @@ def _point(data: bytes) -> None:
 def _short(data: bytes) -> None:
     text = _text(data)
     for read in (lambda: parse_size(text, "--x"), lambda: parse_step(text), lambda: find_zone(text)):
-        _taken_or_refused(read)
+        _read_or_refuse(read)
     parse_columns(text)
 
 
-def _taken_or_refused(read: Callable[[], object]) -> None:
+def _read_or_refuse(read: Callable[[], object]) -> None:
     with suppress(EsctlError):
         read()
 
@@ -108,7 +108,7 @@ PATHS = (
 
 def _path(data: bytes) -> None:
     text = _text(data)
-    _taken_or_refused(lambda: override(None, [text]))
+    _read_or_refuse(lambda: override(None, [text]))
     path = parse_path(text)
     assert parse_path(format_path(path)) == path
 
@@ -178,9 +178,9 @@ def _resolve(path: Names) -> Value:
 
 def _expression(data: bytes) -> None:
     text = _text(data)
-    _taken_or_refused(lambda: parse_aggregates(text).inputs(_resolve))
+    _read_or_refuse(lambda: parse_aggregates(text).inputs(_resolve))
     compiled = Expression(text, "here").compile(_resolve)
-    # However odd the text was: what came of it is one scalar expression for DuckDB, without a subquery or a table.
+    # However odd the text, its SQL is one scalar expression for DuckDB, without a subquery or a table.
     sql = f"SELECT {compiled.sql}"
     row = _connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     found = json.loads(row[0]) if row else {}
@@ -249,7 +249,7 @@ def _checkpoint(data: bytes) -> None:
 
 def _signed(checkpoint: object) -> bool:
     try:
-        return bool(Trust((KEY.verifier,), True).by(checkpoint))  # type: ignore[arg-type]
+        return bool(Trust((KEY.verifier,), True).find_signers(checkpoint))  # type: ignore[arg-type]
     except ValueError:
         return False
 
@@ -276,7 +276,7 @@ def _proof(data: bytes) -> None:
     for raw in (RAW, None, b""):
         judged = judge(read, raw, Trust((KEY.verifier,), True))
         if judged.result == "proven":
-            # What is proven was signed: nothing that was changed can be.
+            # Only what was signed can be proven, nothing that was changed.
             assert (read.content.leaf, raw) in ((_LEAF, RAW), (_LEAF, None)), data
 
 

@@ -1,9 +1,9 @@
-"""Stores as large as may be, without their records: what opening one costs, for a question about one entity.
+"""Measure what opening a store of any size costs for a question about one entity, without making its records.
 
     python -m reliability.growth 1_000_000_000 10_000_000_000
 
-Only what opening reads is there: the commits after the newest summary, summary and parts, the manifest of the index and
-its parts. All other commits are empty files, and segments and index files are none at all.
+Only what opening reads is made: the commits after the newest summary, the summary with its parts, and the manifest of
+the index with its parts. All other commits are empty files; there are no segments and no index files.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from esctl.log.segments import SegmentEntry
 from esctl.log.store_state import Commit, StoreState, commit_name
 
 COMMIT = 240_000
-"""Records of a commit: 48 MB of them, of 200 bytes each."""
+"""Records of a commit: 48 MB, at 200 bytes each."""
 MERGED = 8 * COMMIT
 """Rows of an index file as ingests leave it."""
 COMPACTED = 8_000_000
-"""Rows of one that was compacted."""
+"""Rows of an index file after `esctl compact`."""
 ROWS, GROUP_BYTES = 65_536, 2_000_000
 ENTITIES = 10**9
 TAIL = 5
@@ -51,7 +51,7 @@ _FIELDS = ("amount", "currency", "by", "account", "note", "channel", "reference"
 
 
 class Figures(Struct, frozen=True):
-    """What opening a store took. `bytes` were read from files, `memory` is the most that Python held."""
+    """What opening a store took. `bytes` were read from files; `memory` is the peak of what Python held."""
 
     events: int
     seconds: float
@@ -63,14 +63,14 @@ class Figures(Struct, frozen=True):
 
 
 class _PartsOnly(Checked):
-    """Holds the parts of a manifest against their digests; index files are not there."""
+    """Checks the parts of a manifest against their digests, and only counts the index files, which do not exist."""
 
     def __init__(self) -> None:
         super().__init__()
         self.groups = self.files = 0
 
     def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
-        """Check those of some files that are parts."""
+        """Check the files that are parts of a manifest; count the index files and their row groups."""
         super().require_all([part for part in parts if part[0].suffix == ".groups"], hint)
         index = [part for part in parts if part[0].suffix == ".parquet"]
         self.files += len(index)
@@ -78,7 +78,7 @@ class _PartsOnly(Checked):
 
 
 def make(path: Path, events: int, *, compacted: bool = False) -> None:
-    """Make a store of so many events, as far as opening it reads it."""
+    """Make what opening a store of `events` events reads."""
     rng = random.Random(events)
     log = create_store(path)
     _commits(log, events // COMMIT * COMMIT, rng)
@@ -95,7 +95,7 @@ def make(path: Path, events: int, *, compacted: bool = False) -> None:
 
 
 def _commits(log: CommitLog, head: int, rng: random.Random) -> None:
-    """Make the commits of a log: their names, a summary of most, and the few after it."""
+    """Make the commits of a log: most as empty files and a summary of them, and the few after it."""
     count = head // COMMIT
     summed = count - TAIL
     for seq in range(1, summed):
@@ -109,10 +109,10 @@ def _commits(log: CommitLog, head: int, rng: random.Random) -> None:
     state = replace(empty, seq=summed, at=_AT, commit_sha256=sha256(data).hexdigest(), tree=tree, segments=segments)
     log.keep_head(state)
     for number in range(summed, count):
-        state = _appended(log, state, _segment(number, rng), rng)
+        state = _append_commit(log, state, _segment(number, rng), rng)
 
 
-def _appended(log: CommitLog, state: StoreState, segment: SegmentEntry, rng: random.Random) -> StoreState:
+def _append_commit(log: CommitLog, state: StoreState, segment: SegmentEntry, rng: random.Random) -> StoreState:
     tree = _tree(segment.last, rng)
     return log.append(state, Commit(state.seq + 1, "append", state.at + 1, state.commit_sha256, tree, (segment,)))
 
@@ -159,8 +159,8 @@ def _name(number: int) -> str:
     return f"account-{number:012d}"
 
 
-def opened(path: Path, events: int = 0) -> Figures:
-    """Open a store as a question about one entity does, up to where it would read the index; give what that took."""
+def measure_opening(path: Path, events: int = 0) -> Figures:
+    """Open a store as a question about one entity does, short of reading index files; return what that took."""
     entity = _name(ENTITIES * 2 // 7)
     one = Predicate(f"entity = {literal(entity)}", Reach(entities=(entity,)))
     checked, before, begun = _PartsOnly(), _read_by_now(), time.perf_counter()
@@ -182,7 +182,7 @@ def _read_by_now() -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what opening stores of some sizes takes."""
+    """Print what opening stores of the given sizes takes."""
     print("| events | index files of | opening | read | memory | row groups to read | kept |")
     print("| -- | -- | -- | -- | -- | -- | -- |")
     for text in arguments or ("1_000_000_000", "10_000_000_000"):
@@ -190,24 +190,25 @@ def main(arguments: Sequence[str]) -> None:
             folder = Path(tempfile.mkdtemp(prefix="esctl-growth-"))
             try:
                 make(folder / ".esctl", int(text), compacted=compacted)
-                opened(folder / ".esctl")  # so that everything is imported
-                print(_row(opened(folder / ".esctl", int(text)), COMPACTED if compacted else MERGED), flush=True)
+                measure_opening(folder / ".esctl")  # so that everything is imported
+                figures = measure_opening(folder / ".esctl", int(text))
+                print(_row(figures, COMPACTED if compacted else MERGED), flush=True)
             finally:
                 shutil.rmtree(folder)
 
 
-def _row(told: Figures, rows: int) -> str:
-    sizes = (f"{size / 1e6:.1f} MB" for size in (told.bytes, told.memory))
-    places = f"{told.groups:,} in {told.files:,} files"
-    figures = (
-        f"{told.events:,}",
+def _row(figures: Figures, rows: int) -> str:
+    sizes = (f"{size / 1e6:.1f} MB" for size in (figures.bytes, figures.memory))
+    places = f"{figures.groups:,} in {figures.files:,} files"
+    cells = (
+        f"{figures.events:,}",
         f"{rows:,} rows",
-        f"{told.seconds:.2f} s",
+        f"{figures.seconds:.2f} s",
         *sizes,
         places,
-        f"{told.kept / 1e6:.0f} MB",
+        f"{figures.kept / 1e6:.0f} MB",
     )
-    return f"| {' | '.join(figures)} |"
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Try hostile files and foreign hands, every case that there is: `python -m reliability.hostile`.
+"""Try every case of hostile files and foreign owners: `python -m reliability.hostile`.
 
-It runs the tests of `FILES` whole, where `make test` takes one case in a few, and counts their cases.
+It runs all cases of the tests in `FILES`, of which `make test` runs only some, and counts them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ FILES = {
 
 
 def campaign() -> dict[str, Counter[str]]:
-    """Run the tests; gives how many cases of each file held, did not, or could not be tried."""
+    """Run the tests; return how many cases of each file held, did not hold, or were skipped."""
     with tempfile.TemporaryDirectory(prefix="esctl-hostile-") as folder:
-        told = Path(folder) / "cases.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--tb=short", f"--junitxml={told}", *FILES]
+        xml = Path(folder) / "cases.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--tb=short", f"--junitxml={xml}", *FILES]
         subprocess.run(
             command, cwd=report.ROOT, env=os.environ | {"ESCTL_TESTS": "all"}, stdout=sys.stderr, check=False
         )
-        return counted(told.read_bytes())
+        return count_cases(xml.read_bytes())
 
 
-def counted(written: bytes) -> dict[str, Counter[str]]:
-    """Count the cases of each file by how they ended, as pytest wrote them down."""
+def count_cases(data: bytes) -> dict[str, Counter[str]]:
+    """Count the cases of each file by how they ended, from pytest's JUnit XML."""
     found = {file: Counter[str]() for file in FILES}
-    for case in ElementTree.fromstring(written).iter("testcase"):
+    for case in ElementTree.fromstring(data).iter("testcase"):
         file = f"{case.get('classname', '').replace('.', '/')}.py"
         ended = "not held" if {each.tag for each in case} & {"failure", "error"} else "skipped" if len(case) else "held"
         found[file][ended] += 1

@@ -1,8 +1,8 @@
-"""Hold esctl to real servers: `python -m reliability.live`, where `make live` has installed them.
+"""Run esctl against real servers: `python -m reliability.live`, by `make live`, which installs them.
 
-The scenarios are the tests' own, those that run against the fakes in every change, with Apache Kafka in the broker's
-place (`tests/support/apache.py`), Apicurio in the registry's (`tests/support/apicurio.py`), and PostgreSQL as the tests
-start it.
+The scenarios are tests that otherwise run against fakes, here with Apache Kafka as the broker
+(`tests/support/apache.py`), Apicurio as the registry (`tests/support/apicurio.py`), and PostgreSQL as the tests start
+it.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ SCENARIOS: Mapping[str, Sequence[str]] = {
 
 
 def main() -> None:
-    """Run the scenarios that have a word in their names (all, without one), and keep what came of each.
+    """Run the scenarios that have a given word in their names (all, without one), and keep their results.
 
-    Exits with 1 where one does not hold.
+    Exits with 1 if a test failed.
     """
     word, kept = " ".join(sys.argv[1:]), FOLDER / "live" / "rows.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -98,15 +98,15 @@ def main() -> None:
         if word not in scenario:
             continue
         started = time.monotonic()
-        found, failed = run(tests)
+        found, failed = run_tests(tests)
         rows[scenario] = [found["passed"], found["failed"], found["skipped"], time.monotonic() - started]
         kept.write_text(json.dumps(rows))
         print(f"{scenario}: {dict(found)}", *failed, sep="\n  ", flush=True)
-    tell({name: rows[name] for name in SCENARIOS if name in rows})
+    keep_figures({name: rows[name] for name in SCENARIOS if name in rows})
     sys.exit(1 if any(row[1] for row in rows.values()) else 0)
 
 
-def tell(rows: Mapping[str, Sequence[float]]) -> None:
+def keep_figures(rows: Mapping[str, Sequence[float]]) -> None:
     """Keep the figures for the page."""
     lines = [", ".join(f"{name} {version}" for name, version in versions().items()) + "."]
     heads = ("scenario", "tests that held", "that did not", "not tried")
@@ -114,7 +114,7 @@ def tell(rows: Mapping[str, Sequence[float]]) -> None:
     keep("live", "make live", sum(row[3] for row in rows.values()), lines, heads, counts)
 
 
-def run(tests: Sequence[str]) -> tuple[Counter[str], list[str]]:
+def run_tests(tests: Sequence[str]) -> tuple[Counter[str], list[str]]:
     """Run tests against real servers; count how they ended, and name those that failed."""
     report = ROOT / "build" / "live.xml"
     environment = {**os.environ, "ESCTL_BROKER": "apache", "ESCTL_TESTS": "all"}
@@ -140,8 +140,8 @@ def versions() -> dict[str, str]:
     for program in REGISTRY_FOLDER.glob("*-app-*-runner.jar"):
         found["Apicurio Registry"] = program.stem.removesuffix("-runner").rpartition("-")[2]
     if (where := programs()) is not None:
-        told = subprocess.run([where / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-        found["PostgreSQL"] = told.split()[2]
+        version = subprocess.run([where / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        found["PostgreSQL"] = version.split()[2]
     return found
 
 

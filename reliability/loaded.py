@@ -1,6 +1,7 @@
-"""What the processes of a campaign are forked with, so that each starts at once: all that commands import.
+"""Import all that commands import, in the process that those of a campaign are forked from: each then starts at once.
 
-A fork copies the tables of all pages that were written to: what few commands need (a screen, pytest) is left out.
+A fork copies the page tables of all memory that was written to, so what few commands need (a screen, pytest) is left
+out.
 """
 
 import ctypes  # noqa: F401

@@ -1,6 +1,6 @@
 """Small changes of a module's source that a test should notice: in its Python, and in the SQL that its strings hold.
 
-The tools there are change Python and leave the inside of an f-string alone; here that is where most of the meaning is.
+Existing tools change Python and leave the inside of an f-string alone, but that is where most of the meaning is here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TALKS = ("event_error", "Finding", "Check", "NotFoundError", "UsageError", "Inpu
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the bytes from `start` to `end` of a module give way to `text`."""
+    """One change: `text` replaces the bytes from `start` to `end` of a module."""
 
     file: str
     line: int
@@ -49,7 +49,7 @@ class Mutant:
     text: str
 
     def applied(self, source: bytes) -> bytes:
-        """Give the module's bytes with the change made."""
+        """Return the module's bytes with the change made."""
         return source[: self.start] + self.text.encode() + source[self.end :]
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Mutant:
 
 
 def mutants_of(file: str, source: bytes) -> list[Mutant]:
-    """List every change of a module, in the order of its text; all of them still compile."""
+    """List every change of a module after which it still compiles, in the order of its text."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -91,14 +91,14 @@ class _Changes:
         self._place = place
 
     def of(self, node: ast.AST) -> Iterator[Change]:
-        """Give the changes of a node and of what it holds."""
+        """Yield the changes of a node and of its children."""
         if _is_left_alone(node):
             return
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             yield from self._in_text(node)
             return
         yield from self._own(node)
-        told = (getattr(node, "returns", None), getattr(node, "annotation", None))  # to the type checker
+        told = (getattr(node, "returns", None), getattr(node, "annotation", None))  # for the type checker
         for child in ast.iter_child_nodes(node):
             if child not in told:
                 yield from self.of(child)
@@ -123,7 +123,7 @@ class _Changes:
 
     def _negated(self, test: ast.expr) -> Iterator[Change]:
         start, end = self._span(test)
-        if not isinstance(test, ast.Compare | ast.UnaryOp):  # else the change of its operator says the same
+        if not isinstance(test, ast.Compare | ast.UnaryOp):  # else a change of its operator does the same
             yield start, end, f"not ({self.source[start:end].decode()})"
 
     def _between(self, left: ast.expr, right: ast.expr, swaps: dict[str, str]) -> Iterator[Change]:
@@ -134,9 +134,9 @@ class _Changes:
             yield start + found.start(), start + found.end(), swaps[found[0]]
 
     def _in_text(self, node: ast.expr) -> Iterator[Change]:
-        """Change the SQL in a string; of an f-string just what stands between its fields."""
+        """Yield changes of the SQL in a string; in an f-string, only outside its replacement fields."""
         start, end = self._span(node)
-        text = self.source[start:end].decode("latin-1")  # a character a byte: places are bytes
+        text = self.source[start:end].decode("latin-1")  # one character per byte, as places are in bytes
         fields = _fields(text) if isinstance(node, ast.JoinedStr) else []
         for pattern, replacement in SQL:
             for found in pattern.finditer(text):
@@ -145,7 +145,7 @@ class _Changes:
 
 
 def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, dict[str, str]]]:
-    """Give the operands between which an operator stands that can be another."""
+    """Yield pairs of operands, each with the table by which the operator between them can be replaced."""
     match node:
         case ast.Compare():
             yield from ((left, right, COMPARISONS) for left, right in pairwise([node.left, *node.comparators]))
@@ -173,7 +173,7 @@ def _replaced(node: ast.AST) -> str:
 
 
 def _fields(text: str) -> list[tuple[int, int]]:
-    """Find where an f-string's replacement fields stand."""
+    """Return the start and end of each replacement field of an f-string."""
     found, depth, opened, at = list[tuple[int, int]](), 0, 0, 0
     while at < len(text):
         pair = text[at : at + 2]
@@ -191,7 +191,7 @@ def _fields(text: str) -> list[tuple[int, int]]:
 
 
 def _is_left_alone(node: ast.AST) -> bool:
-    """Say whether what a node holds is for people, for the type checker, or said once more elsewhere."""
+    """Return whether a node is left unchanged: its content is for people or the type checker, or repeated elsewhere."""
     match node:
         case ast.Assert() | ast.Raise() | ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
             return True

@@ -25,18 +25,18 @@ _ODD: tuple[object, ...] = (
 Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 
-def mutated(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
+def mutate(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     """Change bytes in one to six ways; `others` are further good inputs, to be spliced in."""
     for _ in range(random_.choice((1, 1, 1, 2, 2, 3, 6))):
         data = random_.choice(_MUTATIONS)(random_, data, others)
     return data
 
 
-def mutated_json(random_: random.Random, data: bytes) -> bytes:
-    """Put odd values in the place of some of a JSON text's, leave some out, nest some deep."""
+def mutate_json(random_: random.Random, data: bytes) -> bytes:
+    """Replace some values of a JSON text by odd ones, leave some out, nest some deeply."""
     value = json.loads(data)
     for _ in range(random_.choice((1, 1, 2, 4))):
-        value = _replaced(random_, value)
+        value = _mutate_value(random_, value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     if random_.random() < 0.02:
         depth = random_.choice((100, 2000, 100_000))
@@ -44,7 +44,7 @@ def mutated_json(random_: random.Random, data: bytes) -> bytes:
     return text
 
 
-def _replaced(random_: random.Random, value: object) -> object:
+def _mutate_value(random_: random.Random, value: object) -> object:
     """Walk to a random node and give it another value."""
     if random_.random() < 0.15 or not isinstance(value, dict | list) or not value:
         return random_.choice(_ODD)
@@ -56,14 +56,14 @@ def _replaced(random_: random.Random, value: object) -> object:
         elif random_.random() < 0.2:
             del kept[at]
         else:
-            kept[at] = _replaced(random_, kept[at])
+            kept[at] = _mutate_value(random_, kept[at])
         return kept
     key = random_.choice(sorted(value))
     if random_.random() < 0.1:
         return {name: item for name, item in value.items() if name != key}
     if random_.random() < 0.1:
         return {**value, random_.choice(("x", "", "\x00", "sha256", "__class__")): value[key]}
-    return {**value, key: _replaced(random_, value[key])}
+    return {**value, key: _mutate_value(random_, value[key])}
 
 
 def _flip(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
@@ -75,17 +75,17 @@ def _flip(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes
     return bytes(changed)
 
 
-def _set(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
+def _set_byte(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     at = random_.randrange(len(data) + 1)
     return data[:at] + bytes([random_.choice(INTERESTING)]) + data[at + random_.randrange(2) :]
 
 
-def _token(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
+def _insert_token(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     at = random_.randrange(len(data) + 1)
     return data[:at] + random_.choice(TOKENS) + data[at + random_.choice((0, 0, 1, 4)) :]
 
 
-def _cut(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
+def _cut_out(random_: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     start, end = _span(random_, data)
     return data[:start] + data[end:]
 
@@ -121,4 +121,6 @@ def _span(random_: random.Random, data: bytes) -> tuple[int, int]:
     return start, min(len(data), start + random_.choice((1, 1, 2, 4, 16, 100)))
 
 
-_MUTATIONS: tuple[Mutation, ...] = (_flip, _flip, _set, _token, _token, _cut, _truncate, _repeat, _splice, _swap)
+_MUTATIONS: tuple[Mutation, ...] = (
+    _flip, _flip, _set_byte, _insert_token, _insert_token, _cut_out, _truncate, _repeat, _splice, _swap,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Processes that write one store at once, while others read it: `python -m reliability.race [WRITERS] [COMMITS]`."""
+"""Have processes write one store at once while others read it: `python -m reliability.race [WRITERS COMMITS]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from esctl.log.commits import create_store
 from reliability.report import keep
-from reliability.running import esctl, surround
+from reliability.running import enter_folder, esctl
 from reliability.stores import STORE, events, in_process
 
 WRITERS, COMMITS, RECORDS = 8, 12, 25
 READERS = 2
 BUSY, TURNS = 3, 20
-"""Where others hold the lock for longer than a writer waits, it says so with this exit code, and is run again."""
+"""The exit code of a writer that waited too long for the lock, and how often it is run in that case."""
 
 
 @dataclass(slots=True)
@@ -37,18 +37,18 @@ class Figures:
 
 
 def log_of(writer: int, commits: int) -> bytes:
-    """Give a writer's own log."""
+    """Return a writer's own log."""
     return events(writer * 100_000, commits * RECORDS)
 
 
 def campaign(writers: int = WRITERS, commits: int = COMMITS) -> Figures:
-    """Let processes write and read at once, kill one writer in the middle, and compare what came of it."""
+    """Let processes write and read at once, kill one writer in the middle, and check the result."""
     figures = Figures(writers=writers)
     context = get_context("forkserver")
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         work = Path(folder) / "work"
         work.mkdir()
-        create_store(work / STORE)  # or the readers would find none
+        create_store(work / STORE)  # for the readers to find one
         stop = context.Event()
         readers = [context.Pipe() for _ in range(READERS)]
         reading = [context.Process(target=_read, args=(work, stop, there)) for _, there in readers]
@@ -67,16 +67,16 @@ def campaign(writers: int = WRITERS, commits: int = COMMITS) -> Figures:
             process.join()
             figures.reads += reads
             figures.failures += failures
-        (work / "0.jsonl").write_bytes(log_of(0, commits))  # what the killed one had still to do
+        (work / "0.jsonl").write_bytes(log_of(0, commits))  # what the killed writer had still to do
         again = esctl(work, ["ingest", "-q", "0.jsonl"])
-        figures.failures += [f"after it was killed: {again.said}"] if again.code else []
-        figures.commits, figures.records, failures = in_process(judged, work, writers, commits)
+        figures.failures += [f"after it was killed: {again.err}"] if again.code else []
+        figures.commits, figures.records, failures = in_process(check_store, work, writers, commits)
         figures.failures += failures
     return figures
 
 
 def _kill_one(writing: list, work: Path) -> int:  # type: ignore[type-arg]
-    """Kill the first writer while it holds the lock, or at least while it runs."""
+    """Kill the first writer while it holds the lock, or at least while it runs; return 1 if it was killed, else 0."""
     victim, holder = writing[0], work / STORE / "lock.pid"
     until = time.monotonic() + 20
     while victim.is_alive() and time.monotonic() < until:
@@ -92,7 +92,7 @@ def _kill_one(writing: list, work: Path) -> int:  # type: ignore[type-arg]
 
 def _write(work: Path, writer: int, commits: int) -> None:
     """Let a log grow, and ingest it after each step, in this process."""
-    surround(work, standing=False)
+    enter_folder(work, standing=False)
     lines = log_of(writer, commits).splitlines(keepends=True)
     for number in range(commits):
         with (work / f"{writer}.jsonl").open("ab") as file:
@@ -118,12 +118,12 @@ def _run_here(arguments: list[str]) -> int:
 
 
 def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyped-def]
-    """Verify and read the store again and again; each time it must be whole, and begin with what it was before."""
-    surround(work, standing=False)
+    """Verify and read the store again and again; each time it must be whole and begin with its earlier records."""
+    enter_folder(work, standing=False)
     reads, failures, before = 0, list[str](), (0, "")
     while not stop.is_set():
         try:
-            found = list(_judged_read(work, before))
+            found = list(_check_read(work, before))
         except Exception as error:
             failures.append(f"a reader fails: {type(error).__name__}: {error}")
             break
@@ -133,12 +133,12 @@ def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyp
     there.send((reads, failures))
 
 
-def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
+def _check_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
     from esctl.api import Store
-    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.check.verify import VerifyOptions, verify
     from esctl.ledger.prove.tree import store_tree
 
-    verified = verify(work / STORE, Wanted())
+    verified = verify(work / STORE, VerifyOptions())
     for check in verified.checks:
         yield from (f"verify finds {one.kind}: {one.message} {one.file}" for one in check.findings)
     store = Store.open(work / STORE)
@@ -153,10 +153,10 @@ def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
     yield head, store.snapshot.root
 
 
-def judged(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]:
-    """Nothing was lost, nothing is there twice, everything verifies; gives commits, records and what does not hold."""
+def check_store(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]:
+    """Check that nothing is lost or doubled and all verifies; return commits, records and what does not hold."""
     from esctl.api import Store
-    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.check.verify import VerifyOptions, verify
     from esctl.log.reader import export_raw
 
     store = Store.open(work / STORE)
@@ -167,15 +167,22 @@ def judged(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]
         if b"".join(export_raw(snapshot, f"{writer}.jsonl")) != log_of(writer, commits):
             wrong.append(f"{writer}.jsonl is not given back as it was")
     assert store.view
-    for check in verify(work / STORE, Wanted(full=True, mapping=store.mapping)).checks:
+    for check in verify(work / STORE, VerifyOptions(full=True, mapping=store.mapping)).checks:
         wrong += [f"verify --full: {one.kind}: {one.message} {one.file}" for one in check.findings]
     return snapshot.seq, snapshot.head, wrong
+
+
+def numbers(arguments: Sequence[str]) -> tuple[int, int]:
+    """Return how many processes write and how many commits each, by the command line and else as usual."""
+    given = [int(each) for each in arguments[:2]]
+    writers, commits = (*given, *(WRITERS, COMMITS)[len(given) :])
+    return writers, commits
 
 
 def main() -> int:
     """Run the campaign and say what it found."""
     started = time.monotonic()
-    writers, commits = [int(each) for each in sys.argv[1:3]] or (WRITERS, COMMITS)
+    writers, commits = numbers(sys.argv[1:])
     figures = campaign(writers, commits)
     for failure in figures.failures:
         print(failure)

@@ -15,21 +15,22 @@ PAGE = ROOT / "docs" / "reliability.md"
 FOLDER = ROOT / "build" / "reliability"
 
 Table = Mapping[str, Sequence[object]]
-"""A Markdown table: its heads and, by its first cell, the rest of each row."""
+"""The rows of a Markdown table: by the first cell, the other cells."""
 
 
 def keep(name: str, command: str, seconds: float, lines: Sequence[str], heads: Sequence[str], rows: Table) -> None:
-    """Keep what a campaign found until the page is written."""
+    """Keep what a campaign found, in a file, until the page is written."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    told = [f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {_machine()}, {seconds:,.0f} s:", "", *lines]
+    day, machine = time.strftime("%Y-%m-%d", time.gmtime()), _describe_machine()
+    page = [f"`{command}`, {day}, {machine}, {seconds:,.0f} s:", "", *lines]
     if rows:
-        told += ["", _row(heads), _row("-" * len(heads))]
-        told += [_row([name, *(_number(cell) for cell in cells)]) for name, cells in rows.items()]
-    (FOLDER / f"{name}.json").write_text(json.dumps(told), encoding="utf-8")
+        page += ["", _row(heads), _row("-" * len(heads))]
+        page += [_row([name, *(_number(cell) for cell in cells)]) for name, cells in rows.items()]
+    (FOLDER / f"{name}.json").write_text(json.dumps(page), encoding="utf-8")
 
 
 def write() -> None:
-    """Put all that was kept between the marks of the page; what was not measured stays as it was."""
+    """Put everything that was kept between the marks of the page; figures that were not measured stay."""
     text = PAGE.read_text(encoding="utf-8")
     for path in sorted(FOLDER.glob("*.json")):
         body = "\n".join(json.loads(path.read_text(encoding="utf-8")))
@@ -46,7 +47,7 @@ def _number(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
-def _machine() -> str:
+def _describe_machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 

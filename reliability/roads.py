@@ -24,7 +24,7 @@ TESTS = ("tests/ask/states/test_two_roads.py", "tests/ask/states/test_metamorphi
 
 
 def campaign(times: int, seed: int, chosen: str = "") -> tuple[list[dict[str, Any]], int]:
-    """Run the tests with so many times their examples; gives a row for each set of examples, and pytest's exit code."""
+    """Run the tests with `times` as many examples; return a row for each set of examples, and pytest's exit code."""
     with tempfile.TemporaryDirectory(prefix="esctl-roads-") as folder:
         figures = Path(folder) / "figures"
         figures.touch()

@@ -12,23 +12,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing import process as processes
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
+from types import ModuleType
 
 HERE = Path(__file__).parent
 NOW = 1_700_000_000_000_000
-"""What every process takes for the time: two runs then give the same tree."""
+"""The time that every process is given, so that two runs give the same tree."""
 ROWS = 150
-"""Records of a commit, so that a small log makes several."""
+"""Records of a commit, so that a small log makes several commits."""
 SUMMARY_EVERY = 2
-"""Commits from one summary to the next, so that there are some."""
+"""Commits from one summary to the next, so that there are summaries."""
 SECONDS = 120
-"""A command that takes longer hangs."""
+"""A command that takes longer is taken to hang."""
 _KILL = -1  # as fault.c has it
+_STARTING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of a call: the error it fails with, 0 for none. `lasting`: and of all later ones, but removals."""
+    """The errno that a call fails with (0: none, -1: SIGKILL). `lasting`: all later calls fail too, except removals."""
 
     name: str
     error: int
@@ -45,16 +50,16 @@ FORBIDDEN = Fault("EACCES", errno.EACCES, lasting=True)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended: exit code (-9: killed), what it said, which calls it made in its folder."""
+    """How a command ended: exit code (-9: killed), stdout, stderr, and the calls it made in its folder."""
 
     code: int
     out: str
-    said: str
+    err: str
     calls: tuple[str, ...]
 
 
 def prepare(build: Path) -> str:
-    """Compile fault.c and have every process of this campaign begin with it; gives why not where that is impossible."""
+    """Compile fault.c and preload it in every process of this campaign; return why not if that is impossible."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not sys.platform.startswith("linux") or compiler is None:
         return "faults are injected on Linux, where there is a C compiler"
@@ -66,12 +71,12 @@ def prepare(build: Path) -> str:
     )  # fmt: skip
     if made.returncode:
         return f"fault.c does not compile: {made.stderr}"
-    _serve(library)
+    _start_fork_server(library)
     return ""
 
 
-def _serve(library: Path) -> None:
-    """Start the process that all others are forked from, with everything imported and the library preloaded."""
+def _start_fork_server(library: Path) -> None:
+    """Start the process from which all others are forked, with everything imported and the library preloaded."""
     from multiprocessing import forkserver
 
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # one that others started has no library preloaded
@@ -88,19 +93,29 @@ def _serve(library: Path) -> None:
 
 
 def esctl(work: Path, arguments: Sequence[str], fault: Fault = NONE, place: int = 0) -> Ran:
-    """Run a command in a folder, the call number `place` below it failing (0: none does)."""
+    """Run a command in a folder, and have call number `place` in it fail (0: none). Raises TimeoutError if it hangs."""
     outside = work.with_name(f"{work.name}.run")
     outside.mkdir(exist_ok=True)
     process = get_context("forkserver").Process(target=_run, args=(work, outside, list(arguments), fault, place))
-    process.start()
+    start_alone(process)
     process.join(SECONDS)
     if process.exitcode is None:
         process.kill()
         process.join()
         raise TimeoutError(f"{' '.join(arguments)} hangs with {fault.name} at {place}")
-    out, said, calls = ((outside / name).read_text("utf-8", "replace") for name in ("out", "said", "calls"))
+    out, err, calls = ((outside / name).read_text("utf-8", "replace") for name in ("out", "said", "calls"))
     shutil.rmtree(outside)
-    return Ran(process.exitcode, out, said, tuple(calls.splitlines()))
+    return Ran(process.exitcode, out, err, tuple(calls.splitlines()))
+
+
+def start_alone(process: BaseProcess) -> None:
+    """Start a process whose exit code only this thread reads.
+
+    `start` asks all children that it knows of for theirs, which can be read once: a thread that came second got 255.
+    """
+    with _STARTING:
+        process.start()
+        processes._children.discard(process)  # type: ignore[attr-defined]
 
 
 def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: int) -> None:
@@ -109,7 +124,7 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
     from esctl.cli.app import main
 
     os.setpgrp()
-    surround(work)
+    enter_folder(work)
     for number, name in ((1, "out"), (2, "said")):
         os.dup2(os.open(outside / name, os.O_WRONLY | os.O_CREAT), number)
     calls = os.open(outside / "calls", os.O_WRONLY | os.O_CREAT)
@@ -122,24 +137,42 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
     main()
 
 
-def surround(work: Path, *, standing: bool = True) -> None:
-    """Let this process be in a folder, with its user's folders there, commits small, and the clock `standing`."""
-    from esctl.intake import batch
+def enter_folder(work: Path, *, standing: bool = True) -> None:
+    """Move this process into a folder with the user's folders, small commits and, if `standing`, a fixed time."""
     from esctl.ledger.check import commits as chain
     from esctl.log import commits
     from esctl.log.writer import LogWriter
-    from esctl.sources.files import reading
 
-    os.chdir(work)
-    os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))
+    use_folder(work)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    batch.COMMIT_ROWS = ROWS
-    commits.SUMMARY_EVERY = chain.SUMMARY_EVERY = SUMMARY_EVERY  # type: ignore[attr-defined]
-    reading.SourceOptions = partial(reading.SourceOptions, batch_rows=ROWS)  # type: ignore[assignment,misc]
+    set_commit_rows(ROWS)
+    set_constant(commits, "SUMMARY_EVERY", SUMMARY_EVERY)
+    set_constant(chain, "SUMMARY_EVERY", SUMMARY_EVERY)
     if standing:
         LogWriter.__init__.__kwdefaults__["clock"] = clock  # type: ignore[index]
 
 
+def use_folder(work: Path) -> None:
+    """Move this process into a folder, with the user's own folders inside it."""
+    os.chdir(work)
+    os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))
+
+
+def set_commit_rows(rows: int) -> None:
+    """Make this process read and commit `rows` records at a time."""
+    from esctl.intake import intake
+    from esctl.sources.files import reading
+
+    set_constant(intake, "COMMIT_ROWS", rows)
+    set_constant(reading, "SourceOptions", partial(reading.SourceOptions, batch_rows=rows))
+
+
+def set_constant(module: ModuleType, name: str, value: object) -> None:
+    """Set a name of a module. Raises AttributeError if it has none: a constant that moved would be set in vain."""
+    getattr(module, name)
+    setattr(module, name, value)
+
+
 def clock() -> int:
-    """Give the time that it always is."""
+    """Return the fixed time."""
     return NOW

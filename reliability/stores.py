@@ -28,7 +28,7 @@ Changed = { set = { n = "data.n" }, add = { changes = 1 } }
 
 
 def events(start: int, count: int) -> bytes:
-    """Write events of a plain envelope, all different."""
+    """Return events in a plain envelope as JSON Lines, all different."""
     return b"".join(
         json.dumps(
             {
@@ -46,7 +46,7 @@ def events(start: int, count: int) -> bytes:
 
 
 def table(start: int, count: int) -> bytes:
-    """Write the same events as CSV, with blanks at the end."""
+    """Return other events as CSV, with an empty line at the end."""
     lines = ["id,type,time,stream,actor,n"]
     lines += [
         f"c-{n},Changed,2024-01-03T00:00:{n % 60:02d}Z,thing-{n % 7},bob,{n}" for n in range(start, start + count)
@@ -55,7 +55,7 @@ def table(start: int, count: int) -> bytes:
 
 
 def write_log(work: Path) -> None:
-    """Write the files to be ingested, and how they are folded."""
+    """Write the files to be ingested, and the esctl.toml by which they are folded."""
     (work / "esctl.toml").write_text(PROJECTION)
     (work / "zero.jsonl").write_bytes(events(0, 40))
     (work / "one.jsonl").write_bytes(events(100, 320))
@@ -65,7 +65,7 @@ def write_log(work: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a store holds, and what `verify --full` found. `roots`: by the heads it ever had."""
+    """What a store holds, and what `verify --full` found. `roots`: the root at each head that it ever had."""
 
     findings: tuple[str, ...] = ()
     head: int = 0
@@ -78,16 +78,16 @@ class State:
     strays: tuple[str, ...] = ()
 
 
-def look(work: Path) -> State:
-    """Verify the store of a folder, bring its index up to date and read it, in a process of its own."""
-    found: State = in_process(_look, work)
+def read_state(work: Path) -> State:
+    """Verify the store of a folder, bring its index up to date and read it, in another process."""
+    found: State = in_process(_read_state, work)
     return found
 
 
 def in_process(task: Any, *arguments: Any) -> Any:
-    """Have a task done by a process that stands in a folder, its first argument; gives what it gives."""
+    """Run a task in another process, whose working folder is the first argument; return its result."""
     here, there = get_context("forkserver").Pipe()
-    process = get_context("forkserver").Process(target=_answer, args=(there, task, *arguments))
+    process = get_context("forkserver").Process(target=_send_result, args=(there, task, *arguments))
     process.start()
     there.close()
     try:
@@ -96,23 +96,23 @@ def in_process(task: Any, *arguments: Any) -> Any:
         process.join()
 
 
-def _answer(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
-    from reliability.running import surround
+def _send_result(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
+    from reliability.running import enter_folder
 
-    surround(work)
+    enter_folder(work)
     there.send(task(work, *arguments))
 
 
-def _look(work: Path) -> State:
+def _read_state(work: Path) -> State:
     from esctl.api import Store
-    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.check.verify import VerifyOptions, verify
     from esctl.log.commits import open_log
 
     path = work / STORE
     if not (path / "format.json").exists():
         return State()
     store = Store.open(path)
-    verified = verify(path, Wanted(full=True, mapping=store.mapping))
+    verified = verify(path, VerifyOptions(full=True, mapping=store.mapping))
     findings = tuple(f"{one.kind}: {one.message} {one.file}" for check in verified.checks for one in check.findings)
     log = open_log(path)
     snapshots = [log.read(seq) for seq in range(store.snapshot.seq + 1)]
@@ -131,7 +131,10 @@ def _look(work: Path) -> State:
 
 
 def _cursors(snapshot: StoreState) -> str:
-    """Say how far sources were read, in however many goes (what is kept of a beginning is as long as the first)."""
+    """Return a digest of how far sources were read, in however many runs.
+
+    It leaves out the hash of each source's beginning, which is as long as what the first run read.
+    """
     alike = [(name, structs.replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
     return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One reader. `check` takes a batch of inputs; it may raise EsctlError, any other exception is a bug.
+    """One reader. `check` takes a batch of inputs; it may raise EsctlError, while any other exception is a bug.
 
-    `weight` is its share of a campaign. `is_json`: inputs are changed by the structure of their JSON too.
+    `weight` is the target's share of a campaign. `is_json`: inputs are also changed by the structure of their JSON.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Target:
 
 
 def each(check: Callable[[bytes], None]) -> Callable[[Sequence[bytes]], None]:
-    """Check inputs one by one."""
+    """Return a check that takes a batch and checks its inputs one by one."""
 
     def run(batch: Sequence[bytes]) -> None:
         for data in batch:

@@ -11,5 +11,5 @@ from reliability.target import Target
 
 
 def all_targets(folder: Path) -> list[Target]:
-    """Make all targets; their files are in `folder`."""
+    """Return all targets, with their files in `folder`."""
     return [*text_targets(folder), *store_targets(folder), *source_targets(folder)]

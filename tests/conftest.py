@@ -66,8 +66,8 @@ def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         if not request.param:
-            patch.setattr(native, "_found", lambda: (None, "not used"))
-        elif not native.here():
+            patch.setattr(native, "_load_core", lambda: (None, "not used"))
+        elif not native.is_available():
             pytest.skip(f"no native core ({native.description()}): make native builds it")
         yield
 

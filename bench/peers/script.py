@@ -58,7 +58,7 @@ def apply(states: States, row: Row) -> tuple[str, ...]:
     return ("balance",)
 
 
-def shown(field: str, value: Any) -> str:
+def value_text(field: str, value: Any) -> str:
     """Return a field's value as JSON."""
     if field != "balance" or value is None:
         return orjson.dumps(value).decode()
@@ -81,7 +81,7 @@ def replay(log: str, out: BinaryIO, at: str, only: str = "") -> None:
     for row in rows(log, at, only):
         apply(states, row)
     for entity, state in states.items():
-        write(out, entity=text(entity), **{field: shown(field, state.get(field)) for field in FIELDS})
+        write(out, entity=text(entity), **{field: value_text(field, state.get(field)) for field in FIELDS})
 
 
 def audit(log: str, out: BinaryIO, entity: str) -> None:
@@ -89,7 +89,7 @@ def audit(log: str, out: BinaryIO, entity: str) -> None:
     states: States = {}
     for row in rows(log, "", entity):
         apply(states, row)
-        write(out, id=text(row[0][2]), balance=shown("balance", states.get(entity, {}).get("balance")))
+        write(out, id=text(row[0][2]), balance=value_text("balance", states.get(entity, {}).get("balance")))
 
 
 def diff(log: str, out: BinaryIO, before: str, after: str) -> None:
@@ -109,7 +109,7 @@ def diff(log: str, out: BinaryIO, before: str, after: str) -> None:
         for field in FIELDS:
             if was.get(field) != now.get(field):
                 positions = orjson.dumps(sorted(set(did[entity, field]))).decode()
-                values = {"before": shown(field, was.get(field)), "after": shown(field, now.get(field))}
+                values = {"before": value_text(field, was.get(field)), "after": value_text(field, now.get(field))}
                 write(out, entity=text(entity), field=text(field), **values, positions=positions)
 
 
@@ -128,7 +128,7 @@ def blame(log: str, out: BinaryIO, at: str) -> None:
             for field in FIELDS:
                 done.pop((entity, field), None)
     for (entity, field), (id_, made) in done.items():
-        value = shown(field, states[entity][field])
+        value = value_text(field, states[entity][field])
         write(out, entity=text(entity), field=text(field), value=value, contributions=str(made), id=text(id_))
     for entity, (id_, closed) in last.items():
         if closed:
@@ -171,7 +171,7 @@ def series(log: str, out: BinaryIO, step: str, points: str) -> None:
     total = 0
     for instant, change in zip(instants, changes, strict=False):
         total += change
-        write(out, time=text(instant.strftime("%Y-%m-%dT%H:%M:%SZ")), value=shown("balance", total))
+        write(out, time=text(instant.strftime("%Y-%m-%dT%H:%M:%SZ")), value=value_text("balance", total))
 
 
 JOBS = {

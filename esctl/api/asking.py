@@ -30,6 +30,6 @@ def ask(store: OpenStore, question: Callable[..., Answer], *arguments: Any, **na
     """Return the answer to a question; it is answered in parts if the store has an engine."""
     if store.engine is None:
         return question(*arguments, **named)
-    from esctl.cluster.question import spread
+    from esctl.cluster.question import ask_in_parts
 
-    return spread(question, *arguments, **named)
+    return ask_in_parts(question, *arguments, **named)

@@ -11,7 +11,7 @@ from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
-from esctl.given import several
+from esctl.given import as_tuple
 from esctl.store import OpenStore
 
 
@@ -141,7 +141,7 @@ class Changes(OpenStore):
 
         bound = self.bound(at, before)
         scope = folding(self.scope(entities, projection, known_at))
-        answer = ask(self, blame, scope, bound, several(field), every=all)
+        answer = ask(self, blame, scope, bound, as_tuple(field), every=all)
         return Relation(with_own_times(scope, answer), scope, bound)
 
     def revert(
@@ -160,7 +160,7 @@ class Changes(OpenStore):
         scope = folding(self.scope(entities, projection, known_at))
         answer = revert(scope, point)
         if as_events:
-            from esctl.ask.changes.event_template import read_template, shaped
+            from esctl.ask.changes.event_template import read_template, shape_answer
 
-            answer = shaped(answer, read_template(as_events, "--as-events"), "--as-events")
+            answer = shape_answer(answer, read_template(as_events, "--as-events"), "--as-events")
         return Relation(answer, scope, points=(point,))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from esctl.api.relation import Relation
-from esctl.given import several
+from esctl.given import as_tuple
 from esctl.store import OpenStore
 
 
@@ -52,10 +52,10 @@ class Events(OpenStore):
         from esctl.ask.events.log import EventFilters, log
         from esctl.ask.scope.named_values import check_sources
 
-        check_sources(several(source), self.snapshot.cursors)
+        check_sources(as_tuple(source), self.snapshot.cursors)
         filters = self.filters(actor, type, (), from_, to)
         scope = self.scope(entities, "", known_at)
-        wanted = EventFilters(filters, where, only, several(source), grep, tail, reverse, several(raw))
+        wanted = EventFilters(filters, where, only, as_tuple(source), grep, tail, reverse, as_tuple(raw))
         answer = log(scope, wanted, self.snapshot)
         return Relation(answer, scope, points=(filters.start, filters.end))
 
@@ -113,8 +113,8 @@ class Events(OpenStore):
         from esctl.ask.scope.own_times import with_own_times
 
         scope = self.scope((), "", known_at)
-        found = trace(scope, name, MOST_LINKS if depth is None else depth)
-        return Relation(with_own_times(scope, found), scope)
+        answer = trace(scope, name, MOST_LINKS if depth is None else depth)
+        return Relation(with_own_times(scope, answer), scope)
 
     def doctor(
         self, *entities: str, from_: str = "", to: str = "", known_at: str = "", projection: str = ""
@@ -151,7 +151,7 @@ class Events(OpenStore):
         filters = self.filters(from_=from_, to=to)
         scope = self.scope(entities, projection, known_at)
         return OccurrencesRelation(
-            occurrences(scope, filters, several(checks)), scope, points=(filters.start, filters.end)
+            occurrences(scope, filters, as_tuple(checks)), scope, points=(filters.start, filters.end)
         )
 
     def names(

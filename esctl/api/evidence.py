@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from esctl.api.relation import Relation
 from esctl.errors import InputError, NotFoundError
-from esctl.given import several
+from esctl.given import as_tuple
 from esctl.model import Cursor, MappingConfig
 from esctl.store import OpenStore
 
@@ -88,27 +88,27 @@ class Evidence(OpenStore):
         <Outcome 0 records: 0 new, 0 duplicates, 0 conflicts, 0 invalid, 0 of no entity>
         """
         from esctl.intake.batch import ingest
-        from esctl.intake.intake import IngestOptions, unobserved
+        from esctl.intake.intake import IngestOptions, observe_nothing
         from esctl.sources.files.reading import SourceOptions
 
-        self._told(map, preset, time_format=time_format, pattern=pattern, dedupe_by=dedupe_by)
+        self._keep_mapping(map, preset, time_format=time_format, pattern=pattern, dedupe_by=dedupe_by)
         own = SourceOptions(
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )
         how = self.reading_options(options or IngestOptions(own, strict, skip_duplicates, self.tz))
         with self._workers(how.takes_all) as workers, _all_readers(sources, how, workers, self) as found:
-            outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection, workers)
+            outcome = ingest(self.path, found, how, self.updater, observe or observe_nothing, self.connection, workers)
         self.refresh()
         return outcome
 
-    def _told(self, map: str | Sequence[str] | None, preset: str, **said: str | Sequence[str] | None) -> None:  # noqa: A002
+    def _keep_mapping(self, map: str | Sequence[str] | None, preset: str, **said: str | Sequence[str] | None) -> None:  # noqa: A002
         """Keep the mapping options that are given (None: not given) for all later questions."""
-        from esctl.index.envelope.map_options import with_options
+        from esctl.index.envelope.map_options import merge_options
 
         mapping = None if map is None else [map] if isinstance(map, str) else [*map]
         begun = mapping if not preset else [f"preset={preset}", *(mapping or ())]
         given = {key: [each] if isinstance(each, str) else each for key, each in said.items()}
-        kept = with_options(self.overrides, begun, **given)
+        kept = merge_options(self.overrides, begun, **given)
         if kept is not None:
             self.set_overrides(kept)
 
@@ -135,7 +135,7 @@ class Evidence(OpenStore):
         >>> [row["check"] for row in store.verify() if row["result"] == "failed"]
         []
         """
-        from esctl.ledger.check.verify import Wanted, verify
+        from esctl.ledger.check.verify import VerifyOptions, verify
         from esctl.ledger.sign.keys import read_verifiers
         from esctl.ledger.sign.timestamps import read_certificates
         from esctl.reports.verify import verification
@@ -143,7 +143,7 @@ class Evidence(OpenStore):
         mapping = self._readable_mapping() if full else None
         kept = None if since is None else Path(since)
         certificates = read_certificates([Path(each) for each in tsa_cert])
-        wanted = Wanted(full, kept, read_verifiers(several(trust)), mapping, certificates)
+        wanted = VerifyOptions(full, kept, read_verifiers(as_tuple(trust)), mapping, certificates)
         with self._workers(full, anew=True) as workers:
             verified = verify(self.path, wanted, workers)
         return VerifiedRelation(verification(self.session, verified), verified=verified)
@@ -154,9 +154,9 @@ class Evidence(OpenStore):
         if self.engine is None or not wanted:
             yield None
             return
-        from esctl.cluster.calls import called
+        from esctl.cluster.calls import lent_workers
 
-        with called(self.engine, anew=anew) as workers:
+        with lent_workers(self.engine, anew=anew) as workers:
             yield workers
 
     def _readable_mapping(self) -> MappingConfig | None:
@@ -196,17 +196,17 @@ class Evidence(OpenStore):
         [3494]
         """
         if re.fullmatch(r"@[0-9]{1,18}", event):  # needs no index
-            found = [int(event[1:])] if 0 < int(event[1:]) <= self.snapshot.head else []
+            numbers = [int(event[1:])] if 0 < int(event[1:]) <= self.snapshot.head else []
         else:
             from esctl.ask.events.log import find_event
             from esctl.ask.scope.scope import Scope
 
-            found = find_event(Scope(self.session, self.view), event)  # projections do not matter here
-        if not found:
+            numbers = find_event(Scope(self.session, self.view), event)  # projections do not matter here
+        if not numbers:
             from esctl.ask.scope.event_names import events_hint
 
             raise NotFoundError(f"no event {event!r}", events_hint(event))
-        return found
+        return numbers
 
     def bundle(
         self,
@@ -225,9 +225,9 @@ class Evidence(OpenStore):
         <Bundle 131 records, 1 entities>
         """
         from esctl.bundle.archive import write_archive
-        from esctl.bundle.make import Asked, prepare
+        from esctl.bundle.make import BundleRequest, plan_bundle
 
-        bundle = prepare(self, Asked(entities, where, at, before, projection, checkpoint, html))
+        bundle = plan_bundle(self, BundleRequest(entities, where, at, before, projection, checkpoint, html))
         write_archive(Path(output), bundle.files())
         return bundle
 
@@ -251,10 +251,10 @@ class Evidence(OpenStore):
         True
         """
         from esctl.page.case import Case, read_case
-        from esctl.page.make import Asked, make_report
+        from esctl.page.make import ReportRequest, make_report
 
-        told = Case() if case is None else read_case(Path(case))
-        return make_report(self, Asked(entities, at, from_, to, known_at, projection, checkpoint, told))
+        case_read = Case() if case is None else read_case(Path(case))
+        return make_report(self, ReportRequest(entities, at, from_, to, known_at, projection, checkpoint, case_read))
 
 
 @contextmanager
@@ -265,35 +265,35 @@ def _all_readers(
     store: OpenStore,
 ) -> Iterator[Iterable[SourceReader]]:
     known = store.snapshot.cursors if workers is not None else {}
-    found = [_readers(several, how, workers, known) for several in _neighbours(sources)]
+    readers = [_readers(group, how, workers, known) for group in _find_sources(sources)]
     try:
-        yield chain.from_iterable(found)
+        yield chain.from_iterable(readers)
     finally:
-        for each in found:  # generators that find readers ahead may hold resources
+        for each in readers:  # generators that find readers ahead may hold resources
             getattr(each, "close", lambda: None)()
 
 
-def _neighbours(
+def _find_sources(
     sources: Iterable[str | Path | Source | SourceReader | Connection],
 ) -> list[list[Source] | SourceReader | Connection]:
     """Find the named sources; files that follow one another are listed together."""
     from esctl.sources.files.finding import Source, expand
     from esctl.sources.live import connect, from_url, kind_of
 
-    found: list[list[Source] | SourceReader | Connection] = []
+    groups: list[list[Source] | SourceReader | Connection] = []
     for source in sources:
         if isinstance(source, str) and kind_of(source):
-            found.append(connect(from_url(source, {}, {}), lambda text: None))
+            groups.append(connect(from_url(source, {}, {}), lambda text: None))
             continue
         if not isinstance(source, str | Path | Source):
-            found.append(source)
+            groups.append(source)
             continue
         files = [source] if isinstance(source, Source) else expand([str(source)])
-        if found and isinstance(found[-1], list):
-            found[-1] += files
+        if groups and isinstance(groups[-1], list):
+            groups[-1] += files
         else:
-            found.append(files)
-    return found
+            groups.append(files)
+    return groups
 
 
 def _readers(

@@ -23,11 +23,11 @@ class ReadOnlyStore(Store):
         from esctl.engine.duckdb import explained
         from esctl.index.current import current_view
 
-        found = current_view(self.index_folder, self.snapshot) if self.basis is None else None
-        if found is not None:
-            return found
+        view = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        if view is not None:
+            return view
         with explained():
-            return self.updater().beside(self.snapshot)
+            return self.updater().as_if_ended_at(self.snapshot)
 
     def refresh_if_grown(self) -> None:
         """Refresh the store if something was committed since it was last read."""

@@ -62,8 +62,8 @@ class Relation(Struct, frozen=True):
 
         with explained():
             counted = self.answer.prepare(f"SELECT count(*) FROM ({self.answer.sql})")
-            found = single_row(self.answer.session.connection, counted)
-        return int(found[0]) if found else 0
+            row = single_row(self.answer.session.connection, counted)
+        return int(row[0]) if row else 0
 
     def __bool__(self) -> bool:
         return self.has_rows()
@@ -95,7 +95,7 @@ class Relation(Struct, frozen=True):
         try:
             import pandas  # noqa: F401  # Arrow would name neither the extra nor how to get it
         except ImportError:
-            raise _missing("df()", "pandas") from None
+            raise _missing_library("df()", "pandas") from None
         return self.arrow().to_pandas()
 
     def pl(self) -> polars.DataFrame:
@@ -107,7 +107,7 @@ class Relation(Struct, frozen=True):
         try:
             import polars
         except ImportError:
-            raise _missing("pl()", "polars") from None
+            raise _missing_library("pl()", "polars") from None
         return polars.DataFrame(self.arrow())
 
     def relation(self) -> duckdb.DuckDBPyRelation:
@@ -175,9 +175,9 @@ class Relation(Struct, frozen=True):
         >>> store.replay("account-013", at="2024-02-01").notes()[0]
         'at 2024-02-01T23:59:59.999999Z, position 7164'
         """
-        from esctl.api.said import said
+        from esctl.api.said import notes_of
 
-        lines = [] if self.scope is None else said(self.scope, self.at, self.points, findings=self.tells_findings)
+        lines = [] if self.scope is None else notes_of(self.scope, self.at, self.points, findings=self.tells_findings)
         return [*lines, *self.answer.notes]
 
     def _repr_html_(self) -> str:
@@ -186,5 +186,5 @@ class Relation(Struct, frozen=True):
         return as_html(self)
 
 
-def _missing(what: str, library: str) -> UsageError:
+def _missing_library(what: str, library: str) -> UsageError:
     return UsageError(f"{what} needs {library}, which is not installed", f"pip install 'esctl-audit[{library}]'")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.api.emission import Emission
 from esctl.errors import UsageError
-from esctl.given import several
+from esctl.given import as_tuple
 
 if TYPE_CHECKING:
     from esctl.emission.topics import Emitted
@@ -41,7 +41,7 @@ class Sending(Emission):
         def events(after: int) -> Iterator[Message]:
             return self.emit_events(*entities, type=type, from_=from_, until=until, after=after)
 
-        selection = {"entities": entities, "type": several(type), "from": from_, "until": until}
+        selection = {"entities": entities, "type": as_tuple(type), "from": from_, "until": until}
         return send_events(
             self.snapshot, destination, selection, events,
             mapping=mapping_hash(self.mapping), limit=limit, again=again, shown=shown,

@@ -12,7 +12,7 @@ from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
-from esctl.given import several
+from esctl.given import as_tuple
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
         >>> store.when("balance < 0", projection="account").held()
         False
         """
-        from esctl.ask.over_time.when import held
+        from esctl.ask.over_time.when import overlapping_intervals
 
         assert self.scope is not None
-        return Relation(held(self.scope, self.moments), self.scope).has_rows()
+        return Relation(overlapping_intervals(self.scope, self.moments), self.scope).has_rows()
 
 
 class ReconciledRelation(Relation, frozen=True, kw_only=True):
@@ -210,8 +210,8 @@ class States(OpenStore):
         from esctl.ask.compare.reconcile import Comparison, compare, reconcile
 
         options = FileOptions(null, decimal, encoding, header, input_format, records_path)
-        how = Comparison(key, several(ignore), all_fields, options, several(time_format))
-        live = self._live_table(file, several(ignore), key)
+        how = Comparison(key, as_tuple(ignore), all_fields, options, as_tuple(time_format))
+        live = self._live_table(file, as_tuple(ignore), key)
         if live is not None:
             entities = entities or ((live.entities,) if live.entities else ())
             before = before or ("" if at else live.before)

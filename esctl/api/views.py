@@ -104,8 +104,8 @@ class Views(OpenStore):
         >>> store.check_view("orders").differing
         0
         """
-        found = self.find_view(name).check()
-        return CheckedView(found.answer, differing=found.rows)
+        difference = self.find_view(name).check()
+        return CheckedView(difference.answer, differing=difference.rows)
 
     def view_list(self, *names: str, look: bool = False) -> Relation:
         """Return the views: name, projection, target, where each is defined; `look`: position, head and state instead.
@@ -115,17 +115,17 @@ class Views(OpenStore):
         [('skus', 'fresh')]
         """
         from esctl.model import Column
-        from esctl.reports.rows import listed
+        from esctl.reports.rows import answer_of_rows
 
         head = self.snapshot.head
-        found = [self.find_view(name) for name in names] if names else self.views()
+        views = [self.find_view(name) for name in names] if names else self.views()
         columns = [Column(name, "text") for name in ("name", "projection", "to", "defined_in")]
         rows: list[list[str | int | None]] = [
-            [each.name, each.definition.projection, each.definition.to, each.definition.source] for each in found
+            [each.name, each.definition.projection, each.definition.to, each.definition.source] for each in views
         ]
         if look:
             columns = [*columns[:3], Column("position", "integer"), Column("head", "integer"), Column("state", "text")]
-            for row, view in zip(rows, found, strict=True):
+            for row, view in zip(rows, views, strict=True):
                 state, position = view.state()
                 row[3:] = [position, head, state]
-        return Relation(listed(self.session, tuple(columns), rows, "views"))
+        return Relation(answer_of_rows(self.session, tuple(columns), rows, "views"))

@@ -18,11 +18,11 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 import esctl
-from esctl.assistants.answers import Told, failure
+from esctl.assistants.answers import Reply, failure
 from esctl.errors import InputError
 
-_LESS = "ask for less; or where the index of the store is behind, bring it up to date: esctl status"
-_GRACE = 1.0
+_LATE_HINT = "ask for less; or where the index of the store is behind, bring it up to date: esctl status"
+_GRACE_SECONDS = 1.0
 """Seconds that a question with its own time-out gets to report it."""
 
 
@@ -46,24 +46,24 @@ class Questions:
         self._turn = threading.Lock()
         self._late = False
 
-    def ask(self, tool: str, arguments: Mapping[str, Any]) -> Told:
+    def ask(self, tool: str, arguments: Mapping[str, Any]) -> Reply:
         """Return the answer, or an error if there was none in time."""
         with self._turn:
             self._late = False
             process = self._process or self._begin()
-            timer = threading.Timer(self._seconds + _GRACE, self._end_late)
+            timer = threading.Timer(self._seconds + _GRACE_SECONDS, self._end_late)
             timer.start()
             try:
                 request = {"tool": tool, "arguments": dict(arguments), "seconds": self._seconds}
-                line = _exchanged(process, request)
+                line = _exchange(process, request)
             finally:
                 timer.cancel()
             if line.endswith(b"\n"):
                 reply = json.loads(line)
-                return Told(tuple(reply["texts"]), reply["failed"])
+                return Reply(tuple(reply["texts"]), reply["failed"])
             self._discard()
             if self._late:
-                return failure(InputError(f"there was no answer in {self._seconds:g} seconds", _LESS))
+                return failure(InputError(f"there was no answer in {self._seconds:g} seconds", _LATE_HINT))
             return failure(InputError("the question's process ended", "ask for less, or give more --memory-limit"))
 
     def close(self) -> None:
@@ -101,11 +101,11 @@ class Questions:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             env={**os.environ, "PYTHONPATH": here, "TMPDIR": self._scratch},
         )  # fmt: skip
-        _exchanged(self._process, {**to_builtins(self._opening), "scratch": self._scratch})
+        _exchange(self._process, {**to_builtins(self._opening), "scratch": self._scratch})
         return self._process
 
 
-def _exchanged(process: subprocess.Popen[bytes], request: object) -> bytes:
+def _exchange(process: subprocess.Popen[bytes], request: object) -> bytes:
     _send(process, request)
     return process.stdout.readline() if process.stdout is not None else b""
 

@@ -49,7 +49,7 @@ async def _serve(questions: Questions) -> None:
         read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
     )
     tools = [
-        types.Tool(name=tool.name, description=tool.told, input_schema=tool.schema, annotations=hints)
+        types.Tool(name=tool.name, description=tool.description, input_schema=tool.schema, annotations=hints)
         for tool in TOOLS.values()
     ]
 
@@ -57,11 +57,11 @@ async def _serve(questions: Questions) -> None:
         return types.ListToolsResult(tools=tools)
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        told = await anyio.to_thread.run_sync(
+        reply = await anyio.to_thread.run_sync(
             partial(questions.ask, params.name, params.arguments or {}), abandon_on_cancel=True
         )
-        content: list[Any] = [types.TextContent(type="text", text=text) for text in told.texts]
-        return types.CallToolResult(content=content, is_error=told.failed)
+        content: list[Any] = [types.TextContent(type="text", text=text) for text in reply.texts]
+        return types.CallToolResult(content=content, is_error=reply.failed)
 
     server = Server(
         "esctl", version=__version__, instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool

@@ -21,20 +21,20 @@ _POINT = "a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT, now, 
 _NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
-def _text(told: str) -> Schema:
-    return {"type": "string", "description": told}
+def _text(description: str) -> Schema:
+    return {"type": "string", "description": description}
 
 
-def _texts(told: str) -> Schema:
-    return {**_NAMES, "description": told}
+def _texts(description: str) -> Schema:
+    return {**_NAMES, "description": description}
 
 
-def _flag(told: str) -> Schema:
-    return {"type": "boolean", "description": told}
+def _flag(description: str) -> Schema:
+    return {"type": "boolean", "description": description}
 
 
-def _count(told: str, least: int, most: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": most, "description": told}
+def _count(description: str, least: int, most: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most, "description": description}
 
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -75,7 +75,7 @@ class Tool(Struct, frozen=True):
     """A question: a method of Store, and which of its arguments may be given."""
 
     name: str
-    told: str
+    description: str
     parameters: tuple[str, ...]
     required: tuple[str, ...] = ()  # these in their order, before the entities
 
@@ -130,7 +130,7 @@ TOOLS = {
 }  # fmt: skip
 
 
-def checked(name: str, arguments: Mapping[str, Any]) -> Tool:
+def find_tool(name: str, arguments: Mapping[str, Any]) -> Tool:
     """Return a tool after checking its arguments. Raises UsageError naming the one at fault."""
     tool = TOOLS.get(name)
     if tool is None:

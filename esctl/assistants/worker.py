@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from esctl.api.read_only import ReadOnlyStore
-    from esctl.assistants.answers import Told
+    from esctl.assistants.answers import Reply
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
     threading.Thread(target=_listen, args=(requests, lines, opening["scratch"]), daemon=True).start()
     store = None
     while True:
-        told, store = _answered(store, opening, json.loads(lines.get()))
-        _reply(replies, told)
+        reply, store = _answer(store, opening, json.loads(lines.get()))
+        _send_reply(replies, reply)
 
 
 def _listen(requests: BinaryIO, lines: SimpleQueue[bytes], scratch: str) -> None:
@@ -54,7 +54,7 @@ def _listen(requests: BinaryIO, lines: SimpleQueue[bytes], scratch: str) -> None
     os._exit(0)
 
 
-def _answered(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[Told, ReadOnlyStore | None]:
+def _answer(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[Reply, ReadOnlyStore | None]:
     from esctl.api.read_only import ReadOnlyStore
     from esctl.assistants.answers import answer, failure
     from esctl.errors import EsctlError
@@ -73,8 +73,8 @@ def _answered(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[
         return failure(EsctlError(f"{type(error).__name__}: {error}", "this is a bug in esctl")), None
 
 
-def _reply(stream: BinaryIO, told: Told) -> None:
-    stream.write(json.dumps({"texts": told.texts, "failed": told.failed}).encode() + b"\n")
+def _send_reply(stream: BinaryIO, reply: Reply) -> None:
+    stream.write(json.dumps({"texts": reply.texts, "failed": reply.failed}).encode() + b"\n")
     stream.flush()
 
 

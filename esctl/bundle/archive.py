@@ -118,7 +118,7 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Archive]:
+def open_archive(path: Path) -> Iterator[Archive]:
     """Open a bundle for reading; nothing is ever unpacked to disk. Raises InputError for what is not a zip archive."""
     try:
         with open(open_named(path, streams=False), "rb") as stream:  # it is read from its end
@@ -148,7 +148,7 @@ def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) 
             yield "", f"a file in it has the name {name[:80]!r}, which no bundle has"
         elif name in seen:
             yield name, "it is in there twice"
-        elif problem := _problem(file, entry, reached):
+        elif problem := _entry_problem(file, entry, reached):
             yield name, problem
         seen.add(name)
         reached = entry.header_offset + _LOCAL_HEADER + len(name.encode()) + entry.file_size
@@ -156,7 +156,7 @@ def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) 
         yield "", "there are bytes in it that belong to no file"
 
 
-def _problem(file: zipfile.ZipFile, entry: zipfile.ZipInfo, reached: int) -> str:
+def _entry_problem(file: zipfile.ZipFile, entry: zipfile.ZipInfo, reached: int) -> str:
     attributes = (entry.external_attr >> 16, entry.date_time, entry.create_system, entry.create_version)
     others = (entry.flag_bits, entry.internal_attr, entry.volume, entry.reserved, entry.external_attr & 0xFFFF)
     if attributes != (stat.S_IFREG | _MODE, _EPOCH, _UNIX, _VERSION) or any(others) or entry.comment:
@@ -189,13 +189,13 @@ def _ends_plainly(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: i
     assert file.fp is not None
     file.fp.seek(min(file.start_dir, size))
     try:
-        directory = b"".join(map(_entry, entries))
+        directory = b"".join(map(_directory_entry, entries))
     except struct.error:  # a size or place that no archive of this size can have
         return False
     return file.fp.read() == directory + _END.pack(b"PK\5\6", 0, 0, count, count, len(directory), file.start_dir, 0)
 
 
-def _entry(entry: zipfile.ZipInfo) -> bytes:
+def _directory_entry(entry: zipfile.ZipInfo) -> bytes:
     """Return a file's entry in the directory as `write_archive` writes it."""
     name = entry.filename.encode()
     return _ENTRY.pack(

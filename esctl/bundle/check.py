@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from esctl.bundle.archive import Archive, opened
+from esctl.bundle.archive import Archive, open_archive
 from esctl.bundle.contents import (
     BASIS,
     CHECKPOINT,
@@ -75,7 +75,7 @@ def check_bundle(
 
     Raises InputError for a file that is not a bundle at all.
     """
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         outer = Check("archive", "the form of a bundle", len(archive.names), archive.problems[:_MOST_TOLD])
         if archive.problems:
             return Checked((outer, *_skipped("the archive is not what a bundle is", "files")))
@@ -114,7 +114,7 @@ def _check_files(archive: Archive) -> tuple[BundleManifest | None, Check]:
 
 
 def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Check, ...], asked: _Asked) -> Checked:
-    from esctl.bundle.replayed import Said, check_replay
+    from esctl.bundle.replayed import Claims, check_replay
 
     content = {name: archive.read(name) or b"" for name in (CHECKPOINT, BASIS, INTERPRETATION)}
     try:
@@ -129,8 +129,8 @@ def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Ch
     if proven.findings:
         replays = _skipped("the records are not those of the log", "states")
     else:
-        said = Said(manifest, content[BASIS], content[INTERPRETATION], archive)
-        replays = check_replay(records, said, asked.config, asked.memory_limit)
+        claimed = Claims(manifest, content[BASIS], content[INTERPRETATION], archive)
+        replays = check_replay(records, claimed, asked.config, asked.memory_limit)
     shown: list[Check] = []
     if PAGE in manifest.files and proven.findings:
         shown = [Check(PAGE_RULE[0], "nothing", skipped="the records are not those of the log")]
@@ -144,10 +144,10 @@ def _check_checkpoint(
 ) -> tuple[Check, tuple[str, ...]]:
     head = checkpoint.head
     against = ", ".join(f"the key {key.name}" for key in trust.keys) or "no key"
-    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+    named = checkpoint.note.claimed
     found, signers = "", tuple[str, ...]()
     try:
-        signers = tuple(key.name for key in trust.by(checkpoint))
+        signers = tuple(key.name for key in trust.find_signers(checkpoint))
         rests = json_object(basis)
         if (rests.get("position"), rests.get("root")) != (head.size, head.root.hex()):
             return _wrong(BASIS, "the answers rest on another head of the log", against), ()
@@ -183,7 +183,7 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             continue
         whole = read.content.leaf is not None
         judged = judge(read, (raw or b"") if whole else None, nobody)
-        around = _other_around(archive, read.content, position)
+        around = _changed_around(archive, read.content, position)
         if read.proof.checkpoint != checkpoint.data:
             findings.append(Finding("changed", "it is a proof against another checkpoint", name, position))
         elif read.content.position != position:
@@ -198,10 +198,10 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
     return records, Check("records", "the checkpoint", len(manifest.records), tuple(findings[:_MOST_TOLD]))
 
 
-def _other_around(archive: Archive, content: Content, position: int) -> str:
+def _changed_around(archive: Archive, content: Content, position: int) -> str:
     """Return the file of a record's key or headers that does not match the digest in its leaf; empty if all match."""
-    told = {key_name(position): "key", headers_name(position): "headers"}
-    for name, part in told.items():
+    parts = {key_name(position): "key", headers_name(position): "headers"}
+    for name, part in parts.items():
         if name in archive and (
             content.leaf is None or digest(content.salt, archive.read(name)) != getattr(content.leaf, part)
         ):

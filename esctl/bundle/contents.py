@@ -81,8 +81,8 @@ class BundleManifest(Struct, frozen=True):
     def data(self) -> bytes:
         """Return the bytes of the manifest's file."""
         files = {name: asdict(entry) for name, entry in self.files.items()}
-        told = {"format": FORMAT, **{name: getattr(self, name) for name in _MEMBERS}, "files": files}
-        return json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
+        members = {"format": FORMAT, **{name: getattr(self, name) for name in _MEMBERS}, "files": files}
+        return json.dumps(members, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 _MEMBERS = ("log", "size", "entities", "where", "projection", "records", "empty")
@@ -90,14 +90,14 @@ _MEMBERS = ("log", "size", "entities", "where", "projection", "records", "empty"
 
 def parse_manifest(data: bytes) -> BundleManifest:
     """Read a manifest. Raises ValueError for anything else, and for one whose files are not those of its records."""
-    told = json_object(data)
-    if told.get("format") != FORMAT:
+    members = json_object(data)
+    if members.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     try:
         manifest = BundleManifest(
-            told["log"], told["size"], tuple(told["entities"]), told["where"], told["projection"],
-            tuple(told["records"]), tuple(told["empty"]),
-            {name: FileEntry(**entry) for name, entry in told["files"].items()},
+            members["log"], members["size"], tuple(members["entities"]), members["where"], members["projection"],
+            tuple(members["records"]), tuple(members["empty"]),
+            {name: FileEntry(**entry) for name, entry in members["files"].items()},
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a member is missing or odd: {error}") from error
@@ -131,7 +131,8 @@ def json_object(data: bytes) -> dict[str, Any]:
     Raises ValueError for anything else.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_number, parse_constant=_number)
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_without_repeats, parse_float=_number, parse_constant=_number)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if not isinstance(value, dict):
@@ -139,7 +140,7 @@ def json_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("a key occurs twice")

@@ -38,7 +38,7 @@ from esctl.bundle.page import bundle_page, require_room
 from esctl.bundle.readme import readme
 from esctl.engine.duckdb import explained
 from esctl.errors import NotFoundError
-from esctl.index.envelope.envelope_sql import looks_around
+from esctl.index.envelope.envelope_sql import reads_surroundings
 from esctl.index.files.last_placed import TIE_SHIFT
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from esctl.model import AsOf, Basis
     from esctl.store import OpenStore
 
-_AT_ONCE = 4096
+_ROWS_AT_ONCE = 4096
 
 
-class Asked(Struct, frozen=True):
+class BundleRequest(Struct, frozen=True):
     """What to bundle: entities (names or globs), of these only those with an event that meets `where`, if given."""
 
     entities: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Bundle(Struct, frozen=True):
 
     scope: Scope
     at: AsOf | None
-    asked: Asked
+    asked: BundleRequest
     basis: Basis
     checkpoint: Checkpoint
     positions: tuple[int, ...]
@@ -108,10 +108,10 @@ class Bundle(Struct, frozen=True):
             self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
             self.asked.projection, self.positions, tuple(empty), {},
         )  # fmt: skip
-        single = self._single(
+        single = self._single_files(
             about, interpretation(self._store, self.scope, known, self.positions), around=bool(around)
         )
-        for name, data in chain(self._around(around), single):
+        for name, data in chain(self._surrounding_files(around), single):
             listed[name] = FileEntry.of(data)
             yield name, data
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
@@ -120,7 +120,7 @@ class Bundle(Struct, frozen=True):
                 listed[path.name] = FileEntry.of_file(path)
                 yield path.name, path
             if self.asked.html:
-                page = self._page(about, shown, Path(folder))
+                page = self._make_page(about, shown, Path(folder))
                 listed[PAGE] = FileEntry.of(page)
                 yield PAGE, page
         yield MANIFEST, replace(about, files=listed).data
@@ -129,23 +129,23 @@ class Bundle(Struct, frozen=True):
         """Return whether the records of a source are read with their keys or headers."""
         manifest = self.scope.view.manifest
         is_message = self._store.snapshot.cursors[source].format == MESSAGE
-        return is_message or looks_around(manifest.stanzas[manifest.sources[source]])
+        return is_message or reads_surroundings(manifest.stanzas[manifest.sources[source]])
 
-    def _around(self, positions: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+    def _surrounding_files(self, positions: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         columns = ["position", "key", "headers"]
-        for start in range(0, len(positions), _AT_ONCE):
-            found = records_at(self._store.snapshot, sorted(positions)[start : start + _AT_ONCE], columns)
+        for start in range(0, len(positions), _ROWS_AT_ONCE):
+            found = records_at(self._store.snapshot, sorted(positions)[start : start + _ROWS_AT_ONCE], columns)
             for row in found.to_pylist():
                 if row["key"] is not None:
                     yield key_name(row["position"]), row["key"]
                 if row["headers"] is not None:
                     yield headers_name(row["position"]), headers_bytes(row["headers"])
 
-    def _page(self, about: BundleManifest, shown: Sequence[tuple[Proof, bytes | None]], folder: Path) -> bytes:
+    def _make_page(self, about: BundleManifest, shown: Sequence[tuple[Proof, bytes | None]], folder: Path) -> bytes:
         with (folder / STATES).open("rb") as states, (folder / TRAIL).open("rb") as trail:
             return bundle_page(about, self.basis, self.checkpoint, shown, states, trail)
 
-    def _single(self, about: BundleManifest, read_with: bytes, *, around: bool) -> Iterator[tuple[str, bytes]]:
+    def _single_files(self, about: BundleManifest, read_with: bytes, *, around: bool) -> Iterator[tuple[str, bytes]]:
         yield README, readme(about, self.checkpoint, self.basis, html=self.asked.html, around=around)
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data
@@ -158,7 +158,7 @@ def _record_files(proof: Proof, raw: bytes | None) -> list[tuple[str, bytes]]:
     return [(proof_name(position), proof.data), *bytes_of_it]
 
 
-def prepare(store: OpenStore, asked: Asked) -> Bundle:
+def plan_bundle(store: OpenStore, asked: BundleRequest) -> Bundle:
     """Plan a bundle: all records of the entities up to the checkpoint, whatever the bound of the states.
 
     Raises NotFoundError if there is no entity, and as questions and `choose_checkpoint` do.
@@ -174,7 +174,7 @@ def prepare(store: OpenStore, asked: Asked) -> Bundle:
     return Bundle(scope, at, asked, basis, checkpoint, _positions(scope), left_out, then)
 
 
-def _entities(store: OpenStore, asked: Asked) -> tuple[str, ...]:
+def _entities(store: OpenStore, asked: BundleRequest) -> tuple[str, ...]:
     scope = store.scope(asked.entities)
     check_entities(scope)
     if asked.where:
@@ -208,11 +208,11 @@ def interpretation(store: OpenStore, scope: Scope, sources: set[str], positions:
     used = {claim.projection.name for claim in claims(scope)}
     projections = {name: body for name, body in store.config.projections.items() if name in used}
     fields = {name: sorted(kinds) for name, kinds in manifest.kinds.items()}
-    told = {"sources": read, "fields": fields, "projections": projections}
-    return _json({**told, **({"places": places} if (places := _places(scope, positions)) else {})})
+    members = {"sources": read, "fields": fields, "projections": projections}
+    return _json({**members, **({"places": places} if (places := _times_by_position(scope, positions)) else {})})
 
 
-def _places(scope: Scope, positions: Sequence[int]) -> dict[str, list[int]]:
+def _times_by_position(scope: Scope, positions: Sequence[int]) -> dict[str, list[int]]:
     """Return the times of records that are placed by other records: microseconds and nanoseconds, by position."""
     by_others = "(undated IS NOT NULL OR wall = 'twice')"
     rows = scope.view.relation(["position", "time", "tie"], None, [by_others])

@@ -84,22 +84,22 @@ def check_page(
         if basis is None:
             raise ValueError(f"{BASIS} is no basis")
         with archive.stream(STATES) as states, archive.stream(TRAIL) as trail:
-            expected = bundle_page(manifest, basis, checkpoint, _proven(archive, manifest), states, trail)
+            expected = bundle_page(manifest, basis, checkpoint, _iter_proven(archive, manifest), states, trail)
     except UsageError as error:
         return Check(rule, _AGAINST, 1, (Finding("changed", error.message, PAGE),))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Check(rule, _AGAINST, skipped=f"not judged: the rest cannot be read: {error}")
-    return _compared(archive, expected, basis.version)
+    return _compare_page(archive, expected, basis.version)
 
 
-def _proven(archive: Archive, manifest: BundleManifest) -> Iterator[tuple[Proof, bytes | None]]:
+def _iter_proven(archive: Archive, manifest: BundleManifest) -> Iterator[tuple[Proof, bytes | None]]:
     empty = set(manifest.empty)
     for position in manifest.records:
         proof = parse_proof(archive.read(proof_name(position)) or b"")
         yield proof, None if position in empty else archive.read(record_name(position))
 
 
-def _compared(archive: Archive, expected: bytes, version: str) -> Check:
+def _compare_page(archive: Archive, expected: bytes, version: str) -> Check:
     """Compare a page with what this version writes or, if another version wrote it, only the content."""
     rule = RULE[0]
     other = Check(rule, _AGAINST, 1, (Finding("changed", "it is not what the rest of the bundle gives", PAGE),))
@@ -108,8 +108,8 @@ def _compared(archive: Archive, expected: bytes, version: str) -> Check:
     page = archive.read(PAGE) or b""
     if page == expected:
         return Check(rule, _AGAINST, 1)
-    said, meant = split_page(page), split_page(expected)
-    if version == __version__ or said is None or meant is None or said[0] != meant[0]:
+    parts, expected_parts = split_page(page), split_page(expected)
+    if version == __version__ or parts is None or expected_parts is None or parts[0] != expected_parts[0]:
         return other
     reason = f"not judged: what shows it was written by esctl {version}, and this is {__version__}"
     return Check(rule, _AGAINST, skipped=reason)

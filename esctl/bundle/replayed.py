@@ -29,7 +29,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
 from esctl.index.decode.log_rows import trimmed
-from esctl.index.envelope.envelope_sql import looks_around
+from esctl.index.envelope.envelope_sql import reads_surroundings
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.leaves.leaf import NOTHING, parse_headers
@@ -37,7 +37,7 @@ from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor, MappingConfig, Stanza
-from esctl.projection.row_changes.rules import is_rows
+from esctl.projection.row_changes.rules import has_rows
 from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
 
@@ -63,7 +63,7 @@ class Record(Struct, frozen=True):
     has_bytes: bool
 
 
-class Said(Struct, frozen=True):
+class Claims(Struct, frozen=True):
     """What a bundle claims: its manifest, basis and interpretation; states and trail are in the archive."""
 
     manifest: BundleManifest
@@ -76,20 +76,22 @@ class NotReplayedError(Exception):
     """Say why records cannot be replayed here."""
 
 
-def check_replay(records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None) -> list[Check]:
+def check_replay(
+    records: Sequence[Record], claimed: Claims, config: Config | None, memory_limit: str | None
+) -> list[Check]:
     """Check that states and trail are what the records replay to. `config`: the user's own rules to replay by.
 
     Code from a bundle is never run, neither SQL nor Python; only code from `config` is.
     """
     against = "the records" if config is None else f"the records, by {config.name}"
-    if too_large := _too_large(records, said.archive, memory_limit):
+    if too_large := _why_too_large(records, claimed.archive, memory_limit):
         return [Check(rule, against, skipped=too_large) for rule in REPLAYED]
     erased = sum(record.content.leaf is None for record in records)
     try:
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
-            scope, at = _replayed(Path(folder), records, said, config, memory_limit)
+            scope, at = _replay_records(Path(folder), records, claimed, config, memory_limit)
             sections = states_and_trail(scope, at).sections
-            found = [_compared(said.archive, write_section(Path(folder), each)) for each in sections]
+            found = [_compare_section(claimed.archive, write_section(Path(folder), each)) for each in sections]
     except MemoryError:
         return [Check(rule, against, skipped=_TOO_LARGE) for rule in REPLAYED]
     except NotReplayedError as reason:
@@ -101,40 +103,41 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
     for (rule, file), (number, difference) in zip(REPLAYED.items(), found, strict=True):
         if difference and erased:
             checks.append(Check(rule, against, skipped=f"not judged: {erased} of the records were erased"))
-        elif difference and (others := _other_zones(said)):
+        elif difference and (others := _describe_other_zones(claimed)):
             checks.append(Check(rule, against, skipped=f"not judged: {others}"))
         else:
             checks.append(Check(rule, against, number, (Finding("changed", difference, file),) if difference else ()))
     return checks
 
 
-def _replayed(
-    folder: Path, records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None
+def _replay_records(
+    folder: Path, records: Sequence[Record], claimed: Claims, config: Config | None, memory_limit: str | None
 ) -> tuple[Scope, AsOf | None]:
     """Build an index of the records in a folder; return the scope and the bound of the question."""
-    told = json_object(said.interpretation)
-    basis = json_object(said.basis)
+    interpretation = json_object(claimed.interpretation)
+    basis = json_object(claimed.basis)
     bounds = {name: str(basis[name]) for name in _BOUNDS if basis.get(name) is not None}
-    rules = config or Config(None, {}, _plain(told["projections"]))
+    rules = config or Config(None, {}, _without_decimals(interpretation["projections"]))
     whole = [record for record in records if record.content.leaf is not None]
     if not whole:
         raise NotReplayedError("all of its records were erased")
-    sources = {name: told["sources"].get(name) for name in {record.content.source for record in whole}}
+    sources = {name: interpretation["sources"].get(name) for name in {record.content.source for record in whole}}
     if not all(isinstance(each, dict) for each in sources.values()):
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
-    cursors = {name: _cursor(each) for name, each in sources.items()}
+    cursors = {name: _parse_cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
-    _refuse_surrounded(whole, stanzas, cursors, said.archive)
-    if any(is_rows(stanza.opened) for stanza in stanzas.values()):
+    _refuse_surrounded(whole, stanzas, cursors, claimed.archive)
+    if any(map(has_rows, stanzas.values())):
         raise NotReplayedError("its states are rows, which changes that name no row may have made what they are")
-    fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
-    snapshot = StoreState(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
+    fields = {name: tuple(map(_parse_kind, kinds)) for name, kinds in interpretation["fields"].items()}
+    snapshot = StoreState(folder, claimed.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)
     store.snapshot = snapshot
-    updater = Updater(store.connection, MappingConfig(), folder, raws=_raws_of(said.archive))
+    updater = Updater(store.connection, MappingConfig(), folder, raws=_raw_reader(claimed.archive))
     with explained():
-        store.view = updater.over(snapshot, _tables(whole, said.archive), stanzas, fields, _places(told))
-    scope = store.scope(said.manifest.entities, said.manifest.projection)
+        tables, places = _tables(whole, claimed.archive), _parse_places(interpretation.get("places", {}))
+        store.view = updater.over(snapshot, tables, stanzas, fields, places)
+    scope = store.scope(claimed.manifest.entities, claimed.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(
             f"the projection {code[0].name} is code, which is never run from a bundle: give your own esctl.toml "
@@ -148,7 +151,7 @@ def _refuse_surrounded(
     records: Sequence[Record], stanzas: Mapping[str, Stanza], cursors: Mapping[str, Cursor], archive: Archive
 ) -> None:
     """Raise NotReplayedError if records were read with keys, headers or schemas that the bundle does not have."""
-    looking = {name for name, stanza in stanzas.items() if looks_around(stanza)}
+    looking = {name for name, stanza in stanzas.items() if reads_surroundings(stanza)}
     messages = {name for name, cursor in cursors.items() if cursor.format == MESSAGE}
     if any("registry" in cursors[name].dialect for name in messages):
         raise NotReplayedError("its records were decoded by schemas, which are not in a bundle")
@@ -162,17 +165,17 @@ def _refuse_surrounded(
             raise NotReplayedError("its records are messages, whose keys and headers are not in this bundle")
 
 
-def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:
+def _parse_places(places: dict[str, Any]) -> dict[int, tuple[int, int]]:
     """Return the times of records that are placed by others. Raises ValueError, TypeError or AttributeError if odd."""
-    return {int(position): (int(time), int(nano)) for position, (time, nano) in told.get("places", {}).items()}
+    return {int(position): (int(time), int(nano)) for position, (time, nano) in places.items()}
 
 
-def _compared(archive: Archive, path: Path) -> tuple[int, str]:
-    with archive.stream(path.name) as told, path.open("rb") as found:
-        return _difference(told, found)
+def _compare_section(archive: Archive, path: Path) -> tuple[int, str]:
+    with archive.stream(path.name) as claimed, path.open("rb") as replayed:
+        return _find_difference(claimed, replayed)
 
 
-def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | None) -> str:
+def _why_too_large(records: Sequence[Record], archive: Archive, memory_limit: str | None) -> str:
     """Return why a record is too large to replay within the limit (values are in memory whole); empty if none is."""
     if memory_limit is None:
         return ""
@@ -184,10 +187,10 @@ def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | 
     return f"not replayed: a record of {largest:,} bytes needs a --memory-limit of more than {least:,} bytes"
 
 
-def _other_zones(said: Said) -> str:
+def _describe_other_zones(claimed: Claims) -> str:
     """Return how a bundle's tzdata differs from the one here; empty if it does not, or if no time needs a zone."""
-    there, here = json_object(said.basis).get("tzdata"), zones.version()
-    cursors = [_cursor(each) for each in json_object(said.interpretation)["sources"].values()]
+    there, here = json_object(claimed.basis).get("tzdata"), zones.version()
+    cursors = [_parse_cursor(each) for each in json_object(claimed.interpretation)["sources"].values()]
     if there == here or not names_zones(cursors):
         return ""
     return f"times without a zone were read with tzdata {there}, and here is {here}"
@@ -197,7 +200,7 @@ def _is_code(projection: Any) -> bool:
     return bool(projection.sql or projection.python)
 
 
-def _raws_of(archive: Archive) -> Callable[[Sequence[int]], dict[int, bytes]]:
+def _raw_reader(archive: Archive) -> Callable[[Sequence[int]], dict[int, bytes]]:
     def read(positions: Sequence[int]) -> dict[int, bytes]:
         return {position: trimmed(archive.read(record_name(position))) for position in positions}
 
@@ -209,7 +212,7 @@ def _tables(records: Sequence[Record], archive: Archive) -> Iterator[pa.Table]:
     waiting: list[Record] = []
     size = 0
     for record in records:
-        length = sum(map(archive.size, filter(archive.__contains__, _names_of(record))))
+        length = sum(map(archive.size, filter(archive.__contains__, _file_names(record))))
         if waiting and (size + length > _BATCH_BYTES or len(waiting) >= _BATCH_ROWS):
             yield _table(waiting, archive)
             waiting, size = [], 0
@@ -229,46 +232,46 @@ def _table(records: Sequence[Record], archive: Archive) -> pa.Table:
         if (leaf := record.content.leaf) is not None
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    raws, keys, told = (map(archive.read, names) for names in zip(*map(_names_of, records), strict=True))
-    headers = [None if data is None else parse_headers(data) for data in told]
+    raws, keys, header_bytes = (map(archive.read, names) for names in zip(*map(_file_names, records), strict=True))
+    headers = [None if data is None else parse_headers(data) for data in header_bytes]
     for name, values in {"raw": raws, "key": keys, "headers": headers}.items():
         field = SCHEMA.field(name)
         table = table.set_column(SCHEMA.get_field_index(name), field, pa.array(list(values), field.type))
     return table
 
 
-def _names_of(record: Record) -> tuple[str, str, str]:
+def _file_names(record: Record) -> tuple[str, str, str]:
     """Name the files of a record's bytes, key and headers."""
     position = record.content.position
     return record_name(position), key_name(position), headers_name(position)
 
 
-def _cursor(source: Mapping[str, Any]) -> Cursor:
+def _parse_cursor(source: Mapping[str, Any]) -> Cursor:
     texts = [source["format"], source["header"], *source["dialect"].keys(), *source["dialect"].values()]
     if not all(type(text) is str for text in texts):
         raise NotReplayedError(f"{INTERPRETATION} has an odd source")
     return Cursor(format=source["format"], header=source["header"], dialect=source["dialect"])
 
 
-def _kind(value: Any) -> str:
+def _parse_kind(value: Any) -> str:
     if value not in _KINDS:
         raise NotReplayedError(f"{INTERPRETATION} has a field of an odd type")
     return str(value)
 
 
-def _plain(value: Any) -> Any:
+def _without_decimals(value: Any) -> Any:
     """Return a value with numbers as TOML would give them: a projection takes no Decimal."""
     if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
+        return {name: _without_decimals(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_plain(member) for member in value]
+        return [_without_decimals(member) for member in value]
     return value if value is None or isinstance(value, (str, int)) else float(value)
 
 
-def _difference(told: IO[bytes], found: IO[bytes]) -> tuple[int, str]:
+def _find_difference(claimed: IO[bytes], replayed: IO[bytes]) -> tuple[int, str]:
     """Compare two answers row by row, by value; return the number of rows and the first difference, empty if none."""
     number = 0
-    for number, (one, other) in enumerate(zip_longest(told, found), 1):
+    for number, (one, other) in enumerate(zip_longest(claimed, replayed), 1):
         if one is None or other is None:
             less = "has rows that the records do not give" if other is None else "lacks rows that the records give"
             return number, f"it {less}, from line {number} on"

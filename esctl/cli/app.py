@@ -14,11 +14,11 @@ from typing import Any, cast
 import typer
 from typer.core import TyperCommand
 
-from esctl.cli import failures
+from esctl.cli import diagnostics, failures
 from esctl.cli.help.catalogue import LINES, module_of
 from esctl.cli.help.layout import WIDTH, HelpfulCommand, HelpfulGroup, write_commands
 from esctl.cli.imports import leave_out_pandas
-from esctl.cli.options import DEBUG_KEY, root
+from esctl.cli.options import DEBUG_KEY, color_in, root
 from esctl.errors import UsageError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {name: (module_of(name), line) for name, line in LINES.items()}
@@ -64,9 +64,9 @@ class LazyGroup(HelpfulGroup):
 
         options = {name: ctx.params.get(name) for name in ("store", "config")}
         variables = {name: os.environ.get(f"ESCTL_{name.upper()}") for name in options}
-        told = {name: str(value) for name, value in options.items() if value and str(value) != variables[name]}
-        store, config = (Path(each) if each else None for each in (told.get(n) or variables[n] for n in options))
-        return overview(store, config, told)
+        given = {name: str(value) for name, value in options.items() if value and str(value) != variables[name]}
+        store, config = (Path(each) if each else None for each in (given.get(n) or variables[n] for n in options))
+        return overview(store, config, given)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete a command's name without importing one, else an option."""
@@ -79,6 +79,7 @@ class LazyGroup(HelpfulGroup):
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse the command line, errors reported in two lines."""
         wanted = "--debug" in args
+        diagnostics.use_color(color_in(args, os.environ))
         with failures.exit_codes(lambda: wanted):
             return super().make_context(info_name, args, parent, **extra)
 

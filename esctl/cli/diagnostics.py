@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+_color_choice = ["auto"]
+"""How stderr is coloured: auto, always or never."""
+
+
 def color_wanted(choice: str, environ: Mapping[str, str], terminal: bool) -> bool:
     """Decide on colour: `--color always|never`, else NO_COLOR, CLICOLOR_FORCE, then whether it is a terminal.
 
@@ -39,30 +43,35 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def error(message: str, hint: str = "", color: str = "auto") -> None:
+def use_color(choice: str) -> None:
+    """Colour what follows on stderr as `--color` or esctl.toml say: auto, always or never."""
+    _color_choice[:] = [choice]
+
+
+def error(message: str, hint: str = "") -> None:
     """Report why the command failed: `esctl: error: ...`, then `hint: ...`, each one line."""
-    bold = color_wanted(color, os.environ, is_terminal(sys.stderr))
-    _say(_styled("esctl: error:", "1;31", bold) + " " + visible(message))
+    bold = color_wanted(_color_choice[0], os.environ, is_terminal(sys.stderr))
+    _write_line(_style_text("esctl: error:", "1;31", bold) + " " + visible(message))
     if hint:
-        _say(_styled("hint:", "1;36", bold) + " " + visible(hint))
+        _write_line(_style_text("hint:", "1;36", bold) + " " + visible(hint))
 
 
 def note(message: str, quiet: bool = False) -> None:
     """Print a note about the answer to stderr; `--quiet` suppresses it."""
     if not quiet:
-        _say(visible_lines(message))
+        _write_line(visible_lines(message))
 
 
 def show_traceback(problem: BaseException) -> None:
     """Print a traceback (`--debug`)."""
-    _say(visible_lines("".join(traceback.format_exception(problem)).rstrip("\n")))
+    _write_line(visible_lines("".join(traceback.format_exception(problem)).rstrip("\n")))
 
 
-def _styled(text: str, style: str, wanted: bool) -> str:
+def _style_text(text: str, style: str, wanted: bool) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if wanted else text
 
 
-def _say(line: str) -> None:
+def _write_line(line: str) -> None:
     # Nobody may be listening (2>&-, a closed terminal): that is no reason to lose the answer or its exit code.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(shown_in(line) + "\n")
@@ -112,7 +121,7 @@ def _bar() -> Progress:
         TransferSpeedColumn,
     )
 
-    colored = color_wanted("auto", os.environ, True)
+    colored = color_wanted(_color_choice[0], os.environ, True)
     console = Console(stderr=True, markup=False, highlight=False, emoji=False, no_color=not colored)
     return Progress(
         TextColumn("{task.description}", markup=False),

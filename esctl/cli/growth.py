@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 
 
-def grown(store: Store) -> Iterator[None]:
+def new_commits(store: Store) -> Iterator[None]:
     """Yield each time the log has a new commit, with the store brought up to it."""
     from esctl.cli.failures import asked_to_stop
     from esctl.log.commits import open_log

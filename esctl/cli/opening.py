@@ -11,10 +11,11 @@ from esctl.cli.options import Shared
 if TYPE_CHECKING:
     from esctl.api import Relation, Store
     from esctl.cluster.engines import Engine
+    from esctl.config import Config
     from esctl.model import Answer, Basis
 
 
-_held: list[Store] = []
+_open_stores: list[Store] = []
 """Keeps the store alive until the process ends: closing DuckDB just before takes as long as a small answer."""
 
 
@@ -25,9 +26,9 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
     """
     from esctl.api import Store
 
-    store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
-    _held[:] = [store]
-    tell_passed_over(shared, store)
+    store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=input_zone(shared))
+    _open_stores[:] = [store]
+    heed_config(shared, store)
     # Times that the user types are in the zone in which times are shown.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
     store.engine = None if engine is None else engine_for(shared, store, engine)
@@ -66,18 +67,28 @@ def closed_store(shared: Shared, engine: str | None = None) -> Store:
     if found is None:
         raise InputError("there is no store here or in a folder above", "name one with --store")
     config = read_config(find_config(shared.config, found))
-    store = Store(found, config, shared.memory_limit, zone(shared))
-    tell_passed_over(shared, store)
+    store = Store(found, config, shared.memory_limit, input_zone(shared))
+    heed_config(shared, store)
     store.engine = None if engine is None else engine_for(shared, store, engine)
     return store
 
 
-def tell_passed_over(shared: Shared, store: Store) -> None:
-    """Print which configuration is used, if the working folder has another."""
-    from esctl.config import passed_over
+def read_configuration(shared: Shared) -> Config:
+    """Read the esctl.toml that the shared options name or lead to, and colour stderr as it says."""
+    from esctl.config import find_config, find_store, read_config
+
+    config = read_config(find_config(shared.config, find_store(shared.store)))
+    diagnostics.use_color(shared.color_choice(config.output))
+    return config
+
+
+def heed_config(shared: Shared, store: Store) -> None:
+    """Colour stderr as the store's esctl.toml says; print which one is used, if the working folder has another."""
+    from esctl.config import unused_config
     from esctl.errors import shell_word
 
-    other = None if shared.quiet else passed_over(shared.config, store.path)
+    diagnostics.use_color(shared.color_choice(output_settings(store)))
+    other = None if shared.quiet else unused_config(shared.config, store.path)
     if other is not None:
         used = f"{store.config.path} is used, as it is the store's" if store.config.path else "the store has none"
         diagnostics.note(
@@ -86,7 +97,7 @@ def tell_passed_over(shared: Shared, store: Store) -> None:
         )
 
 
-def zone(shared: Shared) -> str:
+def input_zone(shared: Shared) -> str:
     """Return the zone that times without one are read in."""
     return shared.tz or "UTC"
 
@@ -121,15 +132,15 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
     if scope is None:
         return
     if not shared.quiet:
-        from esctl.api.said import said
+        from esctl.api.said import notes_of
 
-        for line in said(scope, at, points, findings=noted and relation.tells_findings):
+        for line in notes_of(scope, at, points, findings=noted and relation.tells_findings):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
-        _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
+        _note_basis(shared, store, store.basis_of(scope, (at, *points)))
 
 
-def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
+def _note_basis(shared: Shared, store: Store, basis: Basis) -> None:
     from esctl.ask.scope.basis import to_json, to_lines
     from esctl.cli.render import choose_target
     from esctl.output.formats import FORMATS

@@ -13,12 +13,13 @@ import typer
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from esctl.cli.diagnostics import use_color
 from esctl.cli.groups import gather, own_parameters, spread
 from esctl.cli.help.layout import PANEL, HelpfulCommand, HelpfulGroup
 from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
-from esctl.output.formats import FORMATS, listed_formats
+from esctl.output.formats import FORMATS, formats_phrase
 from esctl.storage.connecting import located
 
 P = ParamSpec("P")
@@ -46,6 +47,26 @@ class Shared(Struct, frozen=True):
     debug: bool = False
     basis: bool = False  # this and the next: questions only
     basis_from: Path | None = None
+
+    def color_choice(self, configured: Mapping[str, object]) -> str:
+        """Return auto, always or never: as given, else as the [output] table of esctl.toml says."""
+        return self.color or str(configured.get("color") or "auto")
+
+
+def is_given(value: object) -> bool:
+    """Return whether the value of a shared option was given: 0 and "" were; None, False and () were not."""
+    return value is not None and value is not False and value != ()  # by identity: 0 equals False
+
+
+def color_in(words: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return what a command line wants of colour, before it is parsed: errors of parsing are coloured by it."""
+    choice = environ.get("ESCTL_COLOR") or "auto"
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word == "--":
+            break
+        if word == "--color" or word.startswith("--color="):
+            choice = after if word == "--color" else word.partition("=")[2]
+    return choice
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -77,7 +98,7 @@ _OPTIONS = {
         "-f",
         metavar="FORMAT",
         autocompletion=complete_format,
-        help=f"{listed_formats()}; by default by the suffix of --output, else a table on a terminal and jsonl in a "
+        help=f"{formats_phrase()}; by default by the suffix of --output, else a table on a terminal and jsonl in a "
         "pipe. [env: ESCTL_FORMAT]",
     ),
     "output": _option(
@@ -206,7 +227,8 @@ def _with_options(
         _check_text(values)
         _check_empty(esctl_context, [name for name in meant_for_none if values[name] == ""])
         given = {name: values.pop(name) for name in shared_names}
-        shared = merge(_outer(esctl_context), from_values(given))
+        shared = merge(_outer_options(esctl_context), from_values(given))
+        use_color(shared.color_choice({}))
         if shared.debug:
             esctl_context.meta[DEBUG_KEY] = True
         if before is not None:
@@ -290,10 +312,7 @@ def asks_for(shared: Shared, column: str) -> bool:
 def merge(outer: Shared, inner: Shared) -> Shared:
     """Return the options before the command's name (`outer`), overridden by those after it (`inner`)."""
     values = asdict(inner)
-    # By identity: a limit of 0 equals False, and is given.
-    changes = {
-        name: value for name, value in values.items() if value is not None and value is not False and value != ()
-    }
+    changes = {name: value for name, value in values.items() if is_given(value)}
     changes["verbose"] = outer.verbose + inner.verbose
     return replace(outer, **changes)
 
@@ -313,6 +332,6 @@ class Subcommands(typer.Typer):
         return super().command(name, cls=cls, **settings)
 
 
-def _outer(context: typer.Context) -> Shared:
+def _outer_options(context: typer.Context) -> Shared:
     found = context.find_object(Shared)
     return found if found is not None else Shared()

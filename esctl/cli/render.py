@@ -46,9 +46,7 @@ def choose_target(
         table_columns=tuple(table_columns),
         limit=shared.limit,
         width=max(20, shutil.get_terminal_size((80, 24)).columns),
-        color=diagnostics.color_wanted(
-            shared.color or settings.get("color") or "auto", os.environ, terminal and path is None
-        ),
+        color=diagnostics.color_wanted(shared.color_choice(settings), os.environ, terminal and path is None),
     )
 
 
@@ -74,7 +72,7 @@ def render(
     result: Written | None = None
     with paged() as stream:
         result = write(answer, replace(target, destination=stream))
-    return result if result is not None else _nothing()
+    return result if result is not None else _nothing_written()
 
 
 def _wants_pager(shared: Shared, target: Target) -> bool:
@@ -83,7 +81,7 @@ def _wants_pager(shared: Shared, target: Target) -> bool:
     return diagnostics.is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
 
 
-def _nothing() -> Written:
+def _nothing_written() -> Written:
     from esctl.output import Written
 
     return Written(0, more=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from esctl.cli import diagnostics
+from esctl.cli.consent import require_consent
 from esctl.cli.groups import Group
-from esctl.cli.growth import grown
+from esctl.cli.growth import new_commits
 from esctl.cli.intake.live_sources import Properties, Property, properties_of
 from esctl.errors import UsageError
 
@@ -71,11 +71,11 @@ class Sending(Group, frozen=True):
 
     def send(self, shared: Shared, messages: Iterable[Message]) -> None:
         """Send messages to a target that is no topic, or show them."""
-        shown = _shown(shared)
+        shown = _output_path(shared)
         asks = self.to != "-" and not self.dry_run
         channel = self._channel(shown)
         if asks:
-            self._agree(shown)
+            self._require_consent(shown)
         count = channel.send(islice(messages, shared.limit))
         verb = "sent" if asks else "to be sent" if self.dry_run else "written"
         diagnostics.note(f"{count} message{'s' * (count != 1)} {verb}", shared.quiet)
@@ -84,14 +84,14 @@ class Sending(Group, frozen=True):
         """Send messages to a topic, with `follow` also those of later commits; or show them."""
         from esctl.sinks.jsonl import JsonLines
 
-        shown = _shown(shared)
+        shown = _output_path(shared)
         if self.dry_run:
             if follow:
                 raise UsageError("--dry-run cannot be combined with --follow", "leave one of them out")
-            _tell(send(JsonLines(shown), again=self.again), "to be sent", shared)
+            _note_sent(send(JsonLines(shown), again=self.again), "to be sent", shared)
             return
-        self._agree(shown)
-        _tell(send(None, again=self.again), "sent", shared)
+        self._require_consent(shown)
+        _note_sent(send(None, again=self.again), "sent", shared)
         if follow:
             _follow(shared, store, send)
 
@@ -103,34 +103,32 @@ class Sending(Group, frozen=True):
             raise UsageError(f"--to {self.to[:200]} is not a target", _HINT)
         return JsonLines(shown if self.to == "-" or self.dry_run else Path(path))
 
-    def _agree(self, shown: Path | None) -> None:
+    def _require_consent(self, shown: Path | None) -> None:
         """Ask the user to confirm the sending. Raises UsageError if there is no terminal, or for --output."""
         if shown is not None:
             raise UsageError("--output and --to are both given", "give one of them")
         if self.yes:
             return
-        if not diagnostics.is_terminal(sys.stdin):
-            raise UsageError(f"messages would be sent to {self.to}", "confirm that with --yes, or look with --dry-run")
-        if not typer.confirm(f"Send messages to {self.to}?", err=True):
-            diagnostics.note("nothing was sent")
-            raise typer.Exit(1)
+        hint = "confirm that with --yes, or look with --dry-run"
+        question, consequence = f"Send messages to {self.to}?", f"messages would be sent to {self.to}"
+        require_consent(question, consequence, "nothing was sent", hint)
 
 
 def _follow(shared: Shared, store: Store, send: Send) -> None:
-    for _ in grown(store):
+    for _ in new_commits(store):
         done = send(None, again=False)
         if done.count:
-            _tell(done, "sent", shared)
+            _note_sent(done, "sent", shared)
 
 
-def _tell(done: Emitted, verb: str, shared: Shared) -> None:
+def _note_sent(done: Emitted, verb: str, shared: Shared) -> None:
     for text in done.notes:
         diagnostics.note(f"note: {text}", shared.quiet)
     after = f"; what is up to position {done.after} was sent before" if done.after else ""
     diagnostics.note(f"{done.count} message{'s' * (done.count != 1)} {verb}{after}", shared.quiet)
 
 
-def _shown(shared: Shared) -> Path | None:
+def _output_path(shared: Shared) -> Path | None:
     if shared.format not in (None, "jsonl") or shared.columns:
         raise UsageError("messages are sent whole, and shown as JSON Lines", "leave --format and --columns out")
     return None if shared.output is None or str(shared.output) == "-" else shared.output

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.cli.options import Shared
-from esctl.config import Config, Setting, find_config, find_store, passed_over, read_config
+from esctl.cli.options import Shared, is_given
+from esctl.config import Config, Setting, find_config, find_store, read_config, unused_config
 from esctl.storage.mirrors import shown_in
 
 if TYPE_CHECKING:
@@ -38,21 +38,21 @@ def settings(shared: Shared) -> list[Setting]:
     listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
     return [
         *listed,
-        _of_store("snapshots", "auto", config),
-        _of_store("engine", "off", config),
-        *_found(store, path, passed_over(shared.config, store)),
-        *_mapping(store, config),
-        *_apart(store, config),
-        *_flat("projections", config.projections, config),
-        *_flat("views", config.views, config),
-        *_sources(config),
+        _store_setting("snapshots", "auto", config),
+        _store_setting("engine", "off", config),
+        *_found_places(store, path, unused_config(shared.config, store)),
+        *_mapping_settings(store, config),
+        *_numberings(store, config),
+        *_flatten("projections", config.projections, config),
+        *_flatten("views", config.views, config),
+        *_live_sources(config),
     ]
 
 
 def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting:
     value = getattr(shared, name)
     variable = f"ESCTL_{name.upper()}"
-    if value not in (None, False, ()):
+    if is_given(value):
         text = (
             ",".join(value)
             if isinstance(value, tuple)
@@ -70,7 +70,7 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
     return Setting(name, default, "default")
 
 
-def _of_store(name: str, default: str, config: Config) -> Setting:
+def _store_setting(name: str, default: str, config: Config) -> Setting:
     variable = f"ESCTL_{name.upper()}"
     if given := os.environ.get(variable):
         return Setting(name, _without_parameters(given), variable)
@@ -84,17 +84,17 @@ def _without_parameters(address: str) -> str:
     return f"{place};(not shown)" if more else place
 
 
-def _found(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:
+def _found_places(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:
     yield Setting("store found", shown_in(str(store or "none")), "search")
     yield Setting("config found", str(config or "none"), "search")
     if other is not None:
         yield Setting("config not used", str(other), "search: of the folder you are in, not of the store")
 
 
-def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
+def _mapping_settings(store: Path | None, config: Config) -> Iterator[Setting]:
     """Yield the mapping of esctl.toml and of `--map`, and how each source in the index is read by it."""
     from esctl.api import Store
-    from esctl.cli.intake.overruling import configured_keys, kept_options, read_by
+    from esctl.cli.intake.overruling import configured_settings, kept_settings, reading_settings
     from esctl.errors import EsctlError
     from esctl.index.envelope.map_options import read_overrides
     from esctl.index.files.manifest import read_manifest
@@ -104,13 +104,13 @@ def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
     with suppress(EsctlError):  # reported by the commands that need the index
         manifest = read_manifest(opened.index_folder) if opened is not None else None
     names = manifest.sources if manifest is not None else ()
-    yield from configured_keys(_flat("mapping", config.mapping, config), config, options, names)
-    yield from kept_options(options)
+    yield from configured_settings(_flatten("mapping", config.mapping, config), config, options, names)
+    yield from kept_settings(options)
     if opened is not None and manifest is not None:
-        yield from read_by(manifest, opened.mapping, config.name)
+        yield from reading_settings(manifest, opened.mapping, config.name)
 
 
-def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
+def _numberings(store: Path | None, config: Config) -> Iterator[Setting]:
     """Yield the numberings of ids that the index of the mapping in force has recognised."""
     from esctl.api import Store
     from esctl.engine.exact_text import json_string
@@ -122,13 +122,13 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
         manifest = read_manifest(Store(store, config).index_folder) if store is not None else None
     except EsctlError:  # reported by the commands that need the index
         manifest = None
-    for told in apart(manifest).values() if manifest is not None else ():
-        value = f"source, shared with {', '.join(told.kin)}" if told.kin else "source"
-        name = f"mapping.sources.{json_string(told.source)}.scope"
-        yield Setting(name, value, f"recognised, kept in the store: {told.why}")
+    for numbering in apart(manifest).values() if manifest is not None else ():
+        value = f"source, shared with {', '.join(numbering.kin)}" if numbering.kin else "source"
+        name = f"mapping.sources.{json_string(numbering.source)}.scope"
+        yield Setting(name, value, f"recognised, kept in the store: {numbering.why}")
 
 
-def _sources(config: Config) -> Iterator[Setting]:
+def _live_sources(config: Config) -> Iterator[Setting]:
     """Yield the live sources, leaving out what is or may be a secret."""
     from esctl.sources.live import KEYS, parse_source, without_secrets
     from esctl.views.targets import is_secret
@@ -143,12 +143,12 @@ def _sources(config: Config) -> Iterator[Setting]:
             yield Setting(f"{prefix}.property.{key}", shown, config.name)
 
 
-def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:
+def _flatten(prefix: str, value: object, config: Config) -> Iterator[Setting]:
     import json
 
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _flat(f"{prefix}.{key}", item, config)
+            yield from _flatten(f"{prefix}.{key}", item, config)
     else:
         yield Setting(prefix, value if isinstance(value, str) else json.dumps(value, default=str), config.name)
 
@@ -156,12 +156,9 @@ def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:
 def settings_answer(shared: Shared) -> Answer:
     """Return the settings as an answer: setting, value, origin."""
     from esctl.engine.duckdb import open_session
-    from esctl.engine.quoting import literal
-    from esctl.model import Answer, Column
+    from esctl.model import Column
+    from esctl.reports.rows import answer_of_rows
 
-    rows = ", ".join(
-        f"({i}, {literal(s.name)}, {literal(s.value)}, {literal(s.origin)})" for i, s in enumerate(settings(shared))
-    )
-    sql = f"SELECT setting, value, origin FROM (VALUES {rows}) t(i, setting, value, origin) ORDER BY i"
-    columns = (Column("setting", "text"), Column("value", "text"), Column("origin", "text"))
-    return Answer(open_session(), sql, columns, title="settings")
+    columns = tuple(Column(name, "text") for name in ("setting", "value", "origin"))
+    rows = [(each.name, each.value, each.origin) for each in settings(shared)]
+    return answer_of_rows(open_session(), columns, rows, "settings")

@@ -28,7 +28,7 @@ class Address(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
-    def of(self, key: str) -> Address:
+    def with_key(self, key: str) -> Address:
         """Return the address of another key in the same bucket."""
         return Address(self.scheme, self.bucket, key)
 
@@ -43,8 +43,8 @@ def parse_address(url: str) -> Address:
                 f"{scheme}://...: an address in object storage has no user",
                 "credentials are taken from the environment",
             )
-        told = re.split(r"[?#]", url)[0]  # a signature may follow
-        raise UsageError(f"{told} is no address in object storage", f"write it like {scheme}://bucket/logs/*.json.gz")
+        shown = re.split(r"[?#]", url)[0]  # a signature may follow
+        raise UsageError(f"{shown} is no address in object storage", f"write it like {scheme}://bucket/logs/*.json.gz")
     key = found["key"] or ""
     if _UNREADABLE.search(key):
         raise UsageError(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from esctl.cloud.credentials import MISSING
+from esctl.cloud.credentials import CREDENTIAL_HINTS
 
 
 class Kind(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Failure(Struct, frozen=True):
 
     def hint(self, scheme: str) -> str:
         """Return the hint for the cloud of a scheme."""
-        return self.kind.hint.format(credentials=MISSING.get(scheme, ""))
+        return self.kind.hint.format(credentials=CREDENTIAL_HINTS.get(scheme, ""))
 
 
 UNNAMED = Kind(
@@ -53,7 +53,7 @@ UNNAMED = Kind(
     "the key {key} has an empty part, . or .., or a control character, and cannot be read",
     "nothing listed after it is read: name what is beside it by a narrower pattern",
 )
-MISSED = Kind(
+NO_CREDENTIALS = Kind(
     r"metadata server|token request|Account must be specified|Missing \w*Key|(?i:missing ?credentials)",
     "no credentials were found",
     "{credentials}",
@@ -105,8 +105,8 @@ AWAY = Kind(
 )
 OTHER = Kind("", "the server refused to {doing}", "run the same command again")
 UNTOLD = Kind("", "the server failed to {doing}", "check its name, its endpoint and the credentials")
-_TOLD = (
-    *(MISSED, NO_BUCKET, EXPIRED, SKEWED, REFUSED, ELSEWHERE, ARCHIVED, DENIED, CHANGED, GONE, UNPACKED),
+_KINDS_WITH_SIGNS = (
+    *(NO_CREDENTIALS, NO_BUCKET, EXPIRED, SKEWED, REFUSED, ELSEWHERE, ARCHIVED, DENIED, CHANGED, GONE, UNPACKED),
     *(FOREIGN, AWAY),
 )
 """The kinds that have signs, in the order in which these are looked for."""
@@ -129,8 +129,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(GONE, status)
     name = "" if code else type(error).__name__  # a code says more than the client makes of the status
     signs = f"{name} words:{words} status:{status} code:{code}"
-    found = (kind for kind in _TOLD if re.search(kind.sign, signs, re.DOTALL))
-    return Failure(next(found, OTHER if status or code else UNTOLD), status, code)
+    kinds = (kind for kind in _KINDS_WITH_SIGNS if re.search(kind.sign, signs, re.DOTALL))
+    return Failure(next(kinds, OTHER if status or code else UNTOLD), status, code)
 
 
 def _signs(text: str) -> tuple[str, str, str]:

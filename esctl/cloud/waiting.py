@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def settle(coming: Future[T], call: Callable[[], T]) -> None:
+def set_result_of(coming: Future[T], call: Callable[[], T]) -> None:
     """Call a function, and set a future to what it returns or raises."""
     try:
         coming.set_result(call())
@@ -21,5 +21,5 @@ def settle(coming: Future[T], call: Callable[[], T]) -> None:
 def interruptibly(call: Callable[[], T]) -> T:
     """Return the result of a call. If the wait is interrupted, the call goes on, and ends with the program."""
     coming: Future[T] = Future()
-    threading.Thread(target=settle, args=(coming, call), name="asking", daemon=True).start()
+    threading.Thread(target=set_result_of, args=(coming, call), name="asking", daemon=True).start()
     return coming.result()

@@ -15,7 +15,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
 from esctl.ask.scope.lookups import Spooled
-from esctl.cluster.carried import carried
+from esctl.cluster.carried import pack_works
 from esctl.cluster.engines import Engine
 from esctl.cluster.work import Failure, Part, check_versions, versions
 from esctl.engine.workers import Call
@@ -38,15 +38,15 @@ class Job(Struct, frozen=True):
             check_versions(self.versions)
             if not self.folder.is_dir():
                 raise InputError(f"{self.folder}: a worker does not see it", "name a folder that all workers see")
-            given = self.call.function(*self.call.arguments)
+            result = self.call.function(*self.call.arguments)
             path = self.folder / f"{secrets.token_hex(8)}.json"
-            path.write_bytes(encode(given))
+            path.write_bytes(encode(result))
             return Part(self.number, Spooled(path))
         except EsctlError as error:
             return Failure(self.number, type(error), error.message, error.hint)
 
 
-class CalledWorkers:
+class EngineWorkers:
     """The workers of an engine, as `engine.workers.Workers`."""
 
     def __init__(self, engine: Engine, folder: Path, mirrors: str = "") -> None:
@@ -75,17 +75,17 @@ class CalledWorkers:
 
     def _run(self, calls: Sequence[Call]) -> list[Any]:
         jobs = [Job(number, self.folder, call, versions()) for number, call in enumerate(calls)]
-        works = carried(jobs, self._mirrors)
+        works = pack_works(jobs, self._mirrors)
         results = sorted(self._engine.run(works) if works else (), key=lambda result: result.number)
-        found = []
+        values = []
         for result, call in zip(results, calls, strict=True):
             if isinstance(result, Failure):
                 raise result.error()
-            found.append(_given(result.made.path, call))
-        return found
+            values.append(_read_result(result.made.path, call))
+        return values
 
 
-def _given(path: Path, call: Call) -> Any:
+def _read_result(path: Path, call: Call) -> Any:
     try:
         return decode(path.read_bytes(), type=call.returns)
     except (MsgspecError, OSError, ValueError) as error:
@@ -95,7 +95,7 @@ def _given(path: Path, call: Call) -> Any:
 
 
 @contextmanager
-def called(engine: Engine, *, anew: bool = False) -> Iterator[CalledWorkers]:
+def lent_workers(engine: Engine, *, anew: bool = False) -> Iterator[EngineWorkers]:
     """Yield the workers of an engine. `anew`: they begin with empty mirrors of stores in objects.
 
     Workers of this machine share the mirrors of this process, which sees to that itself.
@@ -103,7 +103,7 @@ def called(engine: Engine, *, anew: bool = False) -> Iterator[CalledWorkers]:
     folder = Path(tempfile.mkdtemp(prefix="esctl-calls-", dir=engine.folder))
     mirrors = secrets.token_hex(8) if anew and engine.folder is not None else ""
     try:
-        with engine.kept():
-            yield CalledWorkers(engine, folder, mirrors)
+        with engine.keep_workers():
+            yield EngineWorkers(engine, folder, mirrors)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from esctl.cluster.work import Failure, Part
 from esctl.errors import EsctlError
 from esctl.index.scan import IndexView
 from esctl.storage import connecting
-from esctl.storage.mirrors import are_there, mirror_of
+from esctl.storage.mirrors import any_registered, mirror_of
 from esctl.storage.places import note_erasures
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ class Carried(Struct, frozen=True):
     def run(self) -> Part | Failure:
         """Reach the stores, and do the work."""
         try:
-            roots = {url: _reached(url, erasures, self.mirrors) for url, erasures in self.stores.items()}
+            roots = {url: _reach_store(url, erasures, self.mirrors) for url, erasures in self.stores.items()}
         except EsctlError as error:
             return Failure(self.number, type(error), f"a worker: {error.message}", error.hint)
         work: Work = _Unpickler(self.work, roots).load()
         return work.run()
 
 
-def carried(works: Sequence[Work], mirrors: str = "") -> list[Work]:
+def pack_works(works: Sequence[Work], mirrors: str = "") -> list[Work]:
     """Return work in a form that can be sent to workers."""
-    return [_packed(work, mirrors) if are_there() else work for work in works]
+    return [_pack(work, mirrors) if any_registered() else work for work in works]
 
 
-def _packed(work: Work, mirrors: str) -> Work:
+def _pack(work: Work, mirrors: str) -> Work:
     pickler = _Pickler()
     pickler.dump(work)
     if not pickler.stores:
@@ -60,7 +60,7 @@ def _packed(work: Work, mirrors: str) -> Work:
     return Carried(work.number, work.folder, pickler.text.getvalue(), pickler.stores, mirrors)
 
 
-def _reached(url: str, erasures: int, mirrors: str) -> Path:
+def _reach_store(url: str, erasures: int, mirrors: str) -> Path:
     root = connecting.located(url, mirrors)
     note_erasures(root, erasures)
     return root
@@ -77,11 +77,11 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, value: Any) -> tuple[str, str] | None:
         """Return the reference that replaces a value; None if the value itself is written."""
         if isinstance(value, IndexView) and value.manifest.files:  # these may be links, in a folder of the driver's
-            self._noted(mirror_of(value.folder / value.manifest.files[0].file, links=True))
-        mirror = self._noted(mirror_of(value)) if isinstance(value, Path) else None
+            self._note_mirror(mirror_of(value.folder / value.manifest.files[0].file, links=True))
+        mirror = self._note_mirror(mirror_of(value)) if isinstance(value, Path) else None
         return None if mirror is None else (mirror.url, value.relative_to(mirror.root).as_posix())
 
-    def _noted(self, mirror: Mirror | None) -> Mirror | None:
+    def _note_mirror(self, mirror: Mirror | None) -> Mirror | None:
         if mirror is not None:
             self.stores[mirror.url] = mirror.erasures
         return mirror

@@ -35,7 +35,7 @@ class Engine(Protocol):
     def parts(self, rows: int) -> int:
         """Return how many parts a number of rows is cut into, if any cut will do."""
 
-    def kept(self) -> AbstractContextManager[None]:
+    def keep_workers(self) -> AbstractContextManager[None]:
         """Keep the workers from one run to the next, until the context ends."""
 
     def stop(self) -> None:
@@ -55,6 +55,20 @@ def spans_for(manifest: Manifest, workers: int) -> list[Span]:
     return spans_of(manifest, parts_for(sum(file.rows for file in manifest.files), workers))
 
 
+class ManyWorkers:
+    """What engines with several workers have in common: how questions are cut for these."""
+
+    workers: int
+
+    def spans(self, manifest: Manifest) -> list[Span]:
+        """Return the spans that a question is asked in."""
+        return spans_for(manifest, self.workers)
+
+    def parts(self, rows: int) -> int:
+        """Return how many parts a number of rows is cut into."""
+        return parts_for(rows, self.workers)
+
+
 class InProcess:
     """Runs tasks one after the other in this process."""
 
@@ -71,7 +85,7 @@ class InProcess:
         """Return how many parts a number of rows is cut into."""
         return parts_for(rows, 1)
 
-    def kept(self) -> AbstractContextManager[None]:
+    def keep_workers(self) -> AbstractContextManager[None]:
         """Do nothing: this process is kept anyway."""
         return nullcontext()
 
@@ -98,12 +112,12 @@ def engine_of(text: str, memory_limit: str | None, option: str) -> Engine | None
         return LocalPool(int(found[1]), memory_limit)
     scheme = text.partition(":")[0]
     if scheme not in ("sc", "spark", "ray", "dask") or not re.fullmatch(r"\w+:\S+", text):
-        raise UsageError(f"{option} {_shown(text)!r} is not an engine", _HINT)
+        raise UsageError(f"{option} {_without_address(text)!r} is not an engine", _HINT)
     from esctl.cluster import remote
 
     return remote.connect(scheme, text, memory_limit)
 
 
-def _shown(text: str) -> str:
+def _without_address(text: str) -> str:
     """Return a name without its address, which may hold a secret."""
     return text.partition("://")[0] + "://..." if "://" in text else text

@@ -11,7 +11,7 @@ from esctl.engine.quoting import identifier, text_list
 if TYPE_CHECKING:
     from esctl.model import Answer, Totals
 
-_KEPT = ("BIGINT", "BOOLEAN", "DOUBLE", "INTEGER", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "VARCHAR")
+_STORABLE = ("BIGINT", "BOOLEAN", "DOUBLE", "INTEGER", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "VARCHAR")
 """The types, besides DECIMAL, that Parquet gives back unchanged."""
 _NO_TYPE = '"NULL"'
 
@@ -28,49 +28,49 @@ def types_of(connection: Any, sql: str) -> tuple[str, ...]:
     return tuple(row[1] for row in connection.execute(f"DESCRIBE {sql}").fetchall())
 
 
-def _is_kept(kind: str) -> bool:
+def _is_storable(kind: str) -> bool:
     kind = kind.removesuffix("[]")
-    return kind in _KEPT or (kind.startswith("DECIMAL(") and kind.endswith(")"))
+    return kind in _STORABLE or (kind.startswith("DECIMAL(") and kind.endswith(")"))
 
 
 def stored_items(types: Sequence[str]) -> list[str]:
     """Write the columns c0, c1, ... as they are stored."""
-    return [f"c{i}" if _is_kept(kind) else f"CAST(c{i} AS VARCHAR) AS c{i}" for i, kind in enumerate(types)]
+    return [f"c{i}" if _is_storable(kind) else f"CAST(c{i} AS VARCHAR) AS c{i}" for i, kind in enumerate(types)]
 
 
 def stored_types(types: Sequence[str]) -> list[str]:
     """Return the types that columns are stored in."""
-    return [kind if _is_kept(kind) else "VARCHAR" for kind in types]
+    return [kind if _is_storable(kind) else "VARCHAR" for kind in types]
 
 
-def _value(column: str, kind: str) -> str:
-    return column if _is_kept(kind) or kind == _NO_TYPE else f"CAST({column} AS {kind})"
+def _value_sql(column: str, kind: str) -> str:
+    return column if _is_storable(kind) or kind == _NO_TYPE else f"CAST({column} AS {kind})"
 
 
-def joined(files: Sequence[Path], answer: Answer, types: Sequence[str], *, flat: bool) -> str:
+def join_parts(files: Sequence[Path], answer: Answer, types: Sequence[str], *, flat: bool) -> str:
     """Return the SELECT of an answer's rows from the files of its parts, with its columns, in its order."""
     if answer.totals is not None:
-        return _added_up(files, answer.totals, types)
+        return _add_up(files, answer.totals, types)
     columns = (*answer.flat_columns, *answer.beside) if flat else answer.columns
     names = [column.name for column in columns]
     names += [name for name in answer.order if name not in names]
-    values = [_value(f"c{i}", kind) for i, kind in enumerate(types)]
+    values = [_value_sql(f"c{i}", kind) for i, kind in enumerate(types)]
     order = ", ".join(values[names.index(name)] for name in answer.order)
     shown = list(zip(values, names, strict=True))[: len(columns)]
     items = ", ".join(f"{value} AS {identifier(name)}" for value, name in shown)
-    return f"SELECT {items} FROM {_read(files)} ORDER BY {order}"
+    return f"SELECT {items} FROM {_read_sql(files)} ORDER BY {order}"
 
 
-def _added_up(files: Sequence[Path], totals: Totals, types: Sequence[str]) -> str:
+def _add_up(files: Sequence[Path], totals: Totals, types: Sequence[str]) -> str:
     names = [*totals.keys, *totals.functions]
-    values = [_value(f"c{i}", kind) for i, kind in enumerate(types)]
+    values = [_value_sql(f"c{i}", kind) for i, kind in enumerate(types)]
     items = [
         f"CAST({totals.functions[name]}({value}) AS {kind})" if name in totals.functions else value
         for value, kind, name in zip(values, types, names, strict=True)
     ]
     listed = ", ".join(f"{item} AS {identifier(name)}" for item, name in zip(items, names, strict=True))
-    return totals.finish(f"SELECT {listed} FROM {_read(files)} GROUP BY {', '.join(items[: len(totals.keys)])}")
+    return totals.finish(f"SELECT {listed} FROM {_read_sql(files)} GROUP BY {', '.join(items[: len(totals.keys)])}")
 
 
-def _read(files: Sequence[Path]) -> str:
+def _read_sql(files: Sequence[Path]) -> str:
     return f"read_parquet({text_list([str(file) for file in files])})"

@@ -14,36 +14,26 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 
-from esctl.cluster.engines import parts_for, spans_for
-from esctl.cluster.spans import Span
+from esctl.cluster.engines import ManyWorkers
 from esctl.cluster.work import Failure, Part, Work
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError
-from esctl.index.files.manifest import Manifest
 
 ATTEMPTS = 3
 """How often a task is tried if its worker is lost."""
 
 
-class LocalPool:
+class LocalPool(ManyWorkers):
     """Runs tasks in processes that end with this one."""
 
     folder: Path | None = None
 
     def __init__(self, workers: int, memory_limit: str | None = None) -> None:
         self.workers = workers
-        self.memory_limit: str | None = _share(memory_limit, workers)
+        self.memory_limit: str | None = _worker_memory(memory_limit, workers)
         self._pool: ProcessPoolExecutor | None = None
         self._keeps = self._stopped = False
         self._others: set[BaseProcess] = set()
-
-    def spans(self, manifest: Manifest) -> list[Span]:
-        """Return the spans that a question is asked in."""
-        return spans_for(manifest, self.workers)
-
-    def parts(self, rows: int) -> int:
-        """Return how many parts a number of rows is cut into."""
-        return parts_for(rows, self.workers)
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after `ATTEMPTS`.
@@ -66,7 +56,7 @@ class LocalPool:
         )
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def keep_workers(self) -> Iterator[None]:
         """Keep the processes from one run to the next; they keep the folder of the first run."""
         self._keeps, self._stopped = True, False
         try:
@@ -86,7 +76,7 @@ class LocalPool:
 
     def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
         """Run the tasks that are left, and take those out that have a result."""
-        pool, lost = self._begun(folder), False
+        pool, lost = self._start_pool(folder), False
         try:
             waiting: list[Future[Part | Failure]] = [pool.submit(_run, task) for task in left.values()]
             for future in as_completed(waiting):
@@ -105,11 +95,13 @@ class LocalPool:
             if lost or not self._keeps:
                 self._end()
 
-    def _begun(self, folder: Path) -> ProcessPoolExecutor:
+    def _start_pool(self, folder: Path) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
             self._others = set(multiprocessing.active_children())
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder), os.getcwd(), {**os.environ}))
+            self._pool = ProcessPoolExecutor(
+                self.workers, context, _prepare_worker, (str(folder), os.getcwd(), {**os.environ})
+            )
         return self._pool
 
     def _end(self) -> None:
@@ -122,7 +114,7 @@ def _run(task: Work) -> Part | Failure:
     return task.run()
 
 
-def _begin(folder: str, here: str, environment: Mapping[str, str]) -> None:
+def _prepare_worker(folder: str, here: str, environment: Mapping[str, str]) -> None:
     """Prepare a worker: it works in the driver's directory, leaves interrupts to the driver, and ends with it.
 
     Its temporary files are in a folder that the driver removes, however the worker ends. It gets the driver's
@@ -143,7 +135,7 @@ def _begin(folder: str, here: str, environment: Mapping[str, str]) -> None:
     Thread(target=end, daemon=True).start()
 
 
-def _share(memory_limit: str | None, workers: int) -> str:
+def _worker_memory(memory_limit: str | None, workers: int) -> str:
     """Return the memory of one worker: its share of the limit, else of the machine's memory."""
     if memory_limit is None:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

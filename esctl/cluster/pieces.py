@@ -30,12 +30,12 @@ def pieces_of(view: IndexView, span: Span, connection: Any) -> list[Predicate]:
     rows = view.relation(["position"], where=tests, extra=f"{view.event_key()} AS key")
     shares = ", ".join(str(number / span.pieces) for number in range(1, span.pieces))
     with explained():
-        found = connection.execute(f"SELECT quantile_disc(key, [{shares}]) FROM ({rows})").fetchone()
-    cuts = sorted(set(found[0] or ())) if found else []
-    return [_between(view, low, high) for low, high in pairwise([None, *cuts, None])] if cuts else []
+        row = connection.execute(f"SELECT quantile_disc(key, [{shares}]) FROM ({rows})").fetchone()
+    cuts = sorted(set(row[0] or ())) if row else []
+    return [_key_range(view, low, high) for low, high in pairwise([None, *cuts, None])] if cuts else []
 
 
-def _between(view: IndexView, low: int | None, high: int | None) -> Predicate:
+def _key_range(view: IndexView, low: int | None, high: int | None) -> Predicate:
     """Return the condition that low <= fold key < high; None: no limit."""
     key = view.event_key()
     tests = [] if low is None else [f"{key} >= {low}::HUGEINT"]

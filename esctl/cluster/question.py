@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from esctl.ask.scope.lookups import Lookups, Spooled
-from esctl.cluster.carried import carried
+from esctl.cluster.carried import pack_works
 from esctl.cluster.engines import Engine
-from esctl.cluster.joins import joined, rows_sql, types_of
+from esctl.cluster.joins import join_parts, rows_sql, types_of
 from esctl.cluster.pieces import pieces_of
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Entry, Once, Parted, Pieces, Task, place_of
+from esctl.cluster.task import Entry, Once, Parted, Pieces, Task, lookup_name
 from esctl.cluster.work import Failure, Part, versions
 from esctl.engine.duckdb import Session, explained
 from esctl.engine.quoting import literal
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def spread(question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+def ask_in_parts(question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
     """Return the answer to a question; if its scopes have an engine, the rows are computed there, in spans.
 
     The question is a function that can be imported by its name.
     """
     pickler = _Pickler()
-    found = pickler.lookups_in((question, arguments, named))
-    if not found:
+    lookups = pickler.lookups_in((question, arguments, named))
+    if not lookups:
         return question(*arguments, **named)
-    asked = Question(pickler, found)
+    asked = Question(pickler, lookups)
     with asked.compiling():
         answer = question(*arguments, **named)
     comes_apart = bool(answer.order) or answer.totals is not None
-    return asked.gathered(answer) if comes_apart else replace(answer, notes=(*answer.notes, _ONE_NODE))
+    return asked.gather_rows(answer) if comes_apart else replace(answer, notes=(*answer.notes, _ONE_NODE_NOTE))
 
 
 class _Pickler(pickle.Pickler):
@@ -74,13 +74,13 @@ class _Pickler(pickle.Pickler):
             self.folder = value.folder
             return "session", 0
         if isinstance(value, SpanLookups):
-            return "lookups", _place(self.lookups, value)
+            return "lookups", _index_of(self.lookups, value)
         if isinstance(value, IndexView):
-            return "view", _place(self.views, value)
+            return "view", _index_of(self.views, value)
         return ("nothing", 0) if isinstance(value, StoreState | Shelf) else None
 
 
-def _place(values: list[T], value: T) -> int:
+def _index_of(values: list[T], value: T) -> int:
     """Return the index of an object in a list, after appending it if it is missing."""
     for number, other in enumerate(values):
         if other is value:
@@ -103,13 +103,13 @@ class SpanLookups(Lookups):
         """Look something up in the whole log, and keep the result."""
         if self.question is None or self._inner:
             return compute()
-        with self._within():
+        with self._looking_up():
             value = compute()
-        self.entries.append(Once(place_of(compute), value))
+        self.entries.append(Once(lookup_name(compute), value))
         return value
 
     @contextmanager
-    def _within(self) -> Iterator[None]:
+    def _looking_up(self) -> Iterator[None]:
         self._inner = True
         try:
             yield
@@ -140,14 +140,14 @@ class SpanLookups(Lookups):
         if self.question is None or self._inner:
             return select()
         self.is_whole = True
-        with self._within():
+        with self._looking_up():
             sql, known = select()
         path = self.question.folder / f"{secrets.token_hex(8)}.parquet"
         with explained():
             session.connection.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet)")
-        found = f"SELECT * FROM read_parquet({literal(str(path))})", known
-        self.entries.append(Once(place_of(select), found))
-        return found
+        rows = f"SELECT * FROM read_parquet({literal(str(path))})", known
+        self.entries.append(Once(lookup_name(select), rows))
+        return rows
 
 
 def in_parts(scope: Scope, engine: Engine) -> Scope:
@@ -190,7 +190,7 @@ class Question:
             for piece in cuts.get(number, ())
         ]
         numbered = [replace(task, number=number) for number, task in enumerate(tasks)]
-        made = {result.number: result for result in self._engine.run(carried(numbered))} if tasks else {}
+        made = {result.number: result for result in self._engine.run(pack_works(numbered))} if tasks else {}
         files: dict[int, tuple[Path, ...]] = {}
         for number, task in enumerate(tasks):
             result = made[number]
@@ -200,22 +200,22 @@ class Question:
         return Pieces(files)
 
     def _cuts(self, view: IndexView, connection: Any) -> dict[int, list[Predicate]]:
-        found = {
+        pieces_by_span = {
             number: pieces_of(view, span, connection) for number, span in enumerate(self._spans) if span.pieces > 1
         }
-        return {number: pieces for number, pieces in found.items() if len(pieces) > 1}
+        return {number: pieces for number, pieces in pieces_by_span.items() if len(pieces) > 1}
 
     def _entries(self) -> tuple[tuple[Entry, ...], ...]:
         return tuple(tuple(lookups.entries) for lookups in self._lookups)
 
     def run(self, types: tuple[str, ...] = (), *, flat: bool = False) -> list[Spooled]:
         """Run a task for each span; return their files in the order of spans. Raises the error of the first event."""
-        found = self._found or self._entries()
-        tasks = [self._task(number, span, found, types, flat=flat) for number, span in enumerate(self._spans)]
-        results = list(self._engine.run(carried(tasks)))
+        entries = self._found or self._entries()
+        tasks = [self._task(number, span, entries, types, flat=flat) for number, span in enumerate(self._spans)]
+        results = list(self._engine.run(pack_works(tasks)))
         failures = [result for result in results if isinstance(result, Failure)]
         if failures:
-            raise min(failures, key=_rank).error()
+            raise min(failures, key=_failure_order).error()
         parts = {result.number: result.made for result in results if isinstance(result, Part)}
         return [parts[number] for number, _ in enumerate(tasks)]
 
@@ -230,11 +230,11 @@ class Question:
         piece: Predicate = ALWAYS,
     ) -> Task:
         return Task(
-            number, self._text, self._views, _of_span(found, number), span, self.folder, types, flat,
+            number, self._text, self._views, _entries_of_span(found, number), span, self.folder, types, flat,
             self._engine.memory_limit, versions(), piece,
         )  # fmt: skip
 
-    def gathered(self, answer: Answer) -> Answer:
+    def gather_rows(self, answer: Answer) -> Answer:
         """Return the answer with its rows read from the tasks' files, which are made once rows are asked for."""
         connection = answer.session.connection
         forms = {f"esctl_parts_{secrets.token_hex(6)}": flat for flat in (False, True)[: 1 + bool(answer.flat_sql)]}
@@ -247,21 +247,21 @@ class Question:
                         types = types_of(connection, rows_sql(answer, flat=flat))
                     files = [part.path for part in self.run(types, flat=flat)]
                     with explained():
-                        connection.execute(f"CREATE VIEW {name} AS {joined(files, answer, types, flat=flat)}")
+                        connection.execute(f"CREATE VIEW {name} AS {join_parts(files, answer, types, flat=flat)}")
                     made.add(name)
 
         plain, *flat = (f"SELECT * FROM {name}" for name in forms)
-        notes = answer.notes + (_WHOLE if any(lookups.is_whole for lookups in self._lookups) else ())
+        notes = answer.notes + (_WHOLE_NOTE if any(lookups.is_whole for lookups in self._lookups) else ())
         return replace(
             answer, sql=plain, flat_sql=flat[0] if flat else "", ready=None, keyed="", gather=gather, notes=notes
         )
 
 
-_ONE_NODE = "note: this question is answered on one node: what its parts come to cannot be put together"
-_WHOLE = ("note: states of a projection that is an SQL query are computed on one node: it may look at all events",)
+_ONE_NODE_NOTE = "note: this question is answered on one node: what its parts come to cannot be put together"
+_WHOLE_NOTE = ("note: states of a projection that is an SQL query are computed on one node: it may look at all events",)
 
 
-def _of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry, ...], ...]:
+def _entries_of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry, ...], ...]:
     """Return what was looked up, with the files of one span only."""
     return tuple(
         tuple(Parted((entry.parts[number],)) if isinstance(entry, Parted) else entry for entry in entries)
@@ -269,6 +269,6 @@ def _of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry
     )
 
 
-def _rank(failure: Failure) -> tuple[bool, int, int]:
+def _failure_order(failure: Failure) -> tuple[bool, int, int]:
     """Return a sort key: first failures that name no event, which are not of the data, then by the event's position."""
     return failure.position is not None, failure.position or 0, failure.number

@@ -21,8 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from esctl.ask.scope.lookups import Spooled
-from esctl.cluster.engines import parts_for, spans_for
-from esctl.cluster.spans import Span
+from esctl.cluster.engines import ManyWorkers
 from esctl.cluster.work import Failure, Part, Work
 from esctl.errors import (
     EsctlError,
@@ -33,20 +32,19 @@ from esctl.errors import (
     UnavailableError,
     UsageError,
 )
-from esctl.index.files.manifest import Manifest
 
 FOLDER = "ESCTL_ENGINE_FOLDER"
 """The variable that names a folder which this machine and all workers see."""
-SEEN = f"name a folder that this machine and all workers see: {FOLDER}=/shared/tmp"
+SEEN_HINT = f"name a folder that this machine and all workers see: {FOLDER}=/shared/tmp"
 DEFAULT_WORKERS = 16
 """The number of workers of an engine that does not tell how many tasks it runs at once."""
 
 CONNECT_PORT = 15002
 
-Mapped = Callable[[Sequence[bytes]], Iterable[bytes]]
+MapTasks = Callable[[Sequence[bytes]], Iterable[bytes]]
 """Runs `run_bytes` over tasks."""
 
-Begun = tuple[int, Mapped, Callable[[], object]]
+Connected = tuple[int, MapTasks, Callable[[], object]]
 """How many tasks an engine runs at once, what runs them, and what ends the connection."""
 
 
@@ -54,23 +52,23 @@ def run_bytes(text: bytes) -> bytes:
     """Run a task that the driver pickled; its result goes back as JSON, which cannot run code in the driver."""
     task: Work = pickle.loads(text)
     result = task.run()
-    told: dict[str, Any] = {"number": result.number}
+    report: dict[str, Any] = {"number": result.number}
     if isinstance(result, Part):
-        told |= {"file": result.made.path.name, "names": sorted(result.made.names)}
+        report |= {"file": result.made.path.name, "names": sorted(result.made.names)}
     else:
-        told |= {"kind": _kind(result.kind), "message": result.message, "hint": result.hint}
-        told["position"] = result.position
-    return json.dumps(told).encode()
+        report |= {"kind": _kind(result.kind), "message": result.message, "hint": result.hint}
+        report["position"] = result.position
+    return json.dumps(report).encode()
 
 
-def _result(text: bytes, folder: Path) -> Part | Failure:
+def _read_result(text: bytes, folder: Path) -> Part | Failure:
     """Read the result of a task. Raises ValueError or KeyError for bytes that no task gives back."""
-    told = json.loads(text)
-    if "kind" in told:
-        return Failure(told["number"], _ERRORS[told["kind"]], told["message"], told["hint"], told["position"])
-    if _FILE.fullmatch(told["file"]) is None:
+    report = json.loads(text)
+    if "kind" in report:
+        return Failure(report["number"], _ERRORS[report["kind"]], report["message"], report["hint"], report["position"])
+    if _FILE.fullmatch(report["file"]) is None:
         raise ValueError("a worker names a file that is no part")
-    return Part(told["number"], Spooled(folder / told["file"], frozenset(told["names"])))
+    return Part(report["number"], Spooled(folder / report["file"], frozenset(report["names"])))
 
 
 def _kind(error: type[EsctlError]) -> str:
@@ -87,34 +85,26 @@ _ERRORS = {
 _FILE = re.compile(r"[0-9a-f]{16}\.(parquet|json)", re.ASCII)
 
 
-class Remote:
+class Remote(ManyWorkers):
     """Runs tasks on workers of other machines, or of this one."""
 
     def __init__(
         self,
         name: str,
         workers: int,
-        mapped: Mapped,
+        map_tasks: MapTasks,
         memory_limit: str | None = None,
         close: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self.workers = workers
         self.memory_limit = memory_limit
-        self.folder: Path | None = _made_folder()
-        self._mapped = mapped
+        self.folder: Path | None = _make_folder()
+        self._map_tasks = map_tasks
         self.close = close
         atexit.register(close)
 
-    def spans(self, manifest: Manifest) -> list[Span]:
-        """Return the spans that a question is asked in."""
-        return spans_for(manifest, self.workers)
-
-    def parts(self, rows: int) -> int:
-        """Return how many parts a number of rows is cut into."""
-        return parts_for(rows, self.workers)
-
-    def kept(self) -> AbstractContextManager[None]:
+    def keep_workers(self) -> AbstractContextManager[None]:
         """Do nothing: the engine stays connected."""
         return nullcontext()
 
@@ -124,29 +114,31 @@ class Remote:
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks. Raises InputError if the engine fails, or writes where this machine does not see it."""
         try:
-            told = self._mapped([pickle.dumps(task) for task in tasks])
-            results = [_result(text, tasks[0].folder) for text in told]
+            texts = self._map_tasks([pickle.dumps(task) for task in tasks])
+            results = [_read_result(text, tasks[0].folder) for text in texts]
             if sorted(result.number for result in results) != [task.number for task in tasks]:
                 raise ValueError("it gave back other tasks than it was given")
         except Exception as error:  # of whatever kind the engine's library has
-            raise InputError(f"{self.name} failed: {_told(error)}", "see it whole with --debug") from error
+            raise InputError(f"{self.name} failed: {_first_line(error)}", "see it whole with --debug") from error
         for result in results:
             if isinstance(result, Part) and not result.made.path.exists():
-                raise InputError(f"{self.name} wrote a part of the answer where this machine does not see it", SEEN)
+                raise InputError(
+                    f"{self.name} wrote a part of the answer where this machine does not see it", SEEN_HINT
+                )
             yield result
 
 
-def _told(error: Exception, address: str = "") -> str:
+def _first_line(error: Exception, address: str = "") -> str:
     """Return the first line of an engine's error, without the address, which may hold a token."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return (lines[0].replace(address, "its address") if address else lines[0])[:300]
 
 
-def _made_folder() -> Path:
+def _make_folder() -> Path:
     try:
         folder = Path(tempfile.mkdtemp(prefix="esctl-parts-", dir=os.environ.get(FOLDER)))
     except OSError as error:
-        raise UsageError(f"{FOLDER}: {error.filename}: {error.strerror}", SEEN) from error
+        raise UsageError(f"{FOLDER}: {error.filename}: {error.strerror}", SEEN_HINT) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -158,16 +150,18 @@ def connect(scheme: str, address: str, memory_limit: str | None) -> Remote:
     """
     extra, name, begin = _KINDS[scheme]
     try:
-        workers, mapped, close = begin(address)
+        workers, map_tasks, close = begin(address)
     except ImportError as error:
         hint = f"pip install 'esctl-audit[{extra}]'"
         raise UsageError(f"--engine {scheme}: needs {error.name or extra}, which is not installed", hint) from None
     except Exception as error:  # of whatever kind the engine's library has
-        raise InputError(f"{name} is not reached: {_told(error, address)}", "see it whole with --debug") from error
-    return Remote(name, workers, mapped, memory_limit, close)
+        raise InputError(
+            f"{name} is not reached: {_first_line(error, address)}", "see it whole with --debug"
+        ) from error
+    return Remote(name, workers, map_tasks, memory_limit, close)
 
 
-def _spark(address: str) -> Begun:
+def _spark(address: str) -> Connected:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("esctl")
@@ -182,11 +176,11 @@ def _spark(address: str) -> Begun:
         spark = builder.master(address if "://" in address else address.removeprefix("spark:")).getOrCreate()
         workers = spark.sparkContext.defaultParallelism
 
-    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+    def map_tasks(tasks: Sequence[bytes]) -> Iterable[bytes]:
         rows = spark.createDataFrame([(text,) for text in tasks], "task binary").repartition(len(tasks))
         return [bytes(row.result) for row in rows.mapInArrow(run_batches, "result binary").collect()]
 
-    return workers, mapped, spark.stop
+    return workers, map_tasks, spark.stop
 
 
 def run_batches(batches: Iterable[Any]) -> Iterator[Any]:
@@ -198,7 +192,7 @@ def run_batches(batches: Iterable[Any]) -> Iterator[Any]:
         yield pa.RecordBatch.from_pydict({"result": pa.array(results, pa.binary())})
 
 
-def _ray(address: str) -> Begun:
+def _ray(address: str) -> Connected:
     import ray
 
     if address == "ray:local":
@@ -207,26 +201,26 @@ def _ray(address: str) -> Begun:
         ray.init(address, log_to_driver=False, logging_level=40, ignore_reinit_error=True)
     task = ray.remote(run_bytes)
 
-    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+    def map_tasks(tasks: Sequence[bytes]) -> Iterable[bytes]:
         results: list[bytes] = ray.get([task.remote(text) for text in tasks])
         return results
 
-    return int(ray.cluster_resources().get("CPU", DEFAULT_WORKERS)), mapped, ray.shutdown
+    return int(ray.cluster_resources().get("CPU", DEFAULT_WORKERS)), map_tasks, ray.shutdown
 
 
-def _dask(address: str) -> Begun:
+def _dask(address: str) -> Connected:
     from distributed import Client
 
     client = Client(address.replace("dask://", "tcp://", 1), set_as_default=False)
 
-    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+    def map_tasks(tasks: Sequence[bytes]) -> Iterable[bytes]:
         results: list[bytes] = client.gather(client.map(run_bytes, list(tasks), pure=False))
         return results
 
-    return sum(client.nthreads().values()) or DEFAULT_WORKERS, mapped, client.close
+    return sum(client.nthreads().values()) or DEFAULT_WORKERS, map_tasks, client.close
 
 
-_KINDS: dict[str, tuple[str, str, Callable[[str], Begun]]] = {
+_KINDS: dict[str, tuple[str, str, Callable[[str], Connected]]] = {
     "sc": ("spark", "Spark Connect", _spark),
     "spark": ("spark", "Spark", _spark),
     "ray": ("ray", "Ray", _ray),

@@ -38,28 +38,28 @@ def spans_of(manifest: Manifest, count: int) -> list[Span]:
 
     An entity is in one span only; one with more rows than a span should have gets its own span, with pieces.
     """
-    weighed = sorted(_weighed(manifest))
+    weighed = sorted(_weigh_groups(manifest))
     whole = sum(rows for _, rows in weighed)
-    hot = {name: round(rows * count / whole) for name, rows in _alone(manifest).items() if rows * count > whole}
+    hot = {name: round(rows * count / whole) for name, rows in _hot_entities(manifest).items() if rows * count > whole}
     cuts = {*_cuts(weighed, whole, count), *(cut for name in hot for cut in (name, name + _NEXT))}
     return [replace(span, pieces=max(hot.get(span.low or "", 1), 1)) for span in spans_at(cuts)]
 
 
-def _alone(manifest: Manifest) -> dict[str, float]:
+def _hot_entities(manifest: Manifest) -> dict[str, float]:
     """Return the entities that fill several row groups, with about how many rows each has."""
-    found: dict[str, list[float]] = {}
-    for name, high, rows in _sized(manifest):
+    rows_by_name: dict[str, list[float]] = {}
+    for name, high, rows in _size_groups(manifest):
         if name == high:
-            found.setdefault(name, []).append(rows)
-    return {name: sum(each) for name, each in found.items() if len(each) > 1}
+            rows_by_name.setdefault(name, []).append(rows)
+    return {name: sum(each) for name, each in rows_by_name.items() if len(each) > 1}
 
 
-def _weighed(manifest: Manifest) -> Iterable[tuple[str, float]]:
+def _weigh_groups(manifest: Manifest) -> Iterable[tuple[str, float]]:
     """Return the first name in each row group, with about how many rows it has."""
-    return ((low, rows) for low, _, rows in _sized(manifest))
+    return ((low, rows) for low, _, rows in _size_groups(manifest))
 
 
-def _sized(manifest: Manifest) -> Iterable[tuple[str, str | None, float]]:
+def _size_groups(manifest: Manifest) -> Iterable[tuple[str, str | None, float]]:
     """Yield the bounds of each row group, with about how many rows it has, by its share of the file's bytes."""
     for file in manifest.files:
         size = sum(group.range.bytes for group in file.groups)

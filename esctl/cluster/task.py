@@ -47,7 +47,7 @@ class Once(Struct, frozen=True):
     value: Any
 
 
-def place_of(compute: Callable[[], Any]) -> str:
+def lookup_name(compute: Callable[[], Any]) -> str:
     """Return the name of the function that looks something up."""
     function = compute.func if isinstance(compute, partial) else compute
     return f"{function.__module__}.{function.__qualname__}"
@@ -94,7 +94,7 @@ class Task(Struct, frozen=True):
         try:
             check_versions(self.versions)
             _check_store(self)
-            return Part(self.number, _answered(self))
+            return Part(self.number, _answer(self))
         except EsctlError as error:
             if self.uncut != self:  # so that the first event at fault is found
                 return self.uncut.run()
@@ -130,7 +130,7 @@ def _first_at_fault(task: Task, named: int, error: EsctlError) -> tuple[int, Esc
     while low + 1 < named:
         middle = (low + named) // 2
         try:
-            _answered(task, upto=middle)
+            _answer(task, upto=middle)
             low = middle
         except EsctlError as other:
             earlier = _position(other)
@@ -140,14 +140,14 @@ def _first_at_fault(task: Task, named: int, error: EsctlError) -> tuple[int, Esc
     return named, error
 
 
-def _answered(task: Task, upto: int | None = None) -> Spooled:
+def _answer(task: Task, upto: int | None = None) -> Spooled:
     session = _session(task.memory_limit)
-    guarded = Guarded(session.connection)
+    guarded = GuardedConnection(session.connection)
     own = Session(guarded, task.folder)  # type: ignore[arg-type]
     within = all_of([task.span.condition, task.piece, *([] if upto is None else [_up_to(upto)])])
     views = tuple(replace(view, within=within) for view in task.views)
-    known = [Given(guarded, entries, task) for entries in task.found]
-    function, arguments, named = _Unpickler(task.question, own, views, known).load()
+    lookups = [DriverLookups(guarded, entries, task) for entries in task.found]
+    function, arguments, named = _Unpickler(task.question, own, views, lookups).load()
     try:
         answer = function(*arguments, **named)
     except Stopped as stopped:
@@ -161,13 +161,13 @@ _sessions = local()
 
 def _session(memory_limit: str | None) -> Session:
     """Return the session of this thread, which stays open for the next task, as it has file footers cached."""
-    found: tuple[str | None, Session] | None = getattr(_sessions, "session", None)
-    if found is None or found[0] != memory_limit:
-        if found is not None:
-            found[1].close()
-        found = memory_limit, open_session(memory_limit, threads=1)
-        _sessions.session = found
-    return found[1]
+    kept: tuple[str | None, Session] | None = getattr(_sessions, "session", None)
+    if kept is None or kept[0] != memory_limit:
+        if kept is not None:
+            kept[1].close()
+        kept = memory_limit, open_session(memory_limit, threads=1)
+        _sessions.session = kept
+    return kept[1]
 
 
 def _up_to(position: int) -> Predicate:
@@ -189,7 +189,7 @@ class _Unpickler(pickle.Unpickler):
         return self._own[name][number]
 
 
-class Guarded:
+class GuardedConnection:
     """A connection that raises while a question is compiled: lookups then must be of the whole log."""
 
     def __init__(self, connection: Any) -> None:
@@ -222,10 +222,10 @@ class Stopped(Exception):  # noqa: N818  # no error: the question is asked up to
         self.made = made
 
 
-class Given(Lookups):
+class DriverLookups(Lookups):
     """Answers lookups with what the driver found; the first spool that is missing is the one the task has to make."""
 
-    def __init__(self, guarded: Guarded, entries: Sequence[Entry], task: Task) -> None:
+    def __init__(self, guarded: GuardedConnection, entries: Sequence[Entry], task: Task) -> None:
         self._guarded = guarded
         self._entries = iter(entries)
         self._task = task
@@ -233,7 +233,7 @@ class Given(Lookups):
     def once(self, compute: Callable[[], T]) -> T:
         """Return what the driver found."""
         entry = next(self._entries, None)
-        if not isinstance(entry, Once) or entry.place != place_of(compute):
+        if not isinstance(entry, Once) or entry.place != lookup_name(compute):
             raise _out_of_step()
         value: T = entry.value
         return value

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import printable_json_sql
+from esctl.index.scan import FIRST_DELIVERY
 from esctl.log.reader import raw_of
 from esctl.log.store_state import StoreState
 from esctl.model import Answer
@@ -25,7 +26,7 @@ from esctl.output.zone import UTC
 from esctl.sinks.protocol import Message
 
 Headers = tuple[tuple[str, bytes], ...]
-_KEY, _UNDOES = "\0entity", "\0undoes"
+_KEY_COLUMN, _UNDOES_COLUMN = "\0entity", "\0undoes"
 _ROWS = 1000
 
 
@@ -35,12 +36,12 @@ def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
     The key is the entity; a deleted entity has no value.
     """
     listed = f"entity, {printable_json_sql('state')}, CAST(version AS VARCHAR), CAST(position AS VARCHAR)"
-    about = _about(snapshot)
+    about = _log_headers(snapshot)
     with pieces(answer.session.connection, f"SELECT {listed} FROM ({answer.sql}) ORDER BY kind, entity") as found:
         for piece in found:
             for entity, state, version, position in piece:
                 own = _headers(entity=entity, position=position, version=version)
-                yield Message(_bytes(entity), _bytes(state), (*about, *own))
+                yield Message(_encode(entity), _encode(state), (*about, *own))
 
 
 def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iterator[Message]:
@@ -49,8 +50,8 @@ def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iter
     Events that are not folded are left out: duplicates, conflicts, invalid and erased records. An event that concerns
     several entities is sent once, with the first as its key.
     """
-    about = _about(snapshot)
-    folded = f"invalid IS NULL AND duplicate_of IS NULL AND position > {int(after)}"
+    about = _log_headers(snapshot)
+    folded = f"{FIRST_DELIVERY} AND position > {int(after)}"
     sql = f"""SELECT position, min_by(entity, (role IS NOT NULL, role)) AS entity FROM ({answer.sql})
         WHERE {folded} GROUP BY position ORDER BY position"""
     with explained():
@@ -60,7 +61,7 @@ def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iter
         raws = raw_of(snapshot, [position for position, _ in some])
         for position, entity in some:
             own = _headers(entity=entity, position=str(position))
-            yield Message(_bytes(entity), raws.get(position), (*about, *own))
+            yield Message(_encode(entity), raws.get(position), (*about, *own))
 
 
 def erased_messages(snapshot: StoreState, known: int, until: int) -> Iterator[Message]:
@@ -68,7 +69,7 @@ def erased_messages(snapshot: StoreState, known: int, until: int) -> Iterator[Me
 
     `known` is the number of redactions when events were last sent.
     """
-    about = _about(snapshot)
+    about = _log_headers(snapshot)
     for redaction in snapshot.redactions[known:]:
         for first, last in redaction.positions:
             for position in range(first, min(last, until) + 1):
@@ -79,22 +80,22 @@ def compensation_messages(
     snapshot: StoreState, answer: Answer, template: Mapping[str, Any] | None, option: str
 ) -> Iterator[Message]:
     """Yield a message for each change of a revert, in the order to apply them, shaped by a template if one is given."""
-    from esctl.ask.changes.event_template import shaped
+    from esctl.ask.changes.event_template import shape_answer
 
     written = template or {column.name: f"{{{column.name}}}" for column in answer.columns}
-    whole = shaped(answer, {**written, _KEY: "{entity}", _UNDOES: "{undoes}"}, option)
+    whole = shape_answer(answer, {**written, _KEY_COLUMN: "{entity}", _UNDOES_COLUMN: "{undoes}"}, option)
     value = replace(whole, columns=whole.columns[:-2])
     selection = Selection(whole.sql, len(whole.columns), tuple(enumerate(value.columns)))
     key, undoes = (f"r.c{len(whole.columns) - back}" for back in (2, 1))
     sql = selection.select([f"{key}::VARCHAR", f"{undoes}::VARCHAR", object_sql(selection.cells, UTC)], None)
-    about = _about(snapshot)
+    about = _log_headers(snapshot)
     with pieces(answer.session.connection, sql) as found:
         for piece in found:
             for entity, positions, text in piece:
-                yield Message(_bytes(entity), _bytes(text), (*about, *_headers(entity=entity, undoes=positions)))
+                yield Message(_encode(entity), _encode(text), (*about, *_headers(entity=entity, undoes=positions)))
 
 
-def _about(snapshot: StoreState) -> Headers:
+def _log_headers(snapshot: StoreState) -> Headers:
     return _headers(store=snapshot.store_id, head=str(snapshot.head), root=snapshot.root)
 
 
@@ -102,5 +103,5 @@ def _headers(**values: str | None) -> Headers:
     return tuple((f"esctl-{name}", value.encode()) for name, value in values.items() if value is not None)
 
 
-def _bytes(text: str | None) -> bytes | None:
+def _encode(text: str | None) -> bytes | None:
     return text.encode() if text is not None else None

@@ -44,11 +44,11 @@ def send_events(
     """
     purpose = _purpose("events", selection)
     with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
-        told = None if again else channel.sent(purpose)
-        after = int(told["position"]) if told is not None else 0
-        known = int(told["redactions"]) if told is not None else len(snapshot.redactions)
-        notes = _notes(told, mapping)
-        if told is not None and after == snapshot.head and known == len(snapshot.redactions):
+        last_sent = None if again else channel.sent(purpose)
+        after = int(last_sent["position"]) if last_sent is not None else 0
+        known = int(last_sent["redactions"]) if last_sent is not None else len(snapshot.redactions)
+        notes = _notes(last_sent, mapping)
+        if last_sent is not None and after == snapshot.head and known == len(snapshot.redactions):
             return Emitted(0, after, notes)
         found, position = events(after), snapshot.head
         if limit is not None:
@@ -68,12 +68,12 @@ def _limited(events: Iterator[Message], limit: int, after: int, head: int) -> tu
     return iter(found), int(dict(found[-1].headers)["esctl-position"]) if found else after
 
 
-def _notes(told: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]:
-    if told is None or told.get("mapping") == mapping:
+def _notes(last_sent: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]:
+    if last_sent is None or last_sent.get("mapping") == mapping:
         return ()
     return (
-        f"the log is read by another mapping than when events up to @{told['position']} were sent: records that were "
-        "no events then are not among them (send all from the beginning: --again)",
+        f"the log is read by another mapping than when events up to @{last_sent['position']} were sent: records that "
+        "were no events then are not among them (send all from the beginning: --again)",
     )
 
 
@@ -92,13 +92,13 @@ def send_once(
     """
     purpose = _purpose("revert", selection)
     with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
-        told = None if again else channel.sent(purpose)
-        if told is not None and told.get("head") != snapshot.head:
+        last_sent = None if again else channel.sent(purpose)
+        if last_sent is not None and last_sent.get("head") != snapshot.head:
             raise UsageError(
-                f"these compensations were sent before, when the log ended at position {told.get('head')}",
+                f"these compensations were sent before, when the log ended at position {last_sent.get('head')}",
                 "ingest what became of them first; to send them once more: --again",
             )
-        if told is not None:
+        if last_sent is not None:
             return Emitted(0, notes=(f"they were sent already, at position {snapshot.head}",))
         return Emitted(channel.send(messages, purpose, {"head": snapshot.head, "root": snapshot.root}))
 
@@ -118,8 +118,8 @@ def send_states(
                 f"the topic {destination.topic} holds all states of a projection, which others would mix with",
                 "name another topic, or leave entities, --at and --before out",
             )
-        told = {"head": snapshot.head, "root": snapshot.root}
-        return Emitted(channel.send(messages, _purpose("states", selection), told))
+        progress = {"head": snapshot.head, "root": snapshot.root}
+        return Emitted(channel.send(messages, _purpose("states", selection), progress))
 
 
 def _purpose(what: str, selection: Mapping[str, Any]) -> str:

@@ -75,17 +75,17 @@ def _check_source(
     if kind == "BASE_TABLE":
         name = ".".join(node["qualified_name"]["path"])
         if name.lower() not in known:
-            hint = _known(relations, functions)
+            hint = _relations_hint(relations, functions)
             if name.lower() in functions:
                 hint = f"states are at a time: write {name}() for now, or {name}('2024-02-01')"
             raise UsageError(f"{where} reads {name[:60]!r}", hint)
     if kind == "TABLE_FUNCTION":
         name = ".".join(node["function"]["qualified_name"]["path"])
         if name.lower() not in {*TABLE_FUNCTIONS, *functions}:
-            raise UsageError(f"{where} reads {name[:60]!r}()", _known(relations, functions))
+            raise UsageError(f"{where} reads {name[:60]!r}()", _relations_hint(relations, functions))
 
 
-def _known(relations: Collection[str], functions: Collection[str]) -> str:
+def _relations_hint(relations: Collection[str], functions: Collection[str]) -> str:
     known = {*functions}
     own = [name for name in functions if name.removesuffix("_history") not in known - {name}]
     tables = ", ".join([*relations, *(f"{name}()" for name in own)])

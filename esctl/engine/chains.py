@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def chained(parts: Sequence[str], operator: str) -> str:
+def join_as_tree(parts: Sequence[str], operator: str) -> str:
     """Join expressions with an associative operator, as a balanced tree in brackets.
 
     A plain chain nests as deep as it has parts, and DuckDB's planning time grows with the square of that. Raises
@@ -14,4 +14,4 @@ def chained(parts: Sequence[str], operator: str) -> str:
     if len(parts) < 2:
         return parts[0]
     middle = len(parts) // 2
-    return f"({chained(parts[:middle], operator)} {operator} {chained(parts[middle:], operator)})"
+    return f"({join_as_tree(parts[:middle], operator)} {operator} {join_as_tree(parts[middle:], operator)})"

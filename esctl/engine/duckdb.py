@@ -33,6 +33,12 @@ class Session(Struct, frozen=True):
     connection: duckdb.DuckDBPyConnection
     folder: Path  # temporary files of this session
 
+    def new_parquet(self) -> Path:
+        """Return the path of a temporary file to be written: `esctl sql` may read those that end in `.parquet`."""
+        import secrets
+
+        return self.folder / f"{secrets.token_hex(8)}.parquet"
+
     def close(self) -> None:
         """End the connection, and remove the temporary files."""
         import shutil
@@ -52,11 +58,11 @@ def open_session(memory_limit: str | None = None, threads: int | None = None, *,
 
     folder = Path(tempfile.mkdtemp(prefix="esctl-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    connection = _connect(_compiled(), memory_limit, threads, folder)
+    connection = _connect(_duckdb_module(), memory_limit, threads, folder)
     return Session(connection if lean else relational(connection), folder)
 
 
-_OWN = "SET TimeZone='UTC'; SET enable_progress_bar=false; SET parquet_metadata_cache=true"
+_SETTINGS = "SET TimeZone='UTC'; SET enable_progress_bar=false; SET parquet_metadata_cache=true"
 """Settings of each connection and cursor.
 
 After two seconds a bar would be written to stdout, among the data. Footers are read once: index files never change.
@@ -71,7 +77,7 @@ def connect(
     `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. It may spill to `temporary`.
     Raises UsageError for a memory limit that is not a size.
     """
-    return relational(_connect(_compiled(), memory_limit, threads, temporary))
+    return relational(_connect(_duckdb_module(), memory_limit, threads, temporary))
 
 
 def relational(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -81,7 +87,7 @@ def relational(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnecti
     return connection
 
 
-def _compiled() -> Any:
+def _duckdb_module() -> Any:
     """Return DuckDB's compiled module: loading the Python package takes longer than a small question."""
     try:
         import _duckdb
@@ -101,7 +107,7 @@ CONFIG = {
 
 def duckdb_version() -> str:
     """Return the version of DuckDB."""
-    return str(_compiled().__version__)
+    return str(_duckdb_module().__version__)
 
 
 class _Opening(Thread):
@@ -113,25 +119,25 @@ class _Opening(Thread):
 
     def run(self) -> None:
         with suppress(Exception):  # whoever needs the connection tries again, and sees why
-            self.connection = _compiled().connect(config=CONFIG)
+            self.connection = _duckdb_module().connect(config=CONFIG)
 
 
-_begun: list[_Opening] = []
+_openings: list[_Opening] = []
 
 
 def open_ahead() -> None:
     """Open DuckDB in a thread, for the first session: it takes as long as loading the modules of a question."""
-    if _begun:
+    if _openings:
         return
     opening = _Opening()
     with suppress(RuntimeError):  # no more threads
         opening.start()
-        _begun[:] = [opening]
+        _openings[:] = [opening]
 
 
-def _opened(module: Any) -> duckdb.DuckDBPyConnection:
+def _open_connection(module: Any) -> duckdb.DuckDBPyConnection:
     with suppress(IndexError):
-        opening = _begun.pop()
+        opening = _openings.pop()
         opening.join()
         if opening.connection is not None:
             return opening.connection
@@ -142,9 +148,9 @@ def _opened(module: Any) -> duckdb.DuckDBPyConnection:
 def _connect(
     module: Any, memory_limit: str | None, threads: int | None, temporary: Path | None
 ) -> duckdb.DuckDBPyConnection:
-    connection = _opened(module)
+    connection = _open_connection(module)
     interrupts.register(connection)
-    connection.execute(_OWN)
+    connection.execute(_SETTINGS)
     if threads:
         connection.execute(f"SET threads={int(threads)}")
     if temporary is not None:
@@ -159,7 +165,7 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
     """Open a cursor to stream rows from while the connection runs other queries."""
     cursor = relational(connection).cursor()
     interrupts.register(cursor)
-    cursor.execute(_OWN)
+    cursor.execute(_SETTINGS)
     return cursor
 
 
@@ -186,7 +192,7 @@ def explained() -> Iterator[None]:
     """Turn DuckDB's errors about the data of a log into an EsctlError: one line that a person can act on."""
     try:
         yield
-    except _compiled().Error as error:
+    except _duckdb_module().Error as error:
         raise explain(error) from error
 
 

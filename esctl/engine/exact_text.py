@@ -9,6 +9,9 @@ from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.model import MARK
 
+EXACT_DIGITS = 15
+"""Significant digits that a DOUBLE surely keeps; a number with more is marked inside JSON text."""
+
 # One pass, leftmost alternative first, so that nothing inside a string is ever taken for a number:
 # a marked number, a string that really begins with MARK, any other string, a negative zero, a number.
 _TOKEN = (
@@ -22,16 +25,24 @@ _TOKEN = (
 _UNTIDY = r"\.[0-9]*0(?:[,\]}eE]|$)|-0(?:[,\]}.]|$)"
 _MAYBE_UNTIDY = ("0,", "0}", "0]", "0e", "0E", "-0.")
 """Every text that needs the pass contains one of these, or ends with a 0."""
-_SHOWN = r"\1\2\3\4\5\6\7"
+_ALL_GROUPS = r"\1\2\3\4\5\6\7"
+
+MOST_BRACKETS = 900
+"""Python's JSON parser recurses; a text with more brackets might be nested too deep for it."""
 
 _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
 _UNMARKED = rf'(")({MARK})({_STRING_BODY})|("{_STRING_BODY})'
-_ODD = rf'{MARK}(?:[^-0-9]|$)|\\"{MARK}'
+_ODD_MARK = rf'{MARK}(?:[^-0-9]|$)|\\"{MARK}'
 _NUMBER = rf'"{MARK}([-+.0-9eE]+)"'
 _END = r"(\s*(?:[,\]}]|$))"
 _TRAILING = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{_END}|\.0+{_END}'
+
+
+def is_shallow(text: str) -> bool:
+    """Return whether Python's JSON parser can surely read a JSON text without recursing too deep."""
+    return text.count("[") + text.count("{") <= MOST_BRACKETS
 
 
 def json_string(text: str) -> str:
@@ -41,10 +52,10 @@ def json_string(text: str) -> str:
 
 def json_string_sql(expr: str) -> str:
     """Write SQL for a text as JSON text, as `json_string` does; SQL NULL stays NULL."""
-    return f"CAST(to_json({once(expr, _escaped)}) AS VARCHAR)"
+    return f"CAST(to_json({once(expr, _with_mark_doubled)}) AS VARCHAR)"
 
 
-def _escaped(text: str) -> str:
+def _with_mark_doubled(text: str) -> str:
     return f"CASE WHEN starts_with({text}, {literal(MARK)}) THEN {literal(MARK)} || {text} ELSE {text} END"
 
 
@@ -75,9 +86,9 @@ def printable_json_sql(expr: str) -> str:
     line = f"translate({expr}, chr(10) || chr(13), '  ')"
     return (
         f"case when {_is_untidy(expr)} or {_has_odd_marks(expr)} "
-        f"then regexp_replace({line}, '{_TOKEN}', '{_SHOWN}', 'g') "
-        f"when contains({expr}, chr(10)) or contains({expr}, chr(13)) then {_numbers_unmarked(line)} "
-        f"when contains({expr}, '{MARK}') then {_numbers_unmarked(expr)} else {expr} end"
+        f"then regexp_replace({line}, '{_TOKEN}', '{_ALL_GROUPS}', 'g') "
+        f"when contains({expr}, chr(10)) or contains({expr}, chr(13)) then {_unmark_numbers_sql(line)} "
+        f"when contains({expr}, '{MARK}') then {_unmark_numbers_sql(expr)} else {expr} end"
     )
 
 
@@ -104,7 +115,7 @@ def plain_json_sql(expr: str) -> str:
 
     It scans every character, so use it for texts that are known to need it. `expr` is SQL for VARCHAR.
     """
-    return f"regexp_replace({_unmarked(expr)}, {literal(_TRAILING)}, '\\1\\2\\3\\4', 'gs')"
+    return f"regexp_replace({_unmark_all_sql(expr)}, {literal(_TRAILING)}, '\\1\\2\\3\\4', 'gs')"
 
 
 def is_number_mark_sql(expr: str) -> str:
@@ -124,27 +135,27 @@ def unmark_json_sql(expr: str) -> str:
     """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
     text = f"({expr})::VARCHAR"
     return (
-        f"CASE WHEN {_has_odd_marks(text)} THEN {_unmarked(text)} "
-        f"WHEN contains({text}, {literal(MARK)}) THEN {_numbers_unmarked(text)} ELSE {text} END"
+        f"CASE WHEN {_has_odd_marks(text)} THEN {_unmark_all_sql(text)} "
+        f"WHEN contains({text}, {literal(MARK)}) THEN {_unmark_numbers_sql(text)} ELSE {text} END"
     )
 
 
-def shown_json(expr: str) -> str:
+def shown_json_sql(expr: str) -> str:
     """Write SQL for the beginning of (possibly marked) JSON text as an error shows it."""
-    return f"left({_unmarked(f'({expr})::VARCHAR')}, 60)"
+    return f"left({_unmark_all_sql(f'({expr})::VARCHAR')}, 60)"
 
 
 def _has_odd_marks(text: str) -> str:
     """Write SQL that is true if JSON text may have marks that do not begin a marked number."""
-    return f"(contains({text}, {literal(MARK)}) AND regexp_matches({text}, {literal(_ODD)}))"
+    return f"(contains({text}, {literal(MARK)}) AND regexp_matches({text}, {literal(_ODD_MARK)}))"
 
 
-def _numbers_unmarked(text: str) -> str:
+def _unmark_numbers_sql(text: str) -> str:
     """Write SQL that unmarks the numbers of a text without odd marks, far faster than looking at every string."""
     return f"regexp_replace({text}, {literal(_NUMBER)}, '\\1', 'g')"
 
 
-def _unmarked(text: str) -> str:
+def _unmark_all_sql(text: str) -> str:
     return f"regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs')"
 
 

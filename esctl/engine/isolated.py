@@ -92,13 +92,13 @@ class Sandbox:
         deadline = threading.Timer(limits.seconds, self._kill)
         deadline.start()
         try:
-            told = self._exchange(request, spool)
+            report = self._exchange(request, spool)
         finally:
             deadline.cancel()
         code = self._process.wait()
         if code != 0:
-            raise self._explained(code, told, limits)
-        columns = tuple(Column(name, kind) for name, kind in json.loads(told))
+            raise self._error_of(code, report, limits)
+        columns = tuple(Column(name, kind) for name, kind in json.loads(report))
         return Result(f"SELECT * FROM read_parquet({literal(str(spool))})", columns)
 
     def _exchange(self, request: Request, spool: Path) -> str:
@@ -116,37 +116,37 @@ class Sandbox:
         self._late = True
         self._process.kill()
 
-    def _explained(self, code: int, told: str, limits: Limits) -> EsctlError:
+    def _error_of(self, code: int, report: str, limits: Limits) -> EsctlError:
         if self._late or code == -signal.SIGXCPU:
             return InputError(
                 f"the query did not finish in {limits.seconds:g} seconds",
                 "give it more with --timeout SECONDS, or ask for less",
             )
-        if code == FAILED and told.startswith("{"):
-            return _explained(json.loads(told))
-        if code < 0 or "MemoryError" in told:
+        if code == FAILED and report.startswith("{"):
+            return _query_error(json.loads(report))
+        if code < 0 or "MemoryError" in report:
             return InputError("the query needs more memory than it may take", _MORE_MEMORY)
-        return EsctlError(f"the query's process ended with {code}: {' '.join(told.splitlines()[-1:])}")
+        return EsctlError(f"the query's process ended with {code}: {' '.join(report.splitlines()[-1:])}")
 
 
 _MORE_MEMORY = "give more with --memory-limit SIZE, or ask for less"
 
 
-def _explained(told: dict[str, str]) -> EsctlError:
-    text = told["text"]
-    first = text.splitlines()[0] if text else told["type"]
+def _query_error(report: dict[str, str]) -> EsctlError:
+    text = report["text"]
+    first_line = text.splitlines()[0] if text else report["type"]
     if EVENT_ERROR in text:
         return explain(RuntimeError(text))
-    if told["type"] in ("OutOfMemoryException", "MemoryError") or "bad_alloc" in text or "Out of Memory" in text:
+    if report["type"] in ("OutOfMemoryException", "MemoryError") or "bad_alloc" in text or "Out of Memory" in text:
         return InputError("the query needs more memory than it may take", _MORE_MEMORY)
-    if told["type"] == "PermissionException":
+    if report["type"] == "PermissionException":
         return UsageError("the query reaches for a file", "it can read only events, entities, types and projections")
-    return UsageError(f"the query fails: {first}", _suggestion(text))
+    return UsageError(f"the query fails: {first_line}", _suggestion(text))
 
 
 def _suggestion(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()[1:]]
-    found = next((line for line in lines if re.match(r"(Candidate.*:|Did you mean) \S", line)), "")
+    candidate = next((line for line in lines if re.match(r"(Candidate.*:|Did you mean) \S", line)), "")
     if re.search(r"given name and argument types '[^']*\bJSON\b", text):
         return "what stands in an object or a list is JSON: say as what, (data.a.b)::decimal(18,2), (data.a.b)::varchar"
-    return found or "see the columns with: esctl sql 'describe events'"
+    return candidate or "see the columns with: esctl sql 'describe events'"

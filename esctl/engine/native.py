@@ -1,7 +1,7 @@
 """The seam to the native core, esctl-native. No other module knows whether it is there; without it all works, slower.
 
-Each function takes and returns the same as its twin in Python, byte for byte. Call them only if `here()` is true. The
-content of a column is passed as bytes: to copy it takes less than a hundredth of the time of the work on it.
+Each function takes and returns the same as its twin in Python, byte for byte. Call them only if `is_available()` is
+true. The content of a column is passed as bytes: to copy it takes less than a hundredth of the time of the work on it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PIECE = 1 << 20  # bytes of a window
 
 
 @cache
-def _found() -> tuple[Any, str]:
+def _load_core() -> tuple[Any, str]:
     """Return the core or None, and what `--version -v` says about it."""
     if os.environ.get(SWITCH) == "0":
         return None, f"not used ({SWITCH}=0)"
@@ -50,14 +50,14 @@ def _found() -> tuple[Any, str]:
     return core, version
 
 
-def here() -> bool:
+def is_available() -> bool:
     """Return whether the core is there and to be used."""
-    return _found()[0] is not None
+    return _load_core()[0] is not None
 
 
 def description() -> str:
     """Return in a few words which core is used, or why none is."""
-    return _found()[1]
+    return _load_core()[1]
 
 
 def leaf_hashes(table: pa.Table) -> bytes:
@@ -78,7 +78,7 @@ def _window_hashes(known: Mapping[str, pa.Array]) -> bytes:
     sources = known["source"].dictionary_encode()  # of the window: a log may have a source for each record
     numbers = (*(_numbers(known[name]) for name in ("position", "recorded_at", "offset")), _numbers(sources.indices))
     time = known.get("source_time")
-    hashed: bytes = _found()[0].leaf_hashes(
+    hashed: bytes = _load_core()[0].leaf_hashes(
         numbers,
         sources.dictionary.to_pylist(),
         None if time is None else (_valid(time) or b"\1" * len(time), _numbers(time.fill_null(0))),
@@ -90,15 +90,15 @@ def _window_hashes(known: Mapping[str, pa.Array]) -> bytes:
     if "erased_leaf" not in known:
         return hashed
     leaves = known["erased_leaf"]
-    told = np.frombuffer(hashed, "V32").copy()
+    leaves_of_all = np.frombuffer(hashed, "V32").copy()
     erased = leaves.is_valid().to_numpy(zero_copy_only=False)
-    told[erased] = np.frombuffer(b"".join(leaves.drop_null().cast(pa.binary(32)).to_pylist()), "V32")
-    return told.tobytes()
+    leaves_of_all[erased] = np.frombuffer(b"".join(leaves.drop_null().cast(pa.binary(32)).to_pylist()), "V32")
+    return leaves_of_all.tobytes()
 
 
 def pair_up(nodes: bytes) -> bytes:
     """Return the hashes of neighbouring pairs of a tree's nodes, as `log.merkle` does."""
-    above: bytes = _found()[0].pair_up(nodes)
+    above: bytes = _load_core()[0].pair_up(nodes)
     return above
 
 
@@ -109,7 +109,7 @@ def record_ends(window: npt.NDArray[np.uint8], begins: bool) -> npt.NDArray[np.i
     found, blank = [np.empty(0, np.int64)], True
     for start in range(0, len(window), _PIECE):
         piece = window[start : start + _PIECE].tobytes()
-        ends, blank = _found()[0].record_ends(piece, begins and not start, blank)
+        ends, blank = _load_core()[0].record_ends(piece, begins and not start, blank)
         found.append(np.frombuffer(ends, np.int64) + start)
     return np.concatenate(found)
 
@@ -124,8 +124,8 @@ def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
 
     rows, anew, reasons = [np.empty(0, np.int64)], [], dict[int, str]()
     starts = range(0, len(texts), _WINDOW)
-    judged = each(
-        lambda part: _found()[0].judge(_contents(part), len(part)), [texts.slice(at, _WINDOW) for at in starts]
+    judged = map_in_threads(
+        lambda part: _load_core()[0].judge(_contents(part), len(part)), [texts.slice(at, _WINDOW) for at in starts]
     )
     for start, (found, bounds, text, invalid) in zip(starts, judged, strict=True):
         reasons |= {start + row: reason for row, reason in invalid}
@@ -137,7 +137,7 @@ def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
     return pa.array(np.concatenate(rows)), written, reasons
 
 
-def each(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
+def map_in_threads(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
     """Run work of the core on each of some parts, on all processors: the core releases Python's lock."""
     threads = min(processors(), len(parts))
     if threads < 2:
@@ -171,7 +171,7 @@ class Places(Struct, frozen=True):
     members: tuple[Member, ...] = ()
 
 
-class Found(Struct, frozen=True):
+class ReadColumns(Struct, frozen=True):
     """What was read: `texts` (string) for each pointer, and whether any of them is empty (`blank`); payload columns.
 
     `fits` says which payloads are in `members`, their columns; `nulls` has the marks of their null members (string).
@@ -184,7 +184,7 @@ class Found(Struct, frozen=True):
     members: list[pa.Array]
 
 
-def read(texts: pa.Array, marked: pa.Array, places: Places) -> Found:
+def read(texts: pa.Array, marked: pa.Array, places: Places) -> ReadColumns:
     """Read judged texts (large_string) as DuckDB's JSON functions do, marked ones without their marks.
 
     A payload is in the columns of its members completely and exactly, or not at all.
@@ -192,8 +192,8 @@ def read(texts: pa.Array, marked: pa.Array, places: Places) -> Found:
     import pyarrow as pa
 
     marks, rows = marked.to_numpy(zero_copy_only=False).tobytes(), len(texts)
-    members = [(each.pointer, each.kind, each.precision, each.scale, each.mark) for each in places.members]
-    told, fits, nulls, columns = _found()[0].read(
+    members = [(member.pointer, member.kind, member.precision, member.scale, member.mark) for member in places.members]
+    columns_of_texts, fits, nulls, columns = _load_core()[0].read(
         _contents(texts), marks, list(places.pointers), members, places.payload, list(places.excluded)
     )
 
@@ -205,9 +205,9 @@ def read(texts: pa.Array, marked: pa.Array, places: Places) -> Found:
             rest = [None, pa.py_buffer(np.packbits(np.frombuffer(values[2], np.uint8), bitorder="little").tobytes())]
         return pa.Array.from_buffers(kind, rows, [valid, *(rest if pa.types.is_string(kind) else rest[1:])])
 
-    return Found(
-        [array(pa.string(), values) for values, _ in told],
-        [is_blank for _, is_blank in told],
+    return ReadColumns(
+        [array(pa.string(), values) for values, _ in columns_of_texts],
+        [is_blank for _, is_blank in columns_of_texts],
         pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(fits)]),
         array(pa.string(), nulls),
         [array(member.type, values) for member, values in zip(places.members, columns, strict=True)],

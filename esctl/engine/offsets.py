@@ -17,7 +17,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from esctl.engine.quoting import literal
-from esctl.engine.zones import canonical, find_zone, zone_bytes
+from esctl.engine.zones import canonical_name, find_zone, zone_bytes
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive on both sides
 _DAY = 86_400
@@ -59,10 +59,10 @@ class _Rule(Struct, frozen=True):
     ends: str
     end_seconds: int
 
-    def of(self, year: int) -> list[Transition]:
+    def transitions_in(self, year: int) -> list[Transition]:
         """Return the transitions of a year in order."""
-        start = _day(self.starts, year) * _DAY + self.start_seconds - self.standard
-        end = _day(self.ends, year) * _DAY + self.end_seconds - self.daylight
+        start = _day_of_rule(self.starts, year) * _DAY + self.start_seconds - self.standard
+        end = _day_of_rule(self.ends, year) * _DAY + self.end_seconds - self.daylight
         turns = [Transition(start, self.standard, self.daylight), Transition(end, self.daylight, self.standard)]
         return sorted(turns, key=lambda turn: turn.at)
 
@@ -74,11 +74,10 @@ class _History(Struct, frozen=True):
     until: int
     rule: _Rule | None
 
-    def years(self, years: Sequence[int]) -> list[Transition]:
+    def transitions_in(self, years: Sequence[int]) -> list[Transition]:
         """Return the transitions of the history, then those that the rule makes in the given years."""
-        rule = self.rule
-        made = [turn for year in years for turn in rule.of(year) if turn.at > self.until] if rule is not None else []
-        return [*self.turns, *made]
+        ruled = [] if self.rule is None else [turn for year in years for turn in self.rule.transitions_in(year)]
+        return [*self.turns, *(turn for turn in ruled if turn.at > self.until)]
 
 
 class _Table(Struct, frozen=True):
@@ -103,13 +102,13 @@ def offset_sql(
 
     `time` is SQL for an instant in UTC, or with `local` for what a clock in the zone shows.
     """
-    table = _table(canonical(zone), local)
+    table = _table(canonical_name(zone), local)
     start = f"date_trunc('year', {time})"
     row = _row_sql(table, f"year({time})", start)
     into = f"(epoch_us({time}) - epoch_us({start}))"
-    offsets = [_list([write(offset) for offset in column], kind) for column in table.offsets]
+    offsets = [_list_sql([write(offset) for offset in column], kind) for column in table.offsets]
     tests = " ".join(
-        f"WHEN {into} < {_list([str(turn * _MICRO) for turn in column], 'BIGINT')}[{row}] THEN {offsets[k]}[{row}]"
+        f"WHEN {into} < {_list_sql([str(turn * _MICRO) for turn in column], 'BIGINT')}[{row}] THEN {offsets[k]}[{row}]"
         for k, column in enumerate(table.turns)
     )
     return f"CASE {tests} ELSE {offsets[-1]}[{row}] END" if tests else f"{offsets[-1]}[{row}]"
@@ -120,10 +119,10 @@ def offset_at(clock: datetime, zone: str) -> int:
 
     zoneinfo gives the same, except in the hours when a zone's rule takes over from its history.
     """
-    table = _table(canonical(zone), True)
+    table = _table(canonical_name(zone), True)
     row = min(max(clock.year - table.first + 1, 0), table.last - table.first + 1)
     if clock.year > table.last and table.has_rule:
-        row += 1 + _kind(clock.year)
+        row += 1 + _kind_of_year(clock.year)
     into = clock - datetime(clock.year, 1, 1)  # noqa: DTZ001 - naive on both sides
     passed = sum(column[row] * _SECOND <= into for column in table.turns)
     return table.offsets[passed][row]
@@ -132,9 +131,9 @@ def offset_at(clock: datetime, zone: str) -> int:
 def transitions(zone: str, low: int, high: int) -> list[Transition]:
     """Return the transitions of a named zone between two instants (inclusive, in seconds since the epoch)."""
     before = find_zone(zone).utcoffset(datetime.min)  # noqa: DTZ901 - what holds before all transitions
-    history = _history(zone_bytes(canonical(zone)), (before or timedelta()) // _SECOND)
-    found = history.years(range(max(_year(low), 1), min(_year(high), 9999) + 1))
-    return [turn for turn in found if low <= turn.at <= high]
+    history = _history(zone_bytes(canonical_name(zone)), (before or timedelta()) // _SECOND)
+    turns = history.transitions_in(range(max(_year(low), 1), min(_year(high), 9999) + 1))
+    return [turn for turn in turns if low <= turn.at <= high]
 
 
 def _row_sql(table: _Table, year: str, start: str) -> str:
@@ -147,7 +146,7 @@ def _row_sql(table: _Table, year: str, start: str) -> str:
     return f"CASE {listed} ELSE {year} - {table.first - 2} END"
 
 
-def _list(values: Sequence[str], kind: str) -> str:
+def _list_sql(values: Sequence[str], kind: str) -> str:
     return f"CAST({literal('[' + ','.join(values) + ']')} AS {kind}[])"
 
 
@@ -159,43 +158,45 @@ def _table(zone: str, local: bool) -> _Table:
     ends = [_year(history.until)] if history.rule is not None else []
     years = [*(_year(turn.wall if local else turn.at) for turn in history.turns), *ends] or [1970]
     first, last = min(years), max(years) + 1
-    later = _one_of_each(last + 1) if history.rule is not None else []
-    turns = history.years(sorted({last - 1, last, *later, *(year - 1 for year in later)}))
+    later = _year_of_each_kind(last + 1) if history.rule is not None else []
+    turns = history.transitions_in(sorted({last - 1, last, *later, *(year - 1 for year in later)}))
     times = [turn.wall if local else turn.at for turn in turns]
-    rows = [_in_year(turns, times, year, offset) for year in (*range(first, last + 1), *later)]
-    return _tabled(first, last, [((), (offset,)), *rows], history.rule is not None)
+    rows = [_year_row(turns, times, year, offset) for year in (*range(first, last + 1), *later)]
+    return _build_table(first, last, [((), (offset,)), *rows], history.rule is not None)
 
 
-def _in_year(
+def _year_row(
     turns: Sequence[Transition], times: Sequence[int], year: int, offset: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the seconds into a year of its transitions, and the offsets before, between and after them.
 
     `times` are those of the transitions, in order; `offset` is the one before them all.
     """
-    start = _day("0", year) * _DAY
-    low, high = bisect_left(times, start), bisect_left(times, _day("0", year + 1) * _DAY)
+    start = _day_of_rule("0", year) * _DAY
+    low, high = bisect_left(times, start), bisect_left(times, _day_of_rule("0", year + 1) * _DAY)
     held = turns[low - 1].after if low else offset
     return tuple(at - start for at in times[low:high]), (held, *(turn.after for turn in turns[low:high]))
 
 
-def _tabled(first: int, last: int, rows: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], has_rule: bool) -> _Table:
+def _build_table(
+    first: int, last: int, rows: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], has_rule: bool
+) -> _Table:
     most = max(len(turns) for turns, _ in rows)
     turns = tuple(tuple(row[0][k] if k < len(row[0]) else _NEVER for row in rows) for k in range(most))
     offsets = tuple(tuple(row[1][min(k, len(row[1]) - 1)] for row in rows) for k in range(most + 1))
     return _Table(first, last, turns, offsets, has_rule)
 
 
-def _one_of_each(since: int) -> list[int]:
+def _year_of_each_kind(since: int) -> list[int]:
     """Return a year of each of the fourteen kinds: those beginning on a Sunday, ..., then such leap years."""
-    found: dict[int, int] = {}
+    years: dict[int, int] = {}
     for year in range(since, since + _CYCLE):
-        found.setdefault(_kind(year), year)
-    return [found[kind] for kind in range(14)]
+        years.setdefault(_kind_of_year(year), year)
+    return [years[kind] for kind in range(14)]
 
 
-def _kind(year: int) -> int:
-    return (_day("0", year) + 4) % 7 + 7 * _is_leap(year)
+def _kind_of_year(year: int) -> int:
+    return (_day_of_rule("0", year) + 4) % 7 + 7 * _is_leap(year)
 
 
 def _history(data: bytes, offset: int) -> _History:
@@ -212,12 +213,12 @@ def _history(data: bytes, offset: int) -> _History:
     at += times * 9
     offsets = [struct.unpack_from(">l", data, at + 6 * kind)[0] for kind in range(types)]
     at += types * 6 + chars + leap * 12 + isstd + isut
-    turns = _changes([(instant, offsets[kind]) for instant, kind in zip(instants, kinds, strict=True)], offset)
+    turns = _offset_changes([(instant, offsets[kind]) for instant, kind in zip(instants, kinds, strict=True)], offset)
     until = max([*instants[-1:], _first_second()])
     return _History(tuple(turns), until, _read_rule(data[at:].decode("ascii").strip("\n")))
 
 
-def _changes(steps: Sequence[tuple[int, int]], before: int) -> Iterator[Transition]:
+def _offset_changes(steps: Sequence[tuple[int, int]], before: int) -> Iterator[Transition]:
     for at, after in steps:
         if after != before and at > _first_second():
             yield Transition(at, before, after)
@@ -225,7 +226,7 @@ def _changes(steps: Sequence[tuple[int, int]], before: int) -> Iterator[Transiti
 
 
 def _first_second() -> int:
-    return _day("0", 1) * _DAY
+    return _day_of_rule("0", 1) * _DAY
 
 
 def _read_rule(text: str) -> _Rule | None:
@@ -244,7 +245,7 @@ def _seconds(text: str) -> int:
     return -size if text.startswith("-") else size
 
 
-def _day(rule: str, year: int) -> int:
+def _day_of_rule(rule: str, year: int) -> int:
     """Return the day of a year that a rule names (`M3.5.0`, `J60`, `59`), in days since the epoch."""
     if rule.startswith("M"):
         month, week, weekday = (int(part) for part in rule[1:].split("."))

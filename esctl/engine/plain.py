@@ -31,7 +31,7 @@ class Plain(Struct, frozen=True):
     sql: str
 
 
-def plain(expr: str, kind: DuckDBPyType) -> Plain:
+def plain_value(expr: str, kind: DuckDBPyType) -> Plain:
     """Return SQL for a value of any type as one that can be printed, exact where the kinds allow it."""
     name = kind.id
     if name == "boolean":

@@ -8,7 +8,7 @@ _LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 
 def is_text(value: str) -> bool:
-    """Return whether a text can be written in UTF-8; what a shell or JSON hands on may hold half a character."""
+    """Return whether a text can be encoded in UTF-8; one from a shell or JSON may have lone surrogates."""
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -32,7 +32,7 @@ def literal(value: str | int | bool | None) -> str:
 
 
 def may_fail(sql: str) -> bool:
-    """Return whether written SQL calls `error()`, which a text in quotes that reads so does not."""
+    """Return whether SQL calls `error()`; a quoted text that contains these letters does not count."""
     return "error(" in sql and "error(" in _LITERAL.sub("", sql)
 
 
@@ -45,3 +45,12 @@ def like_pattern(glob: str) -> str:
     """Translate a glob of `*` and `?` into a LIKE pattern with `\\` as its escape, as a quoted literal."""
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return literal(escaped.replace("*", "%").replace("?", "_")) + " ESCAPE '\\'"
+
+
+def glob_regex(glob: str) -> str:
+    """Translate a glob of `*` and `?` into a regular expression of RE2 for whole texts, as Arrow takes it.
+
+    Arrow's own LIKE reads an escaped `\\` wrong beside a `%`.
+    """
+    pieces = ({"*": ".*", "?": "."}.get(character) or re.escape(character) for character in glob)
+    return rf"(?s)\A{''.join(pieces)}\z"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esctl.engine.duckdb import connect
-from esctl.engine.plain import Kind, plain
+from esctl.engine.plain import Kind, plain_value
 from esctl.engine.quoting import text_list
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def main() -> None:
     request = Request(**json.load(sys.stdin.buffer))
     try:
         limit_process(request)
-        told: Any = _write(open_locked(request), request)
+        report: Any = _write(open_locked(request), request)
     except (duckdb.Error, MemoryError, RecursionError, OSError) as error:
-        told = {"type": type(error).__name__, "text": str(error)[:_LONGEST_TEXT]}
-    sys.stderr.write(json.dumps(told))
+        report = {"type": type(error).__name__, "text": str(error)[:_LONGEST_TEXT]}
+    sys.stderr.write(json.dumps(report))
     sys.stderr.flush()
     # Do not wait for what is left of a failed query.
-    os._exit(0 if isinstance(told, list) else FAILED)
+    os._exit(0 if isinstance(report, list) else FAILED)
 
 
 def limit_process(request: Request) -> None:
@@ -102,16 +102,16 @@ def open_locked(request: Request) -> duckdb.DuckDBPyConnection:
 def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> list[tuple[str, Kind]]:
     """Write the rows to stdout as columns c0, c1, ...; return the name and kind of each."""
     relation = connection.sql(request.query)
-    cells = [plain(f"c{i}", kind) for i, kind in enumerate(relation.types)]
+    cells = [plain_value(f"c{i}", kind) for i, kind in enumerate(relation.types)]
     items = ", ".join(f"{cell.sql} AS c{i}" for i, cell in enumerate(cells))
     columns = ", ".join(f"c{i}" for i in range(len(cells)))
     limit = "" if request.rows is None else f" LIMIT {int(request.rows)}"
     rows = f"SELECT {items} FROM ({request.query}) r({columns}){limit}"
     connection.execute(f"COPY ({rows}) TO '{_OUTPUT}' (FORMAT parquet)")
-    return [(name, cell.kind) for name, cell in zip(_unique(relation.columns), cells, strict=True)]
+    return [(name, cell.kind) for name, cell in zip(_make_unique(relation.columns), cells, strict=True)]
 
 
-def _unique(names: Iterable[str]) -> list[str]:
+def _make_unique(names: Iterable[str]) -> list[str]:
     """Return the names, made unique by appended numbers."""
     taken: dict[str, Any] = {}
     for name in names:

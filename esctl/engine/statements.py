@@ -70,15 +70,15 @@ def _statements(connection: duckdb.DuckDBPyConnection, text: str, where: str, hi
     """Return the query node of a text that is a single statement. Raises UsageError for another text."""
     row = single_row(connection, "SELECT json_serialize_sql(?::VARCHAR)", [text])
     try:
-        found = json.loads(row[0]) if row else {}
+        document = json.loads(row[0]) if row else {}
     except RecursionError:
         raise UsageError(f"{where} is nested too deeply", "split it with WITH") from None
-    if found.get("error"):
-        message = str(found.get("error_message", "")).splitlines()[0]
-        if found.get("error_type") == "not implemented":
+    if document.get("error"):
+        message = str(document.get("error_message", "")).splitlines()[0]
+        if document.get("error_type") == "not implemented":
             raise UsageError(f"{where} is not one SELECT", hint)
         raise UsageError(f"{where} is not an SQL query: {message}", hint)
-    nodes = [statement["node"] for statement in found.get("statements", ())]
+    nodes = [statement["node"] for statement in document.get("statements", ())]
     if len(nodes) != 1:
         raise UsageError(f"{where} is not one SELECT", hint)
     return nodes

@@ -68,7 +68,7 @@ def own_connection(memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnecti
         session.close()
 
 
-def cuts(count: int, parts: int) -> list[tuple[int, int]]:
+def cut_ranges(count: int, parts: int) -> list[tuple[int, int]]:
     """Cut the numbers from 1 to `count` into at most `parts` ranges (first, last), none of them empty."""
     bounds = sorted({count * part // parts for part in range(parts + 1)})
     return [(low + 1, high) for low, high in pairwise(bounds)]

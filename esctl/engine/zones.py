@@ -40,11 +40,11 @@ def find_zone(name: str) -> tzinfo:
     import io
     from zoneinfo import ZoneInfo
 
-    known = canonical(name)
+    known = canonical_name(name)
     return ZoneInfo.from_file(io.BytesIO(zone_bytes(known)), key=known)
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return the IANA name of a zone, spelled as in the database. Raises UsageError if it is not there."""
     known = names()
     found = known.get(name.lower())
@@ -64,13 +64,13 @@ def zone_bytes(name: str) -> bytes:
     return _resource(f"zoneinfo/{name}")
 
 
-def reading_of(name: str) -> str:
+def zone_fingerprint(name: str) -> str:
     """Return what times read in a zone depend on: its name, and a digest of its data if it is in the database."""
     if fixed_minutes(name) is not None:
         return name
     import hashlib
 
-    return f"{name} {hashlib.sha256(zone_bytes(canonical(name))).hexdigest()[:16]}"
+    return f"{name} {hashlib.sha256(zone_bytes(canonical_name(name))).hexdigest()[:16]}"
 
 
 @lru_cache(maxsize=1)

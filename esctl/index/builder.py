@@ -93,17 +93,17 @@ def build(
         fixed = reuse or None if layout is None else layout
         columns = sampled_columns(connection, groups, chunk.num_rows) if fixed is None else fixed
         events = read_events(connection, chunk, groups, columns, roles, before)
-        if layout is None and reuse and not _fits(events, chunk):
+        if layout is None and reuse and not _is_aligned(events, chunk):
             columns = sampled_columns(connection, groups, chunk.num_rows)
             events = read_events(connection, chunk, groups, columns, roles, before)
     finally:
         connection.unregister("chunk")
     repeats = find_repeats(connection, events, earlier)
     key, events = _with_sequence_key(connection, _with_repeats(events, repeats))
-    return _built(connection, events, groups, columns, roles, repeats, key)
+    return _chunk_events(connection, events, groups, columns, roles, repeats, key)
 
 
-def _fits(events: pa.Table, chunk: pa.Table) -> bool:
+def _is_aligned(events: pa.Table, chunk: pa.Table) -> bool:
     untyped = pc.and_(events["data"].is_valid(), pc.invert(chunk["marked"]))
     return int(pc.sum(untyped).as_py() or 0) * 10 <= len(events)
 
@@ -152,7 +152,7 @@ def _positions(connection: duckdb.DuckDBPyConnection) -> pa.ChunkedArray | None:
     return connection.sql(f"SELECT n FROM {numbers}").to_arrow_table()["n"]
 
 
-def _built(
+def _chunk_events(
     connection: duckdb.DuckDBPyConnection,
     events: pa.Table,
     groups: Sequence[Group],
@@ -161,8 +161,8 @@ def _built(
     repeats: Repeats,
     sequence_key: str,
 ) -> ChunkEvents:
-    valid, erased = events["invalid"].is_null(), _count(pc.equal(events["invalid"], ERASED))
-    entityless = _entityless(events, roles)
+    valid, erased = events["invalid"].is_null(), _count_true(pc.equal(events["invalid"], ERASED))
+    entityless = _is_homeless(events, roles)
     unsequenced = pc.and_(pc.equal(events["ordering"], "sequence"), events["sequence"].is_null())
     foldable = pc.and_(pc.and_(valid, events["duplicate_of"].is_null()), pc.invert(entityless))
     loose = _loose_fields(connection, events)
@@ -175,16 +175,16 @@ def _built(
         untyped=len(events) - events["data"].null_count,
         orderings=tuple(sorted({group.stanza.order for group in groups})),
         sequence_key=sequence_key,
-        unsequenced=_count(pc.and_(unsequenced, foldable)),
+        unsequenced=_count_true(pc.and_(unsequenced, foldable)),
         roles=any(group.stanza.entities for group in groups) or bool(listed_roles(g.stanza for g in groups)),
         duplicates=len(repeats.rows[~repeats.conflicts]),
         conflicts=int(repeats.conflicts.sum()),
-        invalid=len(events) - _count(valid) - erased,
-        homeless=_count(pc.and_(valid, entityless)),
+        invalid=len(events) - _count_true(valid) - erased,
+        homeless=_count_true(pc.and_(valid, entityless)),
         shapeless=_shapeless(connection, events, foldable),
         erased=erased,
         undated=len(events) - events["undated"].null_count,
-        untimed=_count(pc.equal(events["undated"], NONE_NEEDED)),
+        untimed=_count_true(pc.equal(events["undated"], NONE_NEEDED)),
         ties=events["tie"].null_count < len(events),
         fields=_fields(events, columns, loose),
         loose=tuple(loose),
@@ -200,7 +200,7 @@ def _role_names(groups: Sequence[Group]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names.get(number, ())) for number in range(max(names) + 1))
 
 
-def _entityless(events: pa.Table, roles: int) -> pa.ChunkedArray:
+def _is_homeless(events: pa.Table, roles: int) -> pa.ChunkedArray:
     """Return for each event whether it names no entity in any role."""
     found = events["entity_0"].is_null()
     for i in range(1, roles):
@@ -208,7 +208,7 @@ def _entityless(events: pa.Table, roles: int) -> pa.ChunkedArray:
     return found
 
 
-def _count(true: pa.ChunkedArray) -> int:
+def _count_true(true: pa.ChunkedArray) -> int:
     return int(pc.sum(true).as_py() or 0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from esctl.index.chunks import chunks, ends, fresh_chunks
-from esctl.index.files.freshness import empty, newest_head, usable
+from esctl.index.files.freshness import empty_manifest, newest_head, usable_manifest
 from esctl.index.files.manifest import (
     IndexFile,
     Manifest,
@@ -17,10 +17,18 @@ from esctl.index.files.manifest import (
     with_sources,
     write_manifest,
 )
-from esctl.index.files.readers import admit
-from esctl.index.files.write import ROW_GROUP, Written, retire, sweep, sweep_unread, write_file, writing
+from esctl.index.files.readers import make_readers_file
+from esctl.index.files.write import (
+    ROW_GROUP,
+    WrittenFile,
+    explain_write_errors,
+    retire,
+    sweep,
+    sweep_unread,
+    write_file,
+)
 from esctl.index.merging import merge_small
-from esctl.index.understand import Understanding
+from esctl.index.understand import RecordReader
 from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
@@ -33,88 +41,90 @@ if TYPE_CHECKING:
     from esctl.index.files.sort_rows import Rows
 
 
-def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
+def extend(reader: RecordReader, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
     """Bring the index up to the snapshot's head and merge small files. `fresh` may hold the last records of the log."""
     from esctl.engine.duckdb import explained, relational
 
-    relational(how.connection)
-    found = read_manifest(how.folder)
-    manifest = usable(found, snapshot)
+    relational(reader.connection)
+    found = read_manifest(reader.folder)
+    manifest = usable_manifest(found, snapshot)
     if manifest.head > snapshot.head:
         if manifest.head <= newest_head(snapshot):
             return manifest
-        manifest = empty(snapshot)  # of a log that no longer exists: start over
+        manifest = empty_manifest(snapshot)  # of a log that no longer exists: start over
     if found is not None and found.redactions != manifest.redactions:
-        manifest = write_manifest(how.folder, manifest)
-        sweep(how.folder, manifest, linger=0)  # they may hold erased records
-    sweep(how.folder, manifest)
+        manifest = write_manifest(reader.folder, manifest)
+        sweep(reader.folder, manifest, linger=0)  # they may hold erased records
+    sweep(reader.folder, manifest)
     with explained():
-        manifest = _built(how, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
-    manifest = merge_small(how.connection, how.folder, manifest)
-    sweep_unread(how.folder, manifest)
-    with writing(how.folder):
-        admit(how.folder)
+        manifest = _index_up_to(reader, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
+    manifest = merge_small(reader.connection, reader.folder, manifest)
+    sweep_unread(reader.folder, manifest)
+    with explain_write_errors(reader.folder):
+        make_readers_file(reader.folder)
     return manifest
 
 
-def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]) -> Manifest:
+def _index_up_to(
+    reader: RecordReader, snapshot: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]
+) -> Manifest:
     while manifest.head < snapshot.head:
         for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
-            before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
+            before, manifest = manifest, _with_chunk(reader, snapshot, manifest, table)
             if manifest.head < before.head:
-                retire(how.folder, before.names - manifest.names)
+                retire(reader.folder, before.names - manifest.names)
                 break
-            manifest = write_manifest(how.folder, manifest)
+            manifest = write_manifest(reader.folder, manifest)
         at_hand = ()
     return manifest
 
 
-def extend_by_one(how: Understanding, snapshot: StoreState, manifest: Manifest, first: int, last: int) -> Manifest:
+def extend_by_one(reader: RecordReader, snapshot: StoreState, manifest: Manifest, first: int, last: int) -> Manifest:
     """Index the positions from `first`, right after the manifest's head, to `last`. The caller holds the lock."""
     for table in chunks(snapshot, first, last):
-        before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
-        write_manifest(how.folder, manifest)
+        before, manifest = manifest, _with_chunk(reader, snapshot, manifest, table)
+        write_manifest(reader.folder, manifest)
         if manifest.head < before.head:
             break
     return manifest
 
 
 def with_entry(
-    how: Understanding, snapshot: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
+    reader: RecordReader, snapshot: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
 ) -> Manifest:
     """Write a chunk without meetings (ids known from other sources) to its file, and add the file to a manifest."""
     from esctl.index.seen_ids.settle import settle
 
     found = settle(snapshot, manifest, table, ())
-    return _with_file(how, replace(manifest, unjudged=False), understood, table, found.tallies)
+    return _with_file(reader, replace(manifest, unjudged=False), understood, table, found.tallies)
 
 
-def _with_chunk(how: Understanding, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
+def _with_chunk(reader: RecordReader, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
     """Understand and write a chunk; if sources change their numbering, return the manifest to resume from."""
-    from esctl.index.seen_ids.settle import settle, settled
+    from esctl.index.seen_ids.settle import rewound, settle
 
     while True:
-        known, understood = how.events(snapshot, manifest, table)
+        known, understood = reader.events(snapshot, manifest, table)
         found = settle(snapshot, known, table, understood.meetings)
         if not found.moves:
             known = replace(known, unjudged=found.unjudged)
-            return _with_file(how, known, understood, table, found.tallies)
-        before, manifest = manifest, settled(known, table, found)
+            return _with_file(reader, known, understood, table, found.tallies)
+        before, manifest = manifest, rewound(known, table, found)
         if manifest.head < before.head:
             return manifest
 
 
 def _with_file(
-    how: Understanding, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
+    reader: RecordReader, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
 ) -> Manifest:
-    rows = understood.rows(how.connection)
+    rows = understood.rows(reader.connection)
     first, last = ends(table)
-    written = write_file(how.folder, rows.tables(ROW_GROUP), first, last)
+    written = write_file(reader.folder, rows.tables(ROW_GROUP), first, last)
     file = replace(_entry(understood, rows, written, first, last), tallies=tallies)
-    return with_file(replace(manifest, ids=how.ids(manifest).add(understood.ids, last)), file)
+    return with_file(replace(manifest, ids=reader.ids(manifest).add(understood.ids, last)), file)
 
 
-def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, last: int) -> IndexFile:
+def _entry(understood: ChunkEvents, rows: Rows, written: WrittenFile, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -128,21 +138,21 @@ def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, la
     )  # fmt: skip
 
 
-def rebuild_as(how: Understanding, snapshot: StoreState, like: Manifest) -> Manifest:
+def rebuild_as(reader: RecordReader, snapshot: StoreState, like: Manifest) -> Manifest:
     """Rebuild another index in an empty folder, so that the two can be compared row by row.
 
     Each file of `like` becomes one or more files with its layout.
     """
-    manifest = replace(empty(snapshot), stanzas=like.stanzas)
+    manifest = replace(empty_manifest(snapshot), stanzas=like.stanzas)
     for file in like.files:
         for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-            known, understood = how.events(snapshot, manifest, table, file.columns, like)
-            manifest = _with_file(how, known, understood, table)
+            known, understood = reader.events(snapshot, manifest, table, file.columns, like)
+            manifest = _with_file(reader, known, understood, table)
     return manifest
 
 
 def understand_as(
-    how: Understanding,
+    reader: RecordReader,
     snapshot: StoreState,
     like: Manifest,
     known: Manifest | None = None,
@@ -157,19 +167,19 @@ def understand_as(
     manifest = known or begun_as(snapshot, like)
     for file, first, final in stretches or [(file, file.first, file.last) for file in like.files]:
         for table in chunks(snapshot, first, min(final, snapshot.head)):
-            manifest, understood = how.events(snapshot, manifest, table, file.columns, like)
+            manifest, understood = reader.events(snapshot, manifest, table, file.columns, like)
             last = ends(table)[1]
-            manifest = replace(manifest, head=last, ids=how.ids(manifest).add(understood.ids, last))
+            manifest = replace(manifest, head=last, ids=reader.ids(manifest).add(understood.ids, last))
             yield manifest, file, understood
 
 
 def begun_as(snapshot: StoreState, like: Manifest) -> Manifest:
     """Return the manifest before the first record, with the files of another index to look ids up in."""
-    return replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
+    return replace(empty_manifest(snapshot), files=like.files, stanzas=like.stanzas)
 
 
 def build_over(
-    how: Understanding,
+    reader: RecordReader,
     snapshot: StoreState,
     tables: Iterable[pa.Table],
     stanzas: Mapping[str, Stanza],
@@ -183,9 +193,9 @@ def build_over(
     """
     manifest = with_sources(Manifest(), stanzas)
     for table in tables:
-        manifest, understood = how.events(snapshot, manifest, table, places=places)
-        manifest = _with_file(how, manifest, understood, table)
+        manifest, understood = reader.events(snapshot, manifest, table, places=places)
+        manifest = _with_file(reader, manifest, understood, table)
     last = manifest.files[-1]
     known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}
-    told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
-    return replace(manifest, files=(*manifest.files[:-1], replace(last, fields=told)))
+    fields_of_log = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+    return replace(manifest, files=(*manifest.files[:-1], replace(last, fields=fields_of_log)))

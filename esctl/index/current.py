@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from esctl.index.files.freshness import is_current, usable
+from esctl.index.files.freshness import is_current, usable_manifest
 from esctl.index.files.manifest import Manifest, read_manifest
-from esctl.index.files.readers import Reading, reading
+from esctl.index.files.readers import ReaderShare, announce_reader
 from esctl.index.scan import IndexView
 from esctl.log.store_state import StoreState
 
 
 def current_view(folder: Path, snapshot: StoreState) -> IndexView | None:
     """Return a view of an index up to a snapshot's head; None if the index must be updated first."""
-    reader = reading(folder)
-    manifest = usable(read_manifest(folder), snapshot)
+    reader = announce_reader(folder)
+    manifest = usable_manifest(read_manifest(folder), snapshot)
     if not is_current(manifest, snapshot):
         return None
     if any(move.at > snapshot.head for move in manifest.moves):
@@ -22,7 +22,7 @@ def current_view(folder: Path, snapshot: StoreState) -> IndexView | None:
     return view_of(folder, manifest, snapshot, reader)
 
 
-def view_of(folder: Path, manifest: Manifest, snapshot: StoreState, reader: Reading | None) -> IndexView:
+def view_of(folder: Path, manifest: Manifest, snapshot: StoreState, reader: ReaderShare | None) -> IndexView:
     """Return a view, up to a snapshot's head, of an index that reaches at least that far.
 
     `reader` must have been announced before the manifest was read, or while it could not change.

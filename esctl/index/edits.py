@@ -18,20 +18,20 @@ class Edits(Struct, frozen=True):
     log has for the same fields, except for the fields in `made`.
     """
 
-    gone: Path
-    come: Path
+    removed: Path
+    added: Path
     fields: tuple[str, ...]
     made: frozenset[str] = frozenset()
 
     @property
     def source(self) -> str:
         """Write the SQL table of the rows that come."""
-        return f"read_parquet({literal(str(self.come))})"
+        return f"read_parquet({literal(str(self.added))})"
 
     @property
     def stays(self) -> str:
         """Write the SQL condition of the stored rows that stay."""
-        rows = f"SELECT position * 256 + role_order FROM read_parquet({literal(str(self.gone))})"
+        rows = f"SELECT position * 256 + role_order FROM read_parquet({literal(str(self.removed))})"
         return f"(position * 256 + role_order) NOT IN ({rows})"
 
     def reads(self, reads: Mapping[str, Read]) -> list[str]:

@@ -1,6 +1,6 @@
 """Extend an index in parts: each worker reads a range of the log and writes its index files.
 
-A range is read as if no id in it had been given before. If that turns out to be wrong, the range is read again, with
+A range is read as if no id in it had been given before. If that turns out to be wrong, the range is read rebuilt, with
 the ids of all earlier ones. A range that depends on more of what came before (ids that sources share, undated records)
 is left, with everything after it, to one process, by `building.extend`.
 """
@@ -20,15 +20,15 @@ from esctl.engine.workers import Call, own_connection
 from esctl.errors import EsctlError, InputError
 from esctl.index.building import extend, extend_by_one, with_entry
 from esctl.index.chunks import CHUNK_BYTES, CHUNK_ROWS, chunks
-from esctl.index.files.freshness import usable
-from esctl.index.files.last_placed import Place, placed_before
+from esctl.index.files.freshness import usable_manifest
+from esctl.index.files.last_placed import Place, place_finder
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest, read_manifest, write_manifest
-from esctl.index.files.readers import admit
+from esctl.index.files.readers import make_readers_file
 from esctl.index.files.write import locked
 from esctl.index.seen_ids.numberings import is_divided
 from esctl.index.seen_ids.repeated import find_repeated, unseen_before
 from esctl.index.seen_ids.run_file import DamagedRunError
-from esctl.index.understand import Understanding
+from esctl.index.understand import RecordReader
 from esctl.index.update import Updater
 from esctl.log.reader import first_positions
 from esctl.log.store_state import StoreState, sendable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
 
 
-class About(Struct, frozen=True):
+class RangeContext(Struct, frozen=True):
     """What all ranges share: the log, the mapping and the folder of the index, and the manifest before the ranges."""
 
     snapshot: StoreState
@@ -64,34 +64,34 @@ Range = tuple[int, int]
 def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> None:
     """Bring an index up to the head of a log, with workers as far as it can be done in parts."""
     updater.make_folder()
-    how = updater.understanding
+    reader = updater.record_reader
     with locked(updater.folder), explained():
         found = read_manifest(updater.folder)
         if found is None:
-            admit(updater.folder)  # nobody can have read it before
-        manifest = usable(found, snapshot)
+            make_readers_file(updater.folder)  # nobody can have read it before
+        manifest = usable_manifest(found, snapshot)
         ranges = _ranges(snapshot, manifest.head + 1)
         is_fresh = found is None or (found.redactions, found.head) == (manifest.redactions, manifest.head)
         if is_fresh and not manifest.unjudged and len(ranges) > 2 and workers.parts(snapshot.head - manifest.head) > 1:
             # The first range decides how payloads are laid out and how most sources are read.
-            manifest = extend_by_one(how, snapshot, manifest, *ranges[0])
+            manifest = extend_by_one(reader, snapshot, manifest, *ranges[0])
             if manifest.head == ranges[0][1] and not manifest.unjudged:
                 _build_rest(workers, updater, snapshot, manifest, ranges[1:])
-        extend(how, snapshot)
+        extend(reader, snapshot)
 
 
 def _build_rest(
     workers: Workers, updater: Updater, snapshot: StoreState, manifest: Manifest, ranges: Sequence[Range]
 ) -> None:
     found: list[tuple[str, Detection]] = []
-    how = replace(updater, detected=lambda name, detection: found.append((name, detection))).understanding
+    reader = replace(updater, detected=lambda name, detection: found.append((name, detection))).record_reader
     firsts = first_positions(snapshot, manifest.head + 1)
     begun = {name: first for name, first in firsts.items() if name not in manifest.sources}
-    known = replace(how.knowing(snapshot, manifest, begun), ids=how.ids(manifest).runs)
-    about = About(sendable(snapshot), updater.config, updater.folder, known, begun, workers.memory_limit)
-    manifest = _joined(manifest, known, _built(workers, about, ranges), begun)
+    known = replace(reader.with_new_sources(snapshot, manifest, begun), ids=reader.ids(manifest).runs)
+    context = RangeContext(sendable(snapshot), updater.config, updater.folder, known, begun, workers.memory_limit)
+    manifest = _with_built(manifest, known, _build_ranges(workers, context, ranges), begun)
     with suppress(DamagedRunError):
-        manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
+        manifest = replace(manifest, ids=reader.id_runs.merge_due(updater.folder, manifest.ids))
     write_manifest(updater.folder, manifest)
     for name, detection in found:
         if updater.detected is not None and name in manifest.sources:
@@ -116,30 +116,30 @@ def _ranges(snapshot: StoreState, first: int) -> list[Range]:
     return found
 
 
-def _built(workers: Workers, about: About, ranges: Sequence[Range]) -> Iterable[Built]:
-    built: list[Built] = workers.run([Call(build_range, (about, each, ()), Built) for each in ranges])
+def _build_ranges(workers: Workers, context: RangeContext, ranges: Sequence[Range]) -> Iterable[Built]:
+    built: list[Built] = workers.run([Call(build_range, (context, each, ()), Built) for each in ranges])
     sound = next((number for number, each in enumerate(built) if each.ids is None), len(built))
-    before = about.known.ids
+    before = context.known.ids
     runs = (*before, *(each.ids for each in built[:sound] if each.ids is not None))
-    repeated = find_repeated(workers, about.folder, runs)
+    repeated = find_repeated(workers, context.folder, runs)
     if repeated is None:
         return []
     late = [number - len(before) for number in repeated if number >= len(before)]
-    if late and is_divided(about.known.stanzas):
+    if late and is_divided(context.known.stanzas):
         return built[: late[0]]
     calls = []
     for number in late:
-        files = (*about.known.files, *(file for each in built[:number] for file in each.files))
-        known = replace(about.known, files=files)
+        files = (*context.known.files, *(file for each in built[:number] for file in each.files))
+        known = replace(context.known, files=files)
         calls.append(
-            Call(build_range, (replace(about, known=known), ranges[number], runs[: len(before) + number]), Built)
+            Call(build_range, (replace(context, known=known), ranges[number], runs[: len(before) + number]), Built)
         )
-    again = dict(zip(late, workers.run(calls), strict=True))
-    settled = [again.get(number, each) for number, each in enumerate(built[:sound])]
-    return settled[: next((number for number, each in enumerate(settled) if each.ids is None), sound)]
+    rebuilt = dict(zip(late, workers.run(calls), strict=True))
+    complete = [rebuilt.get(number, each) for number, each in enumerate(built[:sound])]
+    return complete[: next((number for number, each in enumerate(complete) if each.ids is None), sound)]
 
 
-def _joined(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: Mapping[str, int]) -> Manifest:
+def _with_built(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: Mapping[str, int]) -> Manifest:
     """Add the files that were built, and the sources that begin in them, to a manifest."""
     files, ids = list(manifest.files), list(known.ids)
     for each in built:
@@ -161,16 +161,16 @@ def _joined(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: 
     )
 
 
-def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
+def build_range(context: RangeContext, wanted: Range, before: Sequence[IdRun]) -> Built:
     """Understand the records of a range, with the ids of earlier events in `before`, and write their files.
 
     Raises InputError if the worker does not see the folder; any other EsctlError leaves the range to one process.
     """
-    if not is_seen(about.folder):
-        raise InputError(f"{about.folder}: a worker does not see the store", "put it where all workers see it")
+    if not is_seen(context.folder):
+        raise InputError(f"{context.folder}: a worker does not see the store", "put it where all workers see it")
     try:
-        with own_connection(about.memory_limit) as connection, explained():
-            return _build(Updater(connection, about.mapping, about.folder).understanding, about, wanted, before)
+        with own_connection(context.memory_limit) as connection, explained():
+            return _build(Updater(connection, context.mapping, context.folder).record_reader, context, wanted, before)
     except (_UnknownBeforeError, EsctlError, DamagedRunError):
         return Built()  # one process will find it, or say what is wrong
 
@@ -179,25 +179,25 @@ class _UnknownBeforeError(Exception):
     """A record needs the time of the last record before the range, which is not known here."""
 
 
-def _build(how: Understanding, about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
+def _build(reader: RecordReader, context: RangeContext, wanted: Range, before: Sequence[IdRun]) -> Built:
     first, last = wanted
-    unseen = unseen_before(how.ids_kept, first)
-    manifest = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
+    unseen = unseen_before(reader.id_runs, first)
+    manifest = replace(context.known, head=first - 1, ids=tuple(before) or unseen)
     files: list[IndexFile] = []
 
     def find(source: str, position: int) -> Place | None:
         own = replace(manifest, files=tuple(files))
-        found = placed_before(how.connection, about.folder, own)(source, position)
-        if found is None and about.begun.get(source, 0) < first:
+        found = place_finder(reader.connection, context.folder, own)(source, position)
+        if found is None and context.begun.get(source, 0) < first:
             raise _UnknownBeforeError
         return found
 
-    for table in chunks(about.snapshot, first, last):
-        known, understood = how.events(about.snapshot, manifest, table, find=find)
+    for table in chunks(context.snapshot, first, last):
+        known, understood = reader.events(context.snapshot, manifest, table, find=find)
         if understood.meetings:
             return Built()
-        manifest = with_entry(how, about.snapshot, known, understood, table)
+        manifest = with_entry(reader, context.snapshot, known, understood, table)
         files.append(manifest.files[-1])
     given = {run.file for run in before}
     fresh = [run for run in manifest.ids if run.count and run.file not in given]
-    return Built(tuple(files), how.ids_kept.as_one(about.folder, fresh, first, last))
+    return Built(tuple(files), reader.id_runs.merge_into_one(context.folder, fresh, first, last))

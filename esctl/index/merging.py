@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, write_manifest
-from esctl.index.files.merge import COMPACT_ROWS, due, full, merge, together, worth_it
+from esctl.index.files.merge import COMPACT_ROWS, complete_groups, find_due, is_worth_merging, merge, merge_groups
 from esctl.index.files.write import retire, sweep_unread
 from esctl.storage.mirrors import mirror_of
 
@@ -34,30 +34,30 @@ def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: M
     """
     files, merged = list(manifest.files), 0
     large = max(SMALL_ROWS, sum(file.rows for file in files) // MOST_FILES)
-    while merged < MERGED_ROWS and (found := due(files, MOST_SMALL, large)):
+    while merged < MERGED_ROWS and (found := find_due(files, MOST_SMALL, large)):
         start, stop = found
-        files[start:stop] = [_merged(connection, folder, manifest, files[start:stop])]
+        files[start:stop] = [_merge_files(connection, folder, manifest, files[start:stop])]
         merged += files[start].rows
     if mirror_of(folder):
-        files = _with(connection, folder, manifest, files, full(together(files, COMPACT_ROWS)))
-    return _switched(folder, manifest, files) if len(files) < len(manifest.files) else manifest
+        files = _with_files(connection, folder, manifest, files, complete_groups(merge_groups(files, COMPACT_ROWS)))
+    return _switch_to(folder, manifest, files) if len(files) < len(manifest.files) else manifest
 
 
 def merge_rest(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
     """Merge the last files, which would otherwise wait for the log to grow, if that is worth it."""
     files = list(manifest.files)
-    last = together(files, COMPACT_ROWS)[-1:]
-    due_now = [group for group in last if worth_it(group, SMALL_ROWS)]
-    return _switched(folder, manifest, _with(connection, folder, manifest, files, due_now))
+    last = merge_groups(files, COMPACT_ROWS)[-1:]
+    due_now = [group for group in last if is_worth_merging(group, SMALL_ROWS)]
+    return _switch_to(folder, manifest, _with_files(connection, folder, manifest, files, due_now))
 
 
 def merge_all(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
     """Merge all files into few large ones. The old ones linger for their readers."""
-    groups = [group for group in together(manifest.files) if len(group) > 1]
-    return _switched(folder, manifest, _with(connection, folder, manifest, manifest.files, groups))
+    groups = [group for group in merge_groups(manifest.files) if len(group) > 1]
+    return _switch_to(folder, manifest, _with_files(connection, folder, manifest, manifest.files, groups))
 
 
-def _with(
+def _with_files(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     manifest: Manifest,
@@ -68,17 +68,17 @@ def _with(
     left = list(files)
     for group in groups:
         at = left.index(group[0])
-        left[at : at + len(group)] = [_merged(connection, folder, manifest, group)]
+        left[at : at + len(group)] = [_merge_files(connection, folder, manifest, group)]
     return left
 
 
-def _merged(
+def _merge_files(
     connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, files: Sequence[IndexFile]
 ) -> IndexFile:
     return merge(connection, folder, with_groups(folder, files, manifest.runs))
 
 
-def _switched(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifest:
+def _switch_to(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifest:
     after = replace(before, files=tuple(files))
     if after.files != before.files:
         retire(folder, before.names - after.names)

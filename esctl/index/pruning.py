@@ -48,12 +48,12 @@ class Reach(Struct, frozen=True):
         return Reach(
             # The shorter list, not the names in both: DuckDB leaves out row groups by one list of names only.
             entities=min(found, key=len, default=None),
-            min_entity=_known(max, self.min_entity, other.min_entity),
-            max_entity=_known(min, self.max_entity, other.max_entity),
-            min_time=_known(max, self.min_time, other.min_time),
-            max_time=_known(min, self.max_time, other.max_time),
-            min_position=_known(max, self.min_position, other.min_position),
-            max_position=_known(min, self.max_position, other.max_position),
+            min_entity=_choose_known(max, self.min_entity, other.min_entity),
+            max_entity=_choose_known(min, self.max_entity, other.max_entity),
+            min_time=_choose_known(max, self.min_time, other.min_time),
+            max_time=_choose_known(min, self.max_time, other.max_time),
+            min_position=_choose_known(max, self.min_position, other.min_position),
+            max_position=_choose_known(min, self.max_position, other.max_position),
         )
 
     def union(self, other: Reach) -> Reach:
@@ -63,20 +63,20 @@ class Reach(Struct, frozen=True):
             entities = tuple(sorted({*self.entities, *other.entities}))
         return Reach(
             entities=entities,
-            min_entity=_in_both(min, self.min_entity, other.min_entity),
-            max_entity=_in_both(max, self.max_entity, other.max_entity),
-            min_time=_in_both(min, self.min_time, other.min_time),
-            max_time=_in_both(max, self.max_time, other.max_time),
-            min_position=_in_both(min, self.min_position, other.min_position),
-            max_position=_in_both(max, self.max_position, other.max_position),
+            min_entity=_choose_in_both(min, self.min_entity, other.min_entity),
+            max_entity=_choose_in_both(max, self.max_entity, other.max_entity),
+            min_time=_choose_in_both(min, self.min_time, other.min_time),
+            max_time=_choose_in_both(max, self.max_time, other.max_time),
+            min_position=_choose_in_both(min, self.min_position, other.min_position),
+            max_position=_choose_in_both(max, self.max_position, other.max_position),
         )
 
 
-def _known(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
+def _choose_known(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
     return other if one is None else one if other is None else choose(one, other)
 
 
-def _in_both(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
+def _choose_in_both(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
     return None if one is None or other is None else choose(one, other)
 
 
@@ -122,7 +122,7 @@ def all_of(tests: Iterable[Test]) -> Predicate:
     if len(parts) < 2:
         return parts[0] if parts else ALWAYS
     reach = reduce(Reach.intersection, (part.reach for part in parts))
-    return Predicate(_joined("AND", parts), reach, _fails(parts), reduce(Reach.union, (p.outside for p in parts)))
+    return Predicate(_join_sql("AND", parts), reach, _fails(parts), reduce(Reach.union, (p.outside for p in parts)))
 
 
 def any_of(tests: Iterable[Test]) -> Predicate:
@@ -131,7 +131,9 @@ def any_of(tests: Iterable[Test]) -> Predicate:
     if len(parts) < 2:
         return parts[0] if parts else NEVER
     reach = reduce(Reach.union, (part.reach for part in parts))
-    return Predicate(_joined("OR", parts), reach, _fails(parts), reduce(Reach.intersection, (p.outside for p in parts)))
+    return Predicate(
+        _join_sql("OR", parts), reach, _fails(parts), reduce(Reach.intersection, (p.outside for p in parts))
+    )
 
 
 def negated(test: Test) -> Predicate:
@@ -144,7 +146,7 @@ def _parts(tests: Iterable[Test], neutral: Predicate) -> list[Predicate]:
     return [part for part in dict.fromkeys(map(predicate, tests)) if part != neutral]
 
 
-def _joined(operator: str, parts: Iterable[Predicate]) -> str:
+def _join_sql(operator: str, parts: Iterable[Predicate]) -> str:
     # Side by side rather than nested: DuckDB limits the depth of an expression.
     return "(" + f" {operator} ".join(f"({part.sql})" for part in parts) + ")"
 

@@ -18,7 +18,7 @@ from esctl.index.files.levels import REBUILD as REBUILD
 from esctl.index.files.levels import groups_in, with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
-from esctl.index.files.readers import Reading
+from esctl.index.files.readers import ReaderShare
 from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, predicate
 from esctl.index.reads import Form as Form
 from esctl.index.reads import Read as Read
@@ -45,12 +45,12 @@ _STORED_TYPES = {
 """The types of the envelope columns that are not text."""
 
 OWN_TIME = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END AS time"
-"""The time that is shown for an event: NULL if it has none of its own, and is folded at that of a neighbour.
-
-The time of an invalid record is not known: its column `time` holds when it was recorded.
-"""
+"""The time that is shown for an event: NULL if it has none of its own, and is folded at that of a neighbour, or if the
+record is invalid: its column `time` holds when it was recorded."""
 OWN_RANGE = "min(time) FILTER (undated IS NULL) AS first, max(time) FILTER (undated IS NULL) AS last"
-FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
+FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
+"""An event that is no duplicate, not in conflict with an earlier one, and can be read; it may be homeless."""
+FOLDABLE = f"{FIRST_DELIVERY} AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
 PLACE = "(position * 256 + role_order)::HUGEINT"
 
@@ -65,7 +65,7 @@ class IndexView(Struct, frozen=True):
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None
     within: Predicate = ALWAYS  # the rows that show, for a question about a part of the entities
-    reading: Reading | None = None  # held for as long as the view is used
+    reading: ReaderShare | None = None  # held for as long as the view is used
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -200,14 +200,14 @@ class IndexView(Struct, frozen=True):
         names = list(columns)
         aliases = dict(reads or {})
         tests = [predicate(test) for test in where] + ([] if self.within == ALWAYS else [self.within])
-        files = self._reached([test.reach for test in tests])
+        files = self._files_in_reach([test.reach for test in tests])
         selects = [self._select(layout, names, aliases, tests, extra) for layout in layouts(files)]
         if self.edits is not None and files and not self.unread:
             items = [*envelope_items(names), *self.edits.reads(aliases), *([extra] if extra else [])]
             selects.append(f"SELECT {', '.join(items)} FROM {self.edits.source}{self._filters(tests, [])}")
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
-    def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
+    def _files_in_reach(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
         """Return the files in which all limits may be met, after checking the parts of them that will be read.
 
         DuckDB leaves out the same row groups, by the bounds of names in the footers. At least one file stays, so
@@ -233,12 +233,7 @@ class IndexView(Struct, frozen=True):
         return replace(self.manifest, files=with_groups(self.folder, self.manifest.files, self.manifest.runs), runs=())
 
     def _select(
-        self,
-        layout: Layout,
-        names: Sequence[str],
-        reads: Mapping[str, Read],
-        where: Sequence[Predicate],
-        extra: str,
+        self, layout: Layout, names: Sequence[str], reads: Mapping[str, Read], where: Sequence[Predicate], extra: str
     ) -> str:
         items = envelope_items(names)
         items += [f"{_read(read, layout)} AS {identifier(alias)}" for alias, read in reads.items()]
@@ -249,10 +244,10 @@ class IndexView(Struct, frozen=True):
         if layout.sequence_key != self.sequence_form:
             key = sequence_key_as(self.sequence_form, layout.sequence_key)
             source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
-        gone = [] if self.edits is None else [self.edits.stays]
+        stays = [] if self.edits is None else [self.edits.stays]
         if all(file.is_foldable for file in layout.files):
             where = [test for test in where if test.sql != FOLDABLE]  # to test it, three columns would be read
-        return f"SELECT {', '.join(items)} FROM {source}{self._filters(where, gone)}"
+        return f"SELECT {', '.join(items)} FROM {source}{self._filters(where, stays)}"
 
     def _filters(self, where: Sequence[Predicate], more: Sequence[str]) -> str:
         conditions = [*more, *(test.sql for test in where)]
@@ -318,7 +313,7 @@ def _read_number(read: Read, layout: Layout) -> str:
 
 def _typed_read(read: Read, layout: Layout) -> str | None:
     if not read.path:
-        return _whole(layout, read.form)
+        return _read_payload(layout, read.form)
     column = layout.column(read.path[0])
     if column is None:
         return None
@@ -337,7 +332,7 @@ def _column_read(column: PayloadColumn, form: Form, layout: Layout) -> str:
     return f"CASE WHEN contains(nulls, {literal(null_mark(column))}) THEN {null} ELSE {value} END"
 
 
-def _whole(layout: Layout, form: Form) -> str | None:
+def _read_payload(layout: Layout, form: Form) -> str | None:
     columns = sorted(layout.columns.values(), key=lambda column: column.field)
     if not columns:
         return None

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from esctl.index.decode.framed import schemas_in, with_decoded_keys
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.envelope.homes import at_home
+from esctl.index.envelope.homes import with_home
 from esctl.index.files.freshness import zones_of
-from esctl.index.files.last_placed import Before, FindPlace, Place, placed_before
+from esctl.index.files.last_placed import Before, FindPlace, Place, place_finder
 from esctl.index.files.manifest import Manifest, first_sources, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
 from esctl.log.store_state import StoreState
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
     from esctl.index.files.payload_columns import PayloadColumn
-    from esctl.index.seen_ids.runs import Ids, IdsBefore
+    from esctl.index.seen_ids.runs import IdRuns, IdsBefore
     from esctl.index.seen_ids.search import Earlier
     from esctl.log.writer import Part
 
@@ -38,7 +38,7 @@ Rows = tuple["JudgedRows", "pa.Table"]
 Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
-class Understanding(Struct, frozen=True, dict=True):
+class RecordReader(Struct, frozen=True, dict=True):
     """Reads the records of a log as events by one mapping, whose index is in a folder.
 
     `detected` is called with what was recognised in each new source. `raws` returns records' trimmed bytes by position,
@@ -52,15 +52,15 @@ class Understanding(Struct, frozen=True, dict=True):
     raws: Raws | None = None
 
     @cached_property
-    def ids_kept(self) -> Ids:
-        """Return the `Ids` of the index, which keeps runs open."""
-        from esctl.index.seen_ids.runs import Ids
+    def id_runs(self) -> IdRuns:
+        """Return the `IdRuns` of the index, which keeps runs open."""
+        from esctl.index.seen_ids.runs import IdRuns
 
-        return Ids(self.connection)
+        return IdRuns(self.connection)
 
     def ids(self, manifest: Manifest) -> IdsBefore:
         """Return the ids of the events that a manifest covers."""
-        return self.ids_kept.in_index(self.folder, manifest)
+        return self.id_runs.in_index(self.folder, manifest)
 
     def events(
         self,
@@ -83,11 +83,11 @@ class Understanding(Struct, frozen=True, dict=True):
         cursor_of, schemas = partial(self._cursor, snapshot.cursors), partial(schemas_in, snapshot)
         table = with_decoded_keys(table, cursor_of, schemas)
         judged = judge_rows(self.connection, table, cursor_of, schemas)
-        manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
+        manifest = self._with_sources_in(snapshot, manifest, table, judged, like)
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
-        before = Before(find or placed_before(self.connection, self.folder, manifest), places or {})
+        before = Before(find or place_finder(self.connection, self.folder, manifest), places or {})
         understood = build(self.connection, chunk, groups, earlier, reuse, layout, before)
         return replace(manifest, ids=earlier.ids.runs), understood
 
@@ -113,14 +113,14 @@ class Understanding(Struct, frozen=True, dict=True):
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return the stanza recognised in a source, whatever is configured. Its first record is at position `first`."""
-        from esctl.index.envelope.stanza_of import recognised, recorded
+        from esctl.index.envelope.stanza_of import recognise_source, recorded_stanza
 
         return (
-            recorded(snapshot, source)
-            or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot.cursors, source)).stanza
+            recorded_stanza(snapshot, source)
+            or recognise_source(self._sampled(snapshot, source, first), self._cursor(snapshot.cursors, source)).stanza
         )
 
-    def knowing(
+    def with_new_sources(
         self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
     ) -> Manifest:
         """Return a manifest with the sources of `firsts` added: the position of each one's first record, in order."""
@@ -135,16 +135,16 @@ class Understanding(Struct, frozen=True, dict=True):
         cursor = cursors[source]
         if cursor.format != "text":
             return cursor
-        from esctl.index.envelope.text.told import read_as_told
+        from esctl.index.envelope.text.told import with_mapped_text_keys
 
-        return read_as_told(self.config, source, cursor)
+        return with_mapped_text_keys(self.config, source, cursor)
 
     def _earlier(self, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.search import Earlier
 
         return Earlier(self.ids(manifest), self.raws or trimmed_raws(snapshot, table))
 
-    def _with_new_sources(
+    def _with_sources_in(
         self, snapshot: StoreState, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
     ) -> Manifest:
         new: dict[str, tuple[int, Stanza]] = {}
@@ -168,7 +168,7 @@ class Understanding(Struct, frozen=True, dict=True):
 
         `known` has the stanzas of earlier sources, each with one source.
         """
-        from esctl.index.envelope.stanza_of import recorded, stanza_of
+        from esctl.index.envelope.stanza_of import recorded_stanza, stanza_of
 
         cursor = self._cursor(snapshot.cursors, source)
 
@@ -183,34 +183,34 @@ class Understanding(Struct, frozen=True, dict=True):
             for start in range(first, first + max(cursor.sampled, 1), SAMPLE_RECORDS):
                 yield self._sampled(snapshot, source, start, first + cursor.sampled - start)
 
-        stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample, whole)
+        stanza, detection = stanza_of(self.config, source, recorded_stanza(snapshot, source), cursor, sample, whole)
         if detection is not None and known and self.config == MappingConfig():
-            from esctl.index.envelope.alike import as_one_known
+            from esctl.index.envelope.alike import find_known_stanza
 
-            stanza, detection = as_one_known(detection, sample(), known) or (stanza, detection)
+            stanza, detection = find_known_stanza(detection, sample(), known) or (stanza, detection)
         if self.detected is not None and detection is not None:
             self.detected(source, detection)
-        return at_home(stanza, cursor, known)
+        return with_home(stanza, cursor, known)
 
     def _stanza_by(
         self, snapshot: StoreState, source: str, sample: list[Any], cursor: Cursor, known: Iterable[Stanza]
     ) -> Stanza:
-        from esctl.index.envelope.stanza_of import recorded, stanza_of
+        from esctl.index.envelope.stanza_of import recorded_stanza, stanza_of
 
-        stanza, _ = stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: sample)
-        return at_home(stanza, cursor, known)
+        stanza, _ = stanza_of(self.config, source, recorded_stanza(snapshot, source), cursor, lambda: sample)
+        return with_home(stanza, cursor, known)
 
     def _parsed(self, cursor: Cursor, rows: Rows, start: int, count: int) -> list[Any]:
         """Parse the judged rows from `start` on, for a sample."""
         from esctl.index.decode.exact_json import Judged
-        from esctl.index.envelope.samples import parsed, sample_messages
+        from esctl.index.envelope.samples import parse_judged, sample_messages
 
         judged, table = rows[0], rows[1].slice(start, count)
         texts = judged.text.slice(start, count)
         if cursor.format == MESSAGE:
             values = (column.slice(start, count).combine_chunks() for column in (judged.invalid, judged.marked))
             return sample_messages(self.connection, Judged(texts.combine_chunks(), *values), table)
-        return parsed(texts, table["headers"] if "headers" in table.column_names else None)
+        return parse_judged(texts, table["headers"] if "headers" in table.column_names else None)
 
     def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values

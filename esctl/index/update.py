@@ -6,7 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,14 +17,14 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.index.building import build_over, extend, rebuild_as, understand_as
 from esctl.index.current import current_view, view_of
-from esctl.index.files.freshness import in_zones, is_current, usable
+from esctl.index.files.freshness import has_same_zones, is_current, usable_manifest
 from esctl.index.files.manifest import MANIFEST, IndexFile, Manifest, read_manifest, write_manifest
-from esctl.index.files.readers import Reading, reading
+from esctl.index.files.readers import ReaderShare, announce_reader
 from esctl.index.files.write import locked, locked_unless
 from esctl.index.merging import merge_all, merge_rest
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of
-from esctl.index.understand import Detected, Raws, Understanding
+from esctl.index.understand import Detected, Raws, RecordReader
 from esctl.log.store_state import StoreState
 from esctl.model import MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import ChunkEvents
     from esctl.index.files.last_placed import Place
-    from esctl.index.seen_ids.runs import Ids
+    from esctl.index.seen_ids.runs import IdRuns
     from esctl.log.writer import Part
 
 
@@ -47,7 +47,7 @@ _ATTEMPTS = 5
 
 
 class Updater(Struct, frozen=True, dict=True):
-    """Keeps one mapping's index of a store up to date. Its fields are those of an Understanding."""
+    """Keeps one mapping's index of a store up to date. Its fields are those of a RecordReader."""
 
     connection: duckdb.DuckDBPyConnection
     config: MappingConfig
@@ -56,9 +56,9 @@ class Updater(Struct, frozen=True, dict=True):
     raws: Raws | None = None
 
     @cached_property
-    def understanding(self) -> Understanding:
+    def record_reader(self) -> RecordReader:
         """Return what reads records as events for this index."""
-        return Understanding(self.connection, self.config, self.folder, self.detected, self.raws)
+        return RecordReader(self.connection, self.config, self.folder, self.detected, self.raws)
 
     def run(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and return a view of it.
@@ -68,8 +68,8 @@ class Updater(Struct, frozen=True, dict=True):
         """
         if (view := current_view(self.folder, snapshot)) is not None:
             return view
-        reader = reading(self.folder)
-        manifest = usable(read_manifest(self.folder), snapshot)
+        reader = announce_reader(self.folder)
+        manifest = usable_manifest(read_manifest(self.folder), snapshot)
         if is_current(manifest, snapshot):
             return self.at(snapshot)
         try:
@@ -78,14 +78,14 @@ class Updater(Struct, frozen=True, dict=True):
         except OSError:
             writable = False
         if not writable:
-            return self._beside(snapshot, manifest, reader)
+            return self._in_temporary_folder(snapshot, manifest, reader)
         del reader  # or its lock would keep the files that are replaced
         with locked_unless(self.folder, lambda: current_view(self.folder, snapshot)) as view:
             return view or view_of(
                 self.folder,
-                self._unraced(lambda: extend(self.understanding, snapshot, fresh)),
+                self._unraced(lambda: extend(self.record_reader, snapshot, fresh)),
                 snapshot,
-                reading(self.folder),
+                announce_reader(self.folder),
             )
 
     def at(self, snapshot: StoreState) -> IndexView:
@@ -94,40 +94,34 @@ class Updater(Struct, frozen=True, dict=True):
         If the store's own index reaches further, one that ends there is made in a temporary folder; a file that
         reaches across that end is built again.
         """
-        reader, found = reading(self.folder), read_manifest(self.folder)
-        manifest = usable(found, snapshot)
+        reader, found = announce_reader(self.folder), read_manifest(self.folder)
+        manifest = usable_manifest(found, snapshot)
         if manifest.head <= snapshot.head:
             # The index of the whole log stays, although the zones of its sources have changed since.
-            is_newer = found is not None and found.head > snapshot.head and not in_zones(found, snapshot)
-            return self._beside(snapshot, manifest, reader) if is_newer else self.run(snapshot)
-        return self._beside(snapshot, as_of(manifest, snapshot), reader)
+            is_newer = found is not None and found.head > snapshot.head and not has_same_zones(found, snapshot)
+            return self._in_temporary_folder(snapshot, manifest, reader) if is_newer else self.run(snapshot)
+        return self._in_temporary_folder(snapshot, as_of(manifest, snapshot), reader)
 
-    def beside(self, snapshot: StoreState) -> IndexView:
+    def as_if_ended_at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot; build what it lacks in a temporary folder."""
-        reader = reading(self.folder)
-        manifest = usable(read_manifest(self.folder), snapshot)
+        reader = announce_reader(self.folder)
+        manifest = usable_manifest(read_manifest(self.folder), snapshot)
         kept = manifest if manifest.head <= snapshot.head else as_of(manifest, snapshot)
-        return self._beside(snapshot, kept, reader)
+        return self._in_temporary_folder(snapshot, kept, reader)
 
     def rebuild(self, snapshot: StoreState) -> IndexView:
         """Rebuild the index from the evidence. The files of the old one linger for their readers.
 
         Raises InputError if the store cannot be written.
         """
-        try:
-            self.make_folder()
-            with locked(self.folder):
-                remove(self.folder / MANIFEST)
-                return view_of(
-                    self.folder,
-                    self._unraced(lambda: extend(self.understanding, snapshot)),
-                    snapshot,
-                    reading(self.folder),
-                )
-        except PermissionError as error:
-            raise InputError(
-                f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
-            ) from error
+        with self._locked("reindexed"):
+            remove(self.folder / MANIFEST)
+            return view_of(
+                self.folder,
+                self._unraced(lambda: extend(self.record_reader, snapshot)),
+                snapshot,
+                announce_reader(self.folder),
+            )
 
     def compact(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
         """Bring the index up to date and merge its files into few large ones; return its manifest before and after.
@@ -135,8 +129,8 @@ class Updater(Struct, frozen=True, dict=True):
         The old files linger for their readers. Raises as `rebuild` does.
         """
         self.run(snapshot)
-        with locked(self.folder):
-            return self._unraced(lambda: self._merged(snapshot))
+        with self._locked("compacted"):
+            return self._unraced(lambda: self._merge_all(snapshot))
 
     def settle(self, snapshot: StoreState) -> IndexView:
         """Bring the index up to date at the end of an ingest. Raises as `rebuild` does.
@@ -145,21 +139,21 @@ class Updater(Struct, frozen=True, dict=True):
         """
         view = self.run(snapshot)
         if mirror_of(self.folder):
-            with locked(self.folder):
-                rest = self._unraced(lambda: self._settled(snapshot))
-                view = view_of(self.folder, rest, snapshot, reading(self.folder))
+            with self._locked("indexed"):
+                rest = self._unraced(lambda: self._merge_rest(snapshot))
+                view = view_of(self.folder, rest, snapshot, announce_reader(self.folder))
         return view
 
-    def _settled(self, snapshot: StoreState) -> Manifest:
-        return merge_rest(self.connection, self.folder, extend(self.understanding, snapshot))
+    def _merge_rest(self, snapshot: StoreState) -> Manifest:
+        return merge_rest(self.connection, self.folder, extend(self.record_reader, snapshot))
 
-    def _merged(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
-        before = extend(self.understanding, snapshot)
+    def _merge_all(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
+        before = extend(self.record_reader, snapshot)
         return before, merge_all(self.connection, self.folder, before)
 
     def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
         """Build an index in an empty folder with the layout of another one. Raises as `run` does."""
-        return rebuild_as(self.understanding, snapshot, like)
+        return rebuild_as(self.record_reader, snapshot, like)
 
     def understand_as(
         self,
@@ -169,18 +163,18 @@ class Updater(Struct, frozen=True, dict=True):
         stretches: Sequence[tuple[IndexFile, int, int]] = (),
     ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
         """Read the records again, laid out as in another index, without writing rows. Raises as `run` does."""
-        return understand_as(self.understanding, snapshot, like, known, stretches)
+        return understand_as(self.record_reader, snapshot, like, known, stretches)
 
-    def knowing(
+    def with_new_sources(
         self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
     ) -> Manifest:
         """Return a manifest with the sources of `firsts` added: the position of each one's first record, in order."""
-        return self.understanding.knowing(snapshot, manifest, firsts, like)
+        return self.record_reader.with_new_sources(snapshot, manifest, firsts, like)
 
     @property
-    def ids(self) -> Ids:
-        """Return the `Ids` of the index, which keeps runs open."""
-        return self.understanding.ids_kept
+    def ids(self) -> IdRuns:
+        """Return the `IdRuns` of the index, which keeps runs open."""
+        return self.record_reader.id_runs
 
     def over(
         self,
@@ -191,15 +185,15 @@ class Updater(Struct, frozen=True, dict=True):
         places: Mapping[int, Place] | None = None,
     ) -> IndexView:
         """Build an index of some records of a log, in an empty folder. Takes the arguments of `build_over`."""
-        return IndexView(self.folder, build_over(self.understanding, snapshot, tables, stanzas, fields, places))
+        return IndexView(self.folder, build_over(self.record_reader, snapshot, tables, stanzas, fields, places))
 
     def preview(self, snapshot: StoreState, parts: Sequence[Part]) -> ChunkEvents:
         """Read records as the events that they would be if they were kept now, and keep nothing."""
-        return self.understanding.preview(snapshot, self.run(snapshot).manifest, parts)
+        return self.record_reader.preview(snapshot, self.run(snapshot).manifest, parts)
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return the stanza recognised in a source, whatever is configured. Its first record is at position `first`."""
-        return self.understanding.recognise(snapshot, source, first)
+        return self.record_reader.recognise(snapshot, source, first)
 
     def _unraced(self, change: Callable[[], T]) -> T:
         """Change the index, again if another machine changed it meanwhile. The caller holds the folder's lock."""
@@ -208,16 +202,31 @@ class Updater(Struct, frozen=True, dict=True):
                 return change()
         raise InputError(f"{self.folder}: other machines keep building the index", "run the command again")
 
+    @contextmanager
+    def _locked(self, done: str) -> Iterator[None]:
+        """Keep other builders out of the index's folder. Raises InputError if it cannot be written, so nothing is done.
+
+        `done` is what happens to the store, for the hint.
+        """
+        try:
+            self.make_folder()
+            with locked(self.folder):
+                yield
+        except PermissionError as error:
+            raise InputError(
+                f"{self.folder}: cannot write the index: {error.strerror}", f"the store must be writable to be {done}"
+            ) from error
+
     def make_folder(self) -> None:
         """Make the index's folder. Raises OSError."""
         make_folder(self.folder.parent)
         make_folder(self.folder)
 
-    def _beside(self, snapshot: StoreState, manifest: Manifest, reader: Reading | None) -> IndexView:
+    def _in_temporary_folder(self, snapshot: StoreState, manifest: Manifest, reader: ReaderShare | None) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in manifest.names:
             (folder / name).symlink_to(self.folder.resolve() / name)
         if manifest.files:
             write_manifest(folder, manifest)
-        return IndexView(folder, extend(replace(self, folder=folder).understanding, snapshot), reading=reader)
+        return IndexView(folder, extend(replace(self, folder=folder).record_reader, snapshot), reading=reader)

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
-from esctl.intake.intake import Before, IngestOptions, Intake, Observer, Outcome
+from esctl.intake.intake import IngestOptions, Intake, Observer, Outcome, StoreBefore
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,23 +72,24 @@ def ingest(
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
     build = updater(lambda name, detection: found.append((name, detection)))
-    with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
-        before, ahead = Before(writer.snapshot, build.run(writer.snapshot).manifest, started), writer.ahead
+    with LogWriter(store, connection=second_cursor(connection)) as writer, _report_kept(writer):
+        before, ahead = StoreBefore(writer.snapshot, build.run(writer.snapshot).manifest, started), writer.ahead
         intake = Intake(options, observe, known := Known(before.snapshot.cursors))
         known.kept = kept = KeptBytes(writer, intake)
-        known.begun, known.untold = intake.begun, intake.untold
+        known.begun, known.maybe_begun = intake.begun, intake.maybe_begun
         with BackgroundIndexer(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
             run = _Run(writer, build, behind, intake, pool, kept)
-            with _spread(workers, writer, known) as run.spread:
+            with _start_spread(workers, writer, known) as run.spread:
                 _read(run, sources)
         snapshot = writer.snapshot
-        view = _indexed(workers, build, snapshot, before.snapshot.head)  # before another writer adds to what is counted
+        # Before another writer adds to what is counted.
+        view = _update_index(workers, build, snapshot, before.snapshot.head)
     return before.outcome(
         intake, run.names, found, run.pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
     )  # fmt: skip
 
 
-def _indexed(workers: Workers | None, build: Updater, snapshot: StoreState, before: int) -> IndexView:
+def _update_index(workers: Workers | None, build: Updater, snapshot: StoreState, before: int) -> IndexView:
     if workers is not None:
         from esctl.index.in_parts import build_in_parts
 
@@ -96,7 +97,7 @@ def _indexed(workers: Workers | None, build: Updater, snapshot: StoreState, befo
     return build.settle(snapshot) if snapshot.head > before else build.run(snapshot)
 
 
-def _spread(workers: Workers | None, writer: LogWriter, known: Known) -> AbstractContextManager[Spread | None]:
+def _start_spread(workers: Workers | None, writer: LogWriter, known: Known) -> AbstractContextManager[Spread | None]:
     if workers is None:
         return nullcontext()
     from esctl.intake.spread import SettledBytes, Spread
@@ -108,7 +109,7 @@ def _spread(workers: Workers | None, writer: LogWriter, known: Known) -> Abstrac
 
 
 @contextmanager
-def _kept_told(writer: LogWriter) -> Iterator[None]:
+def _report_kept(writer: LogWriter) -> Iterator[None]:
     """Add to an error how many records were committed before it and are kept."""
     from esctl.log.commits import open_log
 
@@ -119,8 +120,8 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
         kept = open_log(writer.path).read().head - before
         if not kept:
             raise
-        told, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
-        raise with_more(error, told, hint) from error
+        message, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
+        raise with_more(error, message, hint) from error
 
 
 def _read(run: _Run, sources: Iterable[SourceReader]) -> None:
@@ -163,7 +164,7 @@ def _read_source(run: _Run, source: SourceReader) -> None:
     named, before, begun = source.name, run.intake.records, len(run.intake.begun)
     deliveries = source.open(run.intake.known)
     # A source that may wait is not read ahead, so that Ctrl-C reaches it.
-    for delivery in deliveries if source.may_wait else _ahead(run.pool, deliveries):
+    for delivery in deliveries if source.may_wait else _read_ahead(run.pool, deliveries):
         run.intake.take(delivery)
         if run.intake.is_full:
             _flush(run)
@@ -173,7 +174,7 @@ def _read_source(run: _Run, source: SourceReader) -> None:
         run.intake.same.append((named, source.name))
 
 
-def _ahead(pool: ThreadPoolExecutor, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
+def _read_ahead(pool: ThreadPoolExecutor, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
     """Yield deliveries; the next one is read while one is processed."""
     delivery = next(deliveries, None)
     while delivery is not None:
@@ -194,7 +195,7 @@ def _flush(run: _Run) -> None:
 
 def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
     options = run.intake.options
-    checked = _checked(run, parts) if options.strict or options.skip_duplicates else parts
+    checked = _examine(run, parts) if options.strict or options.skip_duplicates else parts
     parts = run.intake.with_samples(checked, run.writer.snapshot.cursors)
     if not parts:
         return
@@ -208,7 +209,7 @@ def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
         run.intake.tell_kept()
 
 
-def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
+def _examine(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
     """Examine records before they are kept: refuse invalid ones (strict), leave duplicates out."""
     if not any(batch.num_rows for part in parts for batch in part.batches):
         return parts
@@ -219,10 +220,10 @@ def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
     if not run.intake.options.skip_duplicates or not understood.duplicate_positions:
         return parts
     run.skipped += len(understood.duplicate_positions)
-    return _without(parts, set(understood.duplicate_positions), run.writer.snapshot.head + 1)
+    return _without_positions(parts, set(understood.duplicate_positions), run.writer.snapshot.head + 1)
 
 
-def _without(parts: Sequence[Part], positions: set[int], first: int) -> list[Part]:
+def _without_positions(parts: Sequence[Part], positions: set[int], first: int) -> list[Part]:
     """Return parts without the records that would get these positions; the first would get `first`."""
     import pyarrow as pa
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from esctl.errors import InputError
-from esctl.intake.intake import COMMIT_BYTES, Before, IngestOptions, Intake, Observer, Outcome
+from esctl.intake.intake import COMMIT_BYTES, IngestOptions, Intake, Observer, Outcome, StoreBefore
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,7 +84,7 @@ def follow(
         callbacks.detected(name, detection)
 
     build = updater(detected)
-    before = Before(snapshot, build.run(snapshot).manifest, started)
+    before = StoreBefore(snapshot, build.run(snapshot).manifest, started)
     intake = Intake(options, callbacks.observe, dict(snapshot.cursors))
     with BackgroundIndexer(build) as behind:
         run = _Run(store, sources, intake, pace, callbacks, behind, second_cursor(connection), snapshot)
@@ -139,7 +139,7 @@ def _take(run: _Run, source: FollowedSource) -> int:
 
 def _commit(run: _Run) -> None:
     """Commit what was read, then have it indexed while more is read."""
-    from esctl.log.writer import LogWriter
+    from esctl.log.writer import LogWriter, read_meanwhile
 
     parts = run.intake.with_samples(run.intake.empty(), run.snapshot.cursors)
     if not parts:
@@ -149,10 +149,7 @@ def _commit(run: _Run) -> None:
     with LogWriter(run.store, timeout=PATIENCE, connection=run.connection) as writer:
         for name in {part.source for part in parts}:
             if writer.snapshot.cursors.get(name) != run.snapshot.cursors.get(name):
-                raise InputError(
-                    f"another process has read {name} into {run.store} meanwhile",
-                    "nothing was recorded twice; run the same command again",
-                )
+                raise read_meanwhile(name, run.store)
         run.ahead = max(run.ahead, writer.ahead)
         run.snapshot = writer.append(parts, written)
     run.intake.tell_kept()

@@ -38,7 +38,7 @@ class Observer(Protocol):
         """Report bytes read and records kept since the last call."""
 
 
-def unobserved(read: int, records: int) -> None:
+def observe_nothing(read: int, records: int) -> None:
     """Observe nothing."""
 
 
@@ -63,7 +63,7 @@ class Outcome(Struct, frozen=True):
     a numbering of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`: sources without a
     new record, still read in another zone than was asked for; `unheeded`: options that do not apply to known sources
     (source, option, value); `same`: sources with exactly the bytes of a known one, each with its name; `begun`: sources
-    that are the beginning of a known one; `untold`: sources that may be, which erased records leave open.
+    that are the beginning of a known one; `maybe_begun`: sources that may be, which erased records leave open.
     """
 
     summary: IngestSummary
@@ -79,12 +79,12 @@ class Outcome(Struct, frozen=True):
     unheeded: tuple[tuple[str, str, str], ...] = ()
     same: tuple[tuple[str, str], ...] = ()
     begun: tuple[tuple[str, str], ...] = ()
-    untold: tuple[tuple[str, str], ...] = ()
+    maybe_begun: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
-        told = self.summary
-        found = f"{told.duplicates} duplicates, {told.conflicts} conflicts, {told.invalid} invalid"
-        return f"<Outcome {told.records} records: {told.new} new, {found}, {self.homeless} of no entity>"
+        summary = self.summary
+        found = f"{summary.duplicates} duplicates, {summary.conflicts} conflicts, {summary.invalid} invalid"
+        return f"<Outcome {summary.records} records: {summary.new} new, {found}, {self.homeless} of no entity>"
 
 
 class Intake(Struct):
@@ -100,7 +100,7 @@ class Intake(Struct):
     records: int = 0  # taken in all
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
     begun: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they begin
-    untold: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they may begin
+    maybe_begun: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they may begin
     _sampled: dict[str, int] = field(default_factory=dict)
     _unkept: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -138,8 +138,8 @@ class Intake(Struct):
 
     def tell_kept(self) -> None:
         """Tell the sources that what was taken from them is durable."""
-        told, self._unkept = self._unkept, {}
-        for tell in told.values():
+        unkept, self._unkept = self._unkept, {}
+        for tell in unkept.values():
             tell()
 
     def with_samples(self, parts: Iterable[Part], committed: Mapping[str, Cursor]) -> list[Part]:
@@ -147,9 +147,9 @@ class Intake(Struct):
         return [self._with_sample(part, committed.get(part.source)) for part in parts]
 
     def _with_sample(self, part: Part, known: Cursor | None) -> Part:
-        told = self._sampled.get(part.source) or (known.sampled if known is not None else 0)
+        sampled = self._sampled.get(part.source) or (known.sampled if known is not None else 0)
         rows = sum(batch.num_rows for batch in part.batches)
-        self._sampled[part.source] = told or min(rows, SAMPLE_RECORDS)
+        self._sampled[part.source] = sampled or min(rows, SAMPLE_RECORDS)
         return replace(part, cursor=replace(part.cursor, sampled=self._sampled[part.source]))
 
     def unzoned(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -161,18 +161,18 @@ class Intake(Struct):
     def unheeded(self, names: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
         """Return the options that do not apply to known sources, which are read otherwise: (source, option, value)."""
         given = {key: getattr(self.options.source, key, None) for key in ("decimal", "null")}
-        said = {key: value for key, value in given.items() if value is not None}
-        known = ((name, cursor.dialect) for name in names if said and (cursor := self.known.get(name)))
+        options = {key: value for key, value in given.items() if value is not None}
+        known = ((name, cursor.dialect) for name in names if options and (cursor := self.known.get(name)))
         usual = {"decimal": ".", "null": None}
         return tuple(
             (name, key, value)
             for name, dialect in known
-            for key, value in said.items()
+            for key, value in options.items()
             if dialect.get("delimiter") and dialect.get(key, usual[key]) != value
         )
 
 
-class Before(Struct, frozen=True):
+class StoreBefore(Struct, frozen=True):
     """The store and its index as an ingest found them, and when it began."""
 
     snapshot: StoreState
@@ -208,7 +208,7 @@ class Before(Struct, frozen=True):
             unheeded=intake.unheeded(names),
             same=tuple(intake.same),
             begun=tuple(intake.begun),
-            untold=tuple(intake.untold),
+            maybe_begun=tuple(intake.maybe_begun),
         )
 
     def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from esctl.index.decode.log_rows import runs_of
-from esctl.log.reader import end_to_end, erased_of, iter_firsts, pieces_of
+from esctl.log.reader import erased_positions, iter_firsts, iter_pieces, join_raws
 from esctl.sources.files.beginnings import Firsts, is_of_bytes
 from esctl.sources.files.generations import HEAD_SIZE
 
@@ -31,7 +31,7 @@ class _Front(Struct):
     held: bytes = b""
     size: int = 0
 
-    def to(self, size: int) -> str | None:
+    def digest_to(self, size: int) -> str | None:
         """Return the digest of the first `size` bytes, never fewer than before; None if there are fewer bytes."""
         while self.size < size:
             self.held = self.held or next(self.pieces, b"")
@@ -61,20 +61,20 @@ class KeptBytes:
     def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
         """Name the sources that may begin with a stream."""
         with self.lock:
-            firsts = self._gathered()
+            firsts = self._all_firsts()
             self.note()
             return [*firsts.find(stream), *(name for name in own if name in self._erased)]
 
     def digest(self, name: str, size: int) -> str | None:
         """Return the SHA-256 (hex) of a source's first bytes; "" if it has fewer, None if records of it were erased."""
         with self.lock:
-            if self._writer.snapshot.redactions and erased_of(self._writer.snapshot, name):
+            if self._writer.snapshot.redactions and erased_positions(self._writer.snapshot, name):
                 return None
             front = self._front
-            found = front.to(size) if front is not None and front.name == name and front.size <= size else None
+            found = front.digest_to(size) if front is not None and front.name == name and front.size <= size else None
             if found is None:
                 self._front = front = _Front(name, self._pieces(name), sha256())
-                found = front.to(size)
+                found = front.digest_to(size)
             return found or ""
 
     def note(self, flushing: bool = False) -> None:
@@ -95,11 +95,11 @@ class KeptBytes:
             data = header
         elif len(data) >= HEAD_SIZE:
             return
-        data = (data + _joined(part, HEAD_SIZE))[:HEAD_SIZE]
+        data = (data + _join_raws(part, HEAD_SIZE))[:HEAD_SIZE]
         self._last = (part.source, data)
         firsts.add(part.source, len(header), data)
 
-    def _gathered(self) -> Firsts:
+    def _all_firsts(self) -> Firsts:
         if self._firsts is None:
             self._firsts = Firsts()
             self._gather(self._firsts)
@@ -121,27 +121,27 @@ class KeptBytes:
                     begun.pop(name, None)
                     continue
                 data = begun.setdefault(name, bytearray(base64.b64decode(cursor.header)))
-                data += end_to_end(raws, HEAD_SIZE)
+                data += join_raws(raws, HEAD_SIZE)
                 if len(data) >= min(HEAD_SIZE, cursor.offset):
                     del wanted[name]
-                    _add(firsts, name, cursor.header, begun.pop(name))
+                    _add_first(firsts, name, cursor.header, begun.pop(name))
         for name, data in begun.items():  # the rest of their bytes are blanks at the end, which are in no record
-            _add(firsts, name, wanted[name].header, data)
+            _add_first(firsts, name, wanted[name].header, data)
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         """Return the bytes of a source in pieces, from its header on."""
         store, cursor = self._writer.present, self._intake.known[name]
         parts = [part for part in self._intake.parts if part.source == name]
-        kept = pieces_of(store, name, cursor.header, "")
-        return (piece for piece in chain(kept, map(_joined, parts)) if piece)
+        kept = iter_pieces(store, name, cursor.header, "")
+        return (piece for piece in chain(kept, map(_join_raws, parts)) if piece)
 
 
-def _add(firsts: Firsts, name: str, header: str, data: bytearray) -> None:
+def _add_first(firsts: Firsts, name: str, header: str, data: bytearray) -> None:
     firsts.add(name, len(base64.b64decode(header)), bytes(data[:HEAD_SIZE]))
 
 
-def _joined(part: Part, most: int | None = None) -> bytes:
-    return b"".join(end_to_end(raws, most) for batch in part.batches for raws in _raws(batch))
+def _join_raws(part: Part, most: int | None = None) -> bytes:
+    return b"".join(join_raws(raws, most) for batch in part.batches for raws in _raws(batch))
 
 
 def _raws(batch: pa.RecordBatch | pa.Table) -> list[pa.LargeBinaryArray]:

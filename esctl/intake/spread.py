@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from esctl.engine.workers import WITHOUT_END, Call
-from esctl.log.apart import Place, WrittenApart, left_behind, write_apart
+from esctl.log.apart import SegmentOrder, WrittenApart, list_leftovers, write_apart
 from esctl.log.parts import hand_over, segment_tables
 from esctl.model import Cursor
 from esctl.storage.local import remove
@@ -51,7 +51,7 @@ class Spread:
         if kind is not None:
             self._stop()
         self._pool.shutdown()
-        for path in left_behind(self._writer.path, self._run):  # by lost processes and failed calls
+        for path in list_leftovers(self._writer.path, self._run):  # by lost processes and failed calls
             with suppress(OSError):
                 remove(path)
 
@@ -67,7 +67,7 @@ class Spread:
         for table in segment_tables(parts):
             file = self._workers.folder / f"{self._next:020d}.arrow"
             hand_over(table, file)
-            place = Place(
+            place = SegmentOrder(
                 self._writer.path, self._run, self._next, self._recorded_at, self._writer.erasable,
                 self._workers.memory_limit,
             )  # fmt: skip
@@ -80,19 +80,19 @@ class Spread:
     def finish(self) -> None:
         """Wait until everything is staged. Raises as `put` does."""
         self._send()
-        self._take()
+        self._stage_written()
 
     def has(self, source: str) -> bool:
         """Return whether records of a source are not staged yet."""
         return source in self._cursors or (self._running is not None and source in self._running[2])
 
     def _send(self) -> None:
-        self._take()
+        self._stage_written()
         calls, self._calls = self._calls, []
         cursors, self._cursors = self._cursors, {}
         self._running = self._pool.submit(self._workers.run, calls), calls, cursors
 
-    def _take(self) -> None:
+    def _stage_written(self) -> None:
         """Wait for the segments that workers are writing, and stage them."""
         if self._running is None:
             return

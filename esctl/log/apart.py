@@ -10,7 +10,7 @@ from msgspec import Struct
 from esctl.engine.workers import own_connection
 from esctl.errors import InputError
 from esctl.log.merkle import Roots, subtree_roots
-from esctl.log.parts import handed_over, positioned, salted
+from esctl.log.parts import read_handed_over, with_positions, with_salts
 from esctl.log.segment import iter_leaf_hashes, name_segment, write_unnamed
 from esctl.log.store_state import SegmentEntry
 from esctl.storage.local import Filesystem, entries, temporary_name
@@ -18,7 +18,7 @@ from esctl.storage.mirrors import mirror_of
 from esctl.storage.places import is_seen
 
 
-class Place(Struct, frozen=True):
+class SegmentOrder(Struct, frozen=True):
     """Where records go in a log, and their `recorded_at`, in microseconds since the epoch.
 
     `run` marks the files of one ingest among those of others.
@@ -43,16 +43,16 @@ class WrittenApart(Struct, frozen=True):
     roots: Roots
 
 
-def write_apart(place: Place, file: Path) -> WrittenApart:
+def write_apart(place: SegmentOrder, file: Path) -> WrittenApart:
     """Write the records in a handed-over file as a segment. Raises InputError if that cannot be done."""
     folder = place.store / "log"
     if not is_seen(folder):
         raise InputError(f"{folder}: a worker does not see the store", "put it where all workers see it")
     try:
-        table = handed_over(file)
+        table = read_handed_over(file)
     except OSError as error:
         raise InputError(f"{file}: a worker does not see it", "name a folder that all workers see") from error
-    table = positioned(salted(table) if place.erasable else table, place.first, place.recorded_at)
+    table = with_positions(with_salts(table) if place.erasable else table, place.first, place.recorded_at)
     temporary = temporary_name(folder, f"{place.first:020d}-{place.run}")
     with ThreadPoolExecutor(1, "segment") as pool, own_connection(place.memory_limit) as connection:
         writing = pool.submit(write_unnamed, temporary, table, Filesystem())
@@ -63,6 +63,6 @@ def write_apart(place: Place, file: Path) -> WrittenApart:
     return WrittenApart(temporary.name, entry, subtree_roots(leaves, place.first - 1, ()))
 
 
-def left_behind(store: Path, run: str) -> list[Path]:
+def list_leftovers(store: Path, run: str) -> list[Path]:
     """List the temporary files of an ingest."""
     return [store / "log" / name for name in entries(store / "log") if f"-{run}." in name]

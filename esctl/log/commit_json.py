@@ -25,7 +25,7 @@ from esctl.log.segments import (
     check_dense,
     chunks_of,
     digest_of_names,
-    of_chunks,
+    join_chunks,
 )
 from esctl.log.store_state import Commit, Redaction, StoreState
 from esctl.model import CURSORS, Cursor
@@ -53,9 +53,9 @@ def parse_stored_time(text: str) -> int:
 
 def commit_to_json(commit: Commit) -> dict[str, Any]:
     """Return a commit file's content."""
-    told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
+    redaction = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
     return sealed(
-        told
+        redaction
         | {
             "seq": commit.seq,
             "kind": commit.kind,
@@ -102,7 +102,7 @@ def snapshot_to_json(snapshot: StoreState, identity: str) -> dict[str, Any]:
         "at": stored_time(snapshot.at),
         "commit_sha256": snapshot.commit_sha256,
         "tree": snapshot.tree.to_json(),
-        "segments": [told for chunk in chunks_of(snapshot.segments) for told in _chunk_to_json(chunk)],
+        "segments": [entry for chunk in chunks_of(snapshot.segments) for entry in _chunk_to_json(chunk)],
         "cursors": _cursors_to_json(snapshot.cursors),
     }
     return sealed(body | ({"redactions": redactions} if redactions else {}))
@@ -113,10 +113,10 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
     value = unsealed(value)
     if value["identity"] != base.commit_sha256:
         raise ValueError("it is of another store")
-    listed = [_part_from_json(told) if "part" in told else _entry_from_json(told) for told in value["segments"]]
+    listed = [_part_from_json(entry) if "part" in entry else _entry_from_json(entry) for entry in value["segments"]]
     tree = Frontier.from_json(value["tree"])
     check_dense(listed, tree.size)
-    segments = of_chunks(base.path, [each if isinstance(each, SegmentPart) else (each,) for each in listed])
+    segments = join_chunks(base.path, [each if isinstance(each, SegmentPart) else (each,) for each in listed])
     return StoreState(
         base.path,
         base.store_id,
@@ -127,11 +127,11 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
         tree,
         segments,
         MappingProxyType(_cursors_from_json(value["cursors"])),
-        tuple(_redaction_from_json(told) for told in value.get("redactions", ())),
+        tuple(_redaction_from_json(entry) for entry in value.get("redactions", ())),
     )
 
 
-def in_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
+def split_into_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
     """Put segments into parts where they fill one; return the store state, and the new parts' files by name."""
     chunks, files = list[Chunk](), dict[str, bytes]()
     earlier = chunks_of(snapshot.segments)
@@ -139,17 +139,17 @@ def in_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
         if isinstance(chunk, SegmentPart):
             chunks.append(chunk)
             continue
-        for entries, is_full in _cut(chunk):
+        for entries, is_full in _group_for_parts(chunk):
             if is_full or number < len(earlier):
-                part, data = _part_of(entries)
+                part, data = _make_part(entries)
                 files[part.file] = data
                 chunks.append(part)
             else:
                 chunks.append(entries)
-    return replace(snapshot, segments=of_chunks(snapshot.path, chunks)), files
+    return replace(snapshot, segments=join_chunks(snapshot.path, chunks)), files
 
 
-def _cut(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, ...], bool]]:
+def _group_for_parts(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, ...], bool]]:
     """Yield groups of segments, from the first on, each with whether it fills a part; only the last may not."""
     start = size = 0
     for number, entry in enumerate(entries, 1):
@@ -161,7 +161,7 @@ def _cut(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, 
         yield tuple(entries[start:]), False
 
 
-def _part_of(entries: Sequence[SegmentEntry]) -> tuple[SegmentPart, bytes]:
+def _make_part(entries: Sequence[SegmentEntry]) -> tuple[SegmentPart, bytes]:
     data = to_line({"segments": [_entry_to_json(entry) for entry in entries]})
     digest, first, last = sha256(data).hexdigest(), entries[0].first, entries[-1].last
     name, size = f"segments-{first:020d}-{last:020d}.{digest[:8]}.json", bytes_of(entries)
@@ -173,7 +173,7 @@ def part_from_bytes(part: SegmentPart, data: bytes) -> tuple[SegmentEntry, ...]:
     """Return the segments in a part's file. Raises ValueError, KeyError or TypeError if it is not as written."""
     if sha256(data).hexdigest() != part.sha256:
         raise ValueError("it is not as it was written")
-    entries = tuple(_entry_from_json(told) for told in from_line(data)["segments"])
+    entries = tuple(_entry_from_json(entry) for entry in from_line(data)["segments"])
     check_dense(entries, part.last, part.first - 1)
     if len(entries) != part.count:
         raise ValueError("it has another number of segments")
@@ -183,8 +183,8 @@ def part_from_bytes(part: SegmentPart, data: bytes) -> tuple[SegmentEntry, ...]:
 def _chunk_to_json(chunk: Chunk) -> list[dict[str, Any]]:
     if not isinstance(chunk, SegmentPart):
         return [_entry_to_json(entry) for entry in chunk]
-    told = asdict(chunk)
-    return [{"part": told.pop("file"), **told}]
+    part = asdict(chunk)
+    return [{"part": part.pop("file"), **part}]
 
 
 def _part_from_json(value: Mapping[str, Any]) -> SegmentPart:
@@ -286,7 +286,7 @@ _DIALECTS = {
 
 def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
     kind = value.get(_KIND, "")
-    cursor: Cursor = convert({name: told for name, told in value.items() if name != _KIND}, CURSORS[kind])
+    cursor: Cursor = convert({name: member for name, member in value.items() if name != _KIND}, CURSORS[kind])
     if any(number < 0 for number in asdict(cursor).values() if isinstance(number, int)):
         raise ValueError("a count of a cursor is not a count")
     for encoded in (cursor.header, getattr(cursor, "tail", "")):

@@ -18,14 +18,22 @@ from esctl.errors import InputError, UsageError
 from esctl.log.commit_json import (
     commit_from_json,
     commit_to_json,
-    in_parts,
     part_from_bytes,
     snapshot_from_json,
     snapshot_to_json,
+    split_into_parts,
 )
 from esctl.log.lines import from_line, to_line
 from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
-from esctl.log.store_state import FORMAT, Commit, StoreState, commit_name, empty, identity, replay
+from esctl.log.store_state import (
+    FORMAT,
+    Commit,
+    StoreState,
+    after_commits,
+    commit_name,
+    identity,
+    state_without_commits,
+)
 from esctl.storage.inside import require_plain
 from esctl.storage.local import (
     Filesystem,
@@ -36,7 +44,7 @@ from esctl.storage.local import (
     write_exclusive,
     write_replacing,
 )
-from esctl.storage.places import exists, may_be_there, note_erasures, numbered, prefetch, require_order
+from esctl.storage.places import exists, list_numbered, may_be_there, note_erasures, prefetch, require_order
 from esctl.storage.protocol import ConflictError
 
 SUMMARY_EVERY = 100
@@ -80,9 +88,9 @@ class CommitLog:
         Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
         unreadable or does not follow from the one before.
         """
-        names = numbered(self.folder)
+        names = list_numbered(self.folder)
         if first_missing(names):
-            names = numbered(self.folder)  # commits were made while the names were listed, or one is missing
+            names = list_numbered(self.folder)  # commits were made while the names were listed, or one is missing
         last = self._last_seq(names)
         stop = last if upto is None else upto
         if stop > last:
@@ -91,7 +99,7 @@ class CommitLog:
         prefetch([self.folder / commit_name(seq) for seq in range(start.seq + 1, stop + 1)])
         following = [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)]
         self._replaced = any(commit.kind != "append" for commit, _ in following)
-        found = replay(start, following)
+        found = after_commits(start, following)
         note_erasures(self.path, len(found.redactions))
         return found
 
@@ -105,7 +113,7 @@ class CommitLog:
         Raises ConflictError if another writer made this commit first, InputError if it cannot be written.
         """
         data = to_line(commit_to_json(commit))
-        after = replay(snapshot, [(commit, sha256(data).hexdigest())])
+        after = after_commits(snapshot, [(commit, sha256(data).hexdigest())])
         target = self.folder / commit_name(commit.seq)
         with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
@@ -165,7 +173,7 @@ class CommitLog:
 
     def _write_summary(self, snapshot: StoreState, kind: str = "summary-") -> StoreState:
         """Write a summary, after the parts that it names; return the store state with these in place of segments."""
-        parted, parts = in_parts(snapshot)
+        parted, parts = split_into_parts(snapshot)
         data = summary_line(parted, self._empty.commit_sha256)
         for name, content in {**parts, f"{kind}{commit_name(snapshot.seq)}": data}.items():
             # On a conflict, another writer makes the same file.
@@ -190,8 +198,8 @@ class CommitLog:
             commit, digest = self._read_commit(seq)
         except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        told = (summary.seq, summary.commit_sha256, summary.tree, summary.at)
-        if told != (seq, digest, commit.tree, commit.at):
+        summed = (summary.seq, summary.commit_sha256, summary.tree, summary.at)
+        if summed != (seq, digest, commit.tree, commit.at):
             return None
         self._last_bytes = len(data)
         return summary
@@ -220,7 +228,7 @@ def first_missing(names: Sequence[str]) -> int:
     return missing or (last + 1 if max(_numbers(_SUMMARY_NAME, names), default=0) > last else 0)
 
 
-def is_head(name: str) -> bool:
+def is_head_summary(name: str) -> bool:
     """Return whether a summary is of a writer's last commit: it is removed once there is a newer summary."""
     return name.startswith(_HEAD)
 
@@ -243,7 +251,7 @@ def old_heads(names: Iterable[str]) -> list[str]:
     """List the summaries of writers' last commits for which there is a newer summary."""
     found = summary_names(names)
     newest = max(found.values(), default=0)
-    return [name for name, seq in found.items() if is_head(name) and seq < newest]
+    return [name for name, seq in found.items() if is_head_summary(name) and seq < newest]
 
 
 def summary_names(names: Iterable[str]) -> dict[str, int]:
@@ -273,7 +281,7 @@ def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:
         raise InputError(f"{path / 'format.json'} has the format {version!r}; this esctl knows {FORMAT}", hint)
     if type(erasable) is not bool or not _is_uuid(store_id):
         raise InputError(f"{path / 'format.json'} is not readable: no store_id or erasable", _DAMAGED)
-    return CommitLog(path, empty(path, store_id, erasable), files or Filesystem())
+    return CommitLog(path, state_without_commits(path, store_id, erasable), files or Filesystem())
 
 
 def create_store(path: Path, erasable: bool = False, files: Filesystem | None = None, rights: int = 0o777) -> CommitLog:

@@ -20,7 +20,7 @@ from esctl.log.ranges import damage
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
-from esctl.log.segments import within
+from esctl.log.segments import segments_in
 from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.log.writer import LogWriter
 from esctl.storage.local import TEMPORARY, Filesystem, entries, temporary_name
@@ -39,7 +39,7 @@ ABANDONED = 3600.0
 _LABEL = "compact"
 
 
-def plan(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
+def segments_to_merge(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
     """Return the groups of neighbouring small segments, each to be merged into one."""
     groups: list[list[SegmentEntry]] = [[]]
     rows = size = 0
@@ -83,14 +83,14 @@ def compact_log(
     files = files or Filesystem()
     _remove_abandoned(path, files)
     before = open_log(path).read()
-    groups = plan(before)
+    groups = segments_to_merge(before)
     for group in groups:
-        _replace(path, _merged(before, group, files), group, files, connection)
+        _commit_merged(path, _write_merged(before, group, files), group, files, connection)
     after = open_log(path).read()
     return before.segments, tuple(segment for segment in after.segments if segment.first <= before.head)
 
 
-def _merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
+def _write_merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
     """Write the records of some segments as one under a temporary name, and check that they read back the same."""
     import pyarrow.parquet as pq
 
@@ -106,7 +106,7 @@ def _merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesyst
     return temporary, entry
 
 
-def _replace(
+def _commit_merged(
     path: Path,
     ready: tuple[Path, SegmentEntry],
     group: Sequence[SegmentEntry],
@@ -115,7 +115,7 @@ def _replace(
 ) -> None:
     try:
         with LogWriter(path, timeout=PATIENCE, files=files, connection=connection) as writer:
-            there = within(writer.snapshot.segments, group[0].first, group[-1].last)
+            there = segments_in(writer.snapshot.segments, group[0].first, group[-1].last)
             if set(group) <= set(there):  # else another compaction, or a redaction, was here before
                 writer.replace(Replacement("compact", group, ready=[ready]))
     finally:

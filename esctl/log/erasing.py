@@ -38,7 +38,10 @@ def check_erasable(snapshot: StoreState) -> None:
 
 
 def erase(
-    writer: LogWriter, positions: Iterable[int], told: Redaction, connection: duckdb.DuckDBPyConnection | None = None
+    writer: LogWriter,
+    positions: Iterable[int],
+    redaction: Redaction,
+    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> StoreState:
     """Erase the records at some positions, in one commit; records erased before stay as they are.
 
@@ -51,12 +54,13 @@ def erase(
     wanted = np.unique(np.array(known, dtype=np.int64))
     if not len(wanted):
         return snapshot
-    within = [segment for segment in snapshot.segments if len(_inside(wanted, segment))]
-    tables = _rewritten(snapshot, within, wanted, connection)
-    return writer.replace(Replacement("redact", within, tables, replace(told, positions=ranges_of(wanted.tolist()))))
+    affected = [segment for segment in snapshot.segments if len(_positions_in(wanted, segment))]
+    tables = _rewrite_segments(snapshot, affected, wanted, connection)
+    done = replace(redaction, positions=to_ranges(wanted.tolist()))
+    return writer.replace(Replacement("redact", affected, tables, done))
 
 
-def ranges_of(positions: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def to_ranges(positions: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Return ascending positions as inclusive ranges."""
     found: list[tuple[int, int]] = []
     for position in positions:
@@ -67,11 +71,11 @@ def ranges_of(positions: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def _inside(wanted: Positions, segment: SegmentEntry) -> Positions:
+def _positions_in(wanted: Positions, segment: SegmentEntry) -> Positions:
     return wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
 
 
-def _rewritten(
+def _rewrite_segments(
     snapshot: StoreState,
     segments: Sequence[SegmentEntry],
     wanted: Positions,
@@ -80,7 +84,7 @@ def _rewritten(
     for segment in segments:
         table = read_table(snapshot, segment.first, segment.last)
         leaves = leaf_hashes(table, connection)
-        erased = without_content(table, _inside(wanted, segment) - segment.first, leaves)
+        erased = without_content(table, _positions_in(wanted, segment) - segment.first, leaves)
         if leaf_hashes(erased, connection) != leaves:
             raise InputError(
                 f"log/{segment.file}: its records would not hash as before; nothing was erased",

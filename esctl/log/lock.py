@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from esctl.errors import InputError
-from esctl.storage.local import checked_lock, create_new, describe_failure, read_regular, remove, rights
+from esctl.storage.local import checked_lock, create_new, describe_failure, file_mode, read_regular, remove
 from esctl.storage.mirrors import mirror_of
 
 HOLDER = "lock.pid"
@@ -24,7 +24,7 @@ class StoreLock:
         self._timeout = timeout
         self._mirror = mirror_of(path)
         own = path.parent if self._mirror else path
-        self._lock = FileLock(checked_lock(own / "lock"), mode=rights(own))
+        self._lock = FileLock(checked_lock(own / "lock"), mode=file_mode(own))
 
     def acquire(self) -> None:
         """Take the lock. Raises InputError if another process holds it for longer than the timeout, in seconds."""
@@ -32,10 +32,10 @@ class StoreLock:
             try:
                 self._lock.acquire(timeout=self._timeout)
             except Timeout as error:
-                raise _held(self._path, _holder_text(self._path / HOLDER)) from error
+                raise _lock_error(self._path, _holder_text(self._path / HOLDER)) from error
             try:
                 if self._mirror and (holder := self._mirror.lease(self._timeout)):
-                    raise _held(self._path, holder)
+                    raise _lock_error(self._path, holder)
             except BaseException:
                 self._lock.release()
                 raise
@@ -78,7 +78,7 @@ def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
         lock.release()
 
 
-def _held(path: Path, holder: str) -> InputError:
+def _lock_error(path: Path, holder: str) -> InputError:
     return InputError(f"{path} is being written by {holder}", "wait until it is done, or stop it")
 
 

@@ -43,7 +43,7 @@ def _pair_up(nodes: bytes) -> bytes:
     count = len(nodes) // (2 * HASH)
     if count < _MANY:
         return b"".join([node_hash(nodes[i : i + HASH], nodes[i + HASH : i + 64]) for i in range(0, count * 64, 64)])
-    if native.here():
+    if native.is_available():
         return native.pair_up(nodes)
     import numpy as np
 
@@ -83,7 +83,7 @@ class Frontier(Struct, frozen=True):
         incoming, at = bytes(hashes), level
         while incoming or held:
             if at == BLOCK_LEVEL:
-                blocks = tuple(split(incoming))
+                blocks = tuple(split_hashes(incoming))
             nodes = held.pop(at, b"") + incoming
             if len(nodes) % (2 * HASH):
                 edge[at] = nodes[-HASH:]
@@ -123,7 +123,7 @@ def _bits(size: int) -> list[int]:
     return [bit for bit in range(size.bit_length() - 1, -1, -1) if size >> bit & 1]
 
 
-def split(hashes: bytes) -> list[bytes]:
+def split_hashes(hashes: bytes) -> list[bytes]:
     """Cut hashes laid end to end into single ones."""
     return [hashes[i : i + HASH] for i in range(0, len(hashes), HASH)]
 
@@ -176,11 +176,6 @@ class Tree(Struct, frozen=True):
         edge = Frontier().append(b"".join(self.blocks[first:last]), BLOCK_LEVEL)
         rest = last << BLOCK_LEVEL
         return edge.append(self.leaves(rest, stop)).root() if rest < stop else edge.root()
-
-
-def memory_tree(hashes: bytes) -> Tree:
-    """Return a tree of leaf hashes that are in memory."""
-    return Tree(lambda start, stop: hashes[start * HASH : stop * HASH])
 
 
 def _left_size(size: int) -> int:

@@ -28,13 +28,13 @@ def export_messages(snapshot: StoreState, source: str, cursor: KafkaCursor) -> I
 
 
 def _line(row: dict[str, Any], cursor: KafkaCursor) -> bytes:
-    told = {"topic": cursor.topic, "partition": cursor.partition, "offset": row["offset"]}
+    message = {"topic": cursor.topic, "partition": cursor.partition, "offset": row["offset"]}
     if row["source_time"] is not None:
-        told["ts"] = round(row["source_time"].timestamp() * 1000)
+        message["ts"] = round(row["source_time"].timestamp() * 1000)
     if row["headers"] is not None:
-        told["headers"] = [part for each in row["headers"] for part in (each["name"], _text(each["value"]))]
-    told |= {"key": _text(row["key"]), "payload": _text(row["raw"])}
-    return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        message["headers"] = [part for each in row["headers"] for part in (each["name"], _text(each["value"]))]
+    message |= {"key": _text(row["key"]), "payload": _text(row["raw"])}
+    return json.dumps(message, ensure_ascii=False).encode() + b"\n"
 
 
 def _text(data: bytes | None) -> Any:

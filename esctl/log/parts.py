@@ -34,7 +34,7 @@ def segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
     rows = size = 0
     for part in parts:
         for delivered in part.batches:
-            for batch in _in_columns(delivered, part.source).to_batches(max_chunksize=SEGMENT_ROWS):
+            for batch in _to_columns(delivered, part.source).to_batches(max_chunksize=SEGMENT_ROWS):
                 bytes_here = _raw_bytes(batch)
                 if waiting and (rows + batch.num_rows > SEGMENT_ROWS or size + bytes_here > SEGMENT_RAW_BYTES):
                     yield pa.Table.from_batches(waiting)
@@ -45,15 +45,18 @@ def segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
+def _to_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
     count = delivered.num_rows
-    present: Mapping[str, pa.ChunkedArray] = {
-        name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names
-    }
+    present = {name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names}
     try:
-        present = {**present, "source": repeated(source, count)}
+        present["source"] = repeated(source, count)
     except UnicodeEncodeError as error:
         raise InputError(f"the source name {source!r} is not Unicode text", "rename the file") from error
+    return _with_all_columns(present, count)
+
+
+def _with_all_columns(present: Mapping[str, pa.ChunkedArray], count: int) -> pa.Table:
+    """Return a table of SCHEMA: zeros for positions and times, which come later, and nulls for what is not present."""
     zeros = pa.repeat(0, count)
     filled = {"position": zeros, "recorded_at": zeros.cast(INSTANT), **present}
     columns = [
@@ -70,29 +73,21 @@ def _raw_bytes(batch: pa.RecordBatch) -> int:
 
 
 def hand_over(table: pa.Table, path: Path) -> None:
-    """Write records in the log's columns to a file that another process reads with `handed_over`."""
+    """Write records in the log's columns to a file that another process reads with `read_handed_over`."""
     known = table.select([name for name in DELIVERED if table[name].null_count < table.num_rows])
     known = known.append_column("source", table["source"].dictionary_encode().unify_dictionaries())
     with pa.ipc.new_file(path, known.schema) as writer:
         writer.write_table(known)
 
 
-def handed_over(path: Path) -> pa.Table:
+def read_handed_over(path: Path) -> pa.Table:
     """Return the records that `hand_over` wrote, mapped into memory."""
     with pa.memory_map(str(path)) as file:
         known = pa.ipc.open_file(file).read_all()
-    count = known.num_rows
-    filled = {name: known[name] for name in known.column_names}
-    zeros = pa.repeat(0, count)
-    filled |= {"position": zeros, "recorded_at": zeros.cast(INSTANT)}
-    columns = [
-        filled[column.name].cast(column.type) if column.name in filled else pa.nulls(count, column.type)
-        for column in SCHEMA
-    ]
-    return pa.table(columns, schema=SCHEMA)
+    return _with_all_columns({name: known[name] for name in known.column_names}, known.num_rows)
 
 
-def salted(table: pa.Table) -> pa.Table:
+def with_salts(table: pa.Table) -> pa.Table:
     """Return the records, each with a random salt, so that they can be erased."""
     count = table.num_rows
     bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
@@ -100,7 +95,7 @@ def salted(table: pa.Table) -> pa.Table:
     return table.set_column(SCHEMA.get_field_index("salt"), "salt", salts)
 
 
-def positioned(table: pa.Table, first: int, recorded_at: int) -> pa.Table:
+def with_positions(table: pa.Table, first: int, recorded_at: int) -> pa.Table:
     """Return the records with positions from `first` on and `recorded_at`, in microseconds since the epoch."""
     count = table.num_rows
     positions = pa.array(np.arange(first, first + count, dtype=np.int64))

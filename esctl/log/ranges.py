@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 """Files whose parts are fetched at the same time."""
-_MUCH = 8 << 20
+_MANY_BYTES = 8 << 20
 """Bytes from which on it pays to hash on all cores."""
 
 
@@ -35,7 +35,7 @@ class ByteRange(Struct, frozen=True):
 def parquet_ranges(path: Path, metadata: pq.FileMetaData) -> tuple[ByteRange, ...]:
     """Return the ranges of a Parquet file: each row group, then the footer. Raises OSError."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    ends = [max(map(_end, (group.column(i) for i in range(group.num_columns)))) for group in groups]
+    ends = [max(map(_end_of_column, (group.column(i) for i in range(group.num_columns)))) for group in groups]
     with path.open("rb") as file:
         bounds = [0, *ends, os.fstat(file.fileno()).st_size]
         return tuple(
@@ -44,7 +44,7 @@ def parquet_ranges(path: Path, metadata: pq.FileMetaData) -> tuple[ByteRange, ..
         )
 
 
-def _end(column: pq.ColumnChunkMetaData) -> int:
+def _end_of_column(column: pq.ColumnChunkMetaData) -> int:
     first = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
     return int(min(first, column.data_page_offset) + column.total_compressed_size)
 
@@ -57,11 +57,11 @@ class Checked:
 
     def require(self, path: Path, size: int, ranges: Iterable[ByteRange], hint: str) -> None:
         """Check parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
-        made = _made(path)
+        made = _inode_of(path)
         wanted = [part for part in ranges if (path, part, made) not in self._known]
         if wanted:
             require(path, size, wanted, hint)
-            made = _made(path)
+            made = _inode_of(path)
             self._known.update((path, part, made) for part in wanted)
 
     def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
@@ -76,10 +76,10 @@ class Checked:
             self.require(path, size, ranges, hint)
 
 
-def _made(path: Path) -> int:
+def _inode_of(path: Path) -> int:
     """Return a number that changes when a file of a mirror is dropped and made again; 0 for any other file."""
     mirror = mirror_of(path, links=True)
-    return mirror.made(path) if mirror else 0
+    return mirror.inode_of(path) if mirror else 0
 
 
 def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> None:
@@ -122,13 +122,13 @@ def damage_at(path: Path, descriptor: int, size: int, ranges: Sequence[ByteRange
     for again in (False, True) if mirror else ():
         assert mirror is not None
         if (odd := mirror.require(path, size, ranges, again=again)) is not None:
-            return _told(odd)
+            return _describe_damage(odd)
         if not (message := damage_in(descriptor, size, ranges)):
             return ""
     return message if mirror else damage_in(descriptor, size, ranges)
 
 
-def _told(odd: ByteRange) -> str:
+def _describe_damage(odd: ByteRange) -> str:
     return f"bytes {odd.offset:,} to {odd.offset + odd.bytes - 1:,} are not those that were written"
 
 
@@ -138,17 +138,17 @@ def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
         found = os.fstat(descriptor).st_size
         if found != size:
             return f"it has {found:,} bytes, {size:,} were written"
-        odd = _first_odd(descriptor, ranges)
+        odd = _first_damaged(descriptor, ranges)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
-    return "" if odd is None else _told(odd)
+    return "" if odd is None else _describe_damage(odd)
 
 
-def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None:
+def _first_damaged(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None:
     def differs(part: ByteRange) -> bool:
         return hashlib.sha256(os.pread(descriptor, part.bytes, part.offset)).hexdigest() != part.sha256
 
-    if sum(part.bytes for part in ranges) < _MUCH:
+    if sum(part.bytes for part in ranges) < _MANY_BYTES:
         return next(filter(differs, ranges), None)
     from concurrent.futures import ThreadPoolExecutor
 

@@ -21,16 +21,11 @@ from esctl.errors import InputError, NotFoundError, did_you_mean
 from esctl.log.commits import open_log
 from esctl.log.ranges import damage_at, open_parts
 from esctl.log.segment import SCHEMA
-from esctl.log.segments import within
+from esctl.log.segments import segments_in
 from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.model import FileCursor
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
-
-
-def segments_for(snapshot: StoreState, first: int, last: int) -> tuple[SegmentEntry, ...]:
-    """Return the segments that hold positions [first, last], in order."""
-    return within(snapshot.segments, first, last)
 
 
 def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -39,8 +34,8 @@ def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[st
     Positions outside the log give no rows. Raises InputError, naming the file, for a missing or damaged segment.
     """
     names = list(columns or SCHEMA.names)
-    tables = [_read(held, names) for held in _held(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else _nothing(names)
+    tables = [_read_range(held, names) for held in _open_ranges(snapshot, first, last)]
+    return pa.concat_tables(tables) if tables else _empty_table(names)
 
 
 def iter_batches(
@@ -51,8 +46,8 @@ def iter_batches(
     Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    for held in _held(snapshot, first, last):
-        groups, start = _groups(held)
+    for held in _open_ranges(snapshot, first, last):
+        groups, start = _groups_of_range(held)
         at = held.segment.first + start
         for batch in held.segment_file.checked(groups).iter_batches(rows, groups, names):
             skip, stop = max(held.first - at, 0), min(held.last - at + 1, batch.num_rows)
@@ -83,14 +78,14 @@ def records_at(snapshot: StoreState, positions: Iterable[int], columns: Sequence
             stop = bisect_right(wanted, file.segment.last)
             found += _rows_in(file, wanted[:stop], names)
         wanted = wanted[stop:]
-    return pa.concat_tables(found) if found else _nothing(names)
+    return pa.concat_tables(found) if found else _empty_table(names)
 
 
-def _nothing(names: list[str]) -> pa.Table:
+def _empty_table(names: list[str]) -> pa.Table:
     return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
-def erased_of(snapshot: StoreState, source: str) -> list[int]:
+def erased_positions(snapshot: StoreState, source: str) -> list[int]:
     """List the positions of a source's records that were erased. Raises as `read_table` does."""
     found: list[int] = []
     for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
@@ -109,13 +104,13 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", did_you_mean(near))
-    check_whole(snapshot, source, skip_erased=skip_erased)
-    return pieces_of(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
+    check_unerased(snapshot, source, skip_erased=skip_erased)
+    return iter_pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
 
 
-def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
+def check_unerased(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
     """Raise InputError if records of a source were erased, unless `skip_erased` lets them be left out."""
-    erased = erased_of(snapshot, source)
+    erased = erased_positions(snapshot, source)
     if erased and not skip_erased:
         raise InputError(
             f"{len(erased)} records of {source} were erased, the first at position {erased[0]}: it cannot be exported "
@@ -129,25 +124,25 @@ def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iter
 
     Raises as `read_table` does.
     """
-    for held in _held(snapshot, 1, snapshot.head):
-        file = held.segment_file
-        groups = [group for group in _groups(held)[0] if _least_offset(file.parquet, group) < size]
-        for batch in file.checked(groups).iter_batches(row_groups=groups, columns=list(columns)):
-            yield batch.filter(pc.field("offset") < size)
+    for held in _open_ranges(snapshot, 1, snapshot.head):
+        parquet = held.segment_file.parquet
+        groups = [each for each in _groups_of_range(held)[0] if (_bounds(parquet, each, "offset") or (0, 0))[0] < size]
+        for batch in _batches_where(held, groups, ["position", *columns], pc.field("offset") < size):
+            yield batch.select(list(columns))
 
 
 def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
     """Return each source's first position in the row groups from that of `first` on, in order. Raises InputError."""
     found: dict[str, int] = {}
-    for held in _held(snapshot, first, snapshot.head):
-        (groups, start), file = _groups(held), held.segment_file
+    for held in _open_ranges(snapshot, first, snapshot.head):
+        (groups, start), file = _groups_of_range(held), held.segment_file
         at = held.segment.first + start
         for group in groups:
             if name := _only_source(file.parquet, group):
                 found.setdefault(name, at)
             else:
                 names = file.checked([group]).read_row_group(group, ["source"])["source"].combine_chunks()
-                for name in names.unique().to_pylist():
+                for name in names.slice(0, held.last - at + 1).unique().to_pylist():
                     found.setdefault(name, at + pc.index(names, name).as_py())
             at += file.parquet.metadata.row_group(group).num_rows
     return found
@@ -155,34 +150,33 @@ def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
 
 def _only_source(file: pq.ParquetFile, group: int) -> str:
     """Return the one source of a row group, according to the footer; empty if there may be several."""
-    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("source")).statistics
-    return str(statistics.min) if statistics and statistics.has_min_max and statistics.min == statistics.max else ""
+    least, greatest = _bounds(file, group, "source") or ("", None)
+    return str(least) if least == greatest else ""
 
 
-def _least_offset(file: pq.ParquetFile, group: int) -> int:
-    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("offset")).statistics
-    return int(statistics.min) if statistics is not None and statistics.has_min_max else 0
+def _bounds(file: pq.ParquetFile, group: int, column: str) -> tuple[Any, Any] | None:
+    """Return the bounds of a column's values in a row group, according to the footer; None if it does not say."""
+    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index(column)).statistics
+    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
 
 
-def pieces_of(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
+def iter_pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
     """Yield a header (base64), the bytes of a source's records without erased ones, and a tail (base64)."""
     if header:
         yield base64.b64decode(header)
     columns = ["position", "source", "raw", "erased_leaf"]
-    for held in _held(snapshot, 1, snapshot.head):
-        file = held.segment_file
-        groups = [group for group in _groups(held)[0] if _may_hold(file.parquet, group, source)]
-        for batch in file.checked(groups).iter_batches(row_groups=groups, columns=columns):
-            place = pc.field("position")
-            inside = (place >= held.first) & (place <= held.last) & pc.field("erased_leaf").is_null()
-            own = batch.filter((pc.field("source") == source) & inside)
+    for held in _open_ranges(snapshot, 1, snapshot.head):
+        parquet = held.segment_file.parquet
+        groups = [group for group in _groups_of_range(held)[0] if _may_hold(parquet, group, source)]
+        is_kept = (pc.field("source") == source) & pc.field("erased_leaf").is_null()
+        for own in _batches_where(held, groups, columns, is_kept):
             if own.num_rows:
-                yield _joined(own, source)
+                yield _join_raws(own, source)
     if tail:
         yield base64.b64decode(tail)
 
 
-def _joined(records: pa.RecordBatch, source: str) -> bytes:
+def _join_raws(records: pa.RecordBatch, source: str) -> bytes:
     raw = records.column("raw")
     if raw.null_count:
         position = records.column("position").filter(raw.is_null())[0].as_py()
@@ -190,10 +184,10 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
             f"the record at position {position} of {source} has no bytes",
             "it was a tombstone: this source cannot be exported exactly",
         )
-    return end_to_end(raw)
+    return join_raws(raw)
 
 
-def end_to_end(raws: pa.LargeBinaryArray, most: int | None = None) -> bytes:
+def join_raws(raws: pa.LargeBinaryArray, most: int | None = None) -> bytes:
     """Return the bytes of records end to end, at most `most` of them. No record may be null."""
     bounds = np.frombuffer(raws.buffers()[1], dtype=np.int64)[raws.offset :]
     start, stop = int(bounds[0]), int(bounds[len(raws)])
@@ -202,11 +196,9 @@ def end_to_end(raws: pa.LargeBinaryArray, most: int | None = None) -> bytes:
 
 
 def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
-    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("source")).statistics
-    if statistics is None or not statistics.has_min_max:
-        return True
+    bounds = _bounds(file, group, "source")
     # Compared as UTF-8, which is how Parquet orders strings.
-    return bool(statistics.min.encode() <= source.encode() <= statistics.max.encode())
+    return bounds is None or bool(bounds[0].encode() <= source.encode() <= bounds[1].encode())
 
 
 class _SegmentFile(Struct, frozen=True):
@@ -225,7 +217,7 @@ class _SegmentFile(Struct, frozen=True):
         return self.parquet
 
 
-class _Held(Struct, frozen=True):
+class _SegmentRange(Struct, frozen=True):
     """An open segment, and the positions wanted from it."""
 
     segment_file: _SegmentFile
@@ -237,19 +229,29 @@ class _Held(Struct, frozen=True):
         return self.segment_file.segment
 
 
-def _held(snapshot: StoreState, first: int, last: int) -> Iterator[_Held]:
+def _open_ranges(snapshot: StoreState, first: int, last: int) -> Iterator[_SegmentRange]:
     """Yield the segments that hold positions [first, last], each open until the next is asked for."""
     at, last = max(first, 1), min(last, snapshot.head)
     while at <= last:
         with _open_at(snapshot, at) as file:
-            yield _Held(file, at, min(last, file.segment.last))
+            yield _SegmentRange(file, at, min(last, file.segment.last))
         at = file.segment.last + 1
 
 
-def _read(held: _Held, names: list[str]) -> pa.Table:
-    groups, start = _groups(held)
+def _read_range(held: _SegmentRange, names: list[str]) -> pa.Table:
+    groups, start = _groups_of_range(held)
     table = held.segment_file.checked(groups).read_row_groups(groups, columns=names).select(names)
     return table.slice(held.first - held.segment.first - start, held.last - held.first + 1)
+
+
+def _batches_where(
+    held: _SegmentRange, groups: Sequence[int], columns: Sequence[str], condition: pc.Expression
+) -> Iterator[pa.RecordBatch]:
+    """Yield the wanted records of some row groups that meet a condition; `position` must be among the columns."""
+    position = pc.field("position")
+    inside = (position >= held.first) & (position <= held.last)
+    for batch in held.segment_file.checked(groups).iter_batches(row_groups=groups, columns=list(columns)):
+        yield batch.filter(inside & condition)
 
 
 def _rows_in(file: _SegmentFile, positions: list[int], names: list[str]) -> Iterator[pa.Table]:
@@ -269,7 +271,7 @@ def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
 
 
-def _groups(held: _Held) -> tuple[list[int], int]:
+def _groups_of_range(held: _SegmentRange) -> tuple[list[int], int]:
     """Return the row groups with the wanted positions, and the number of rows before the first of them."""
     groups: list[int] = []
     before = start = 0
@@ -289,12 +291,12 @@ def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
 
     If it was replaced since the store state was read, open the segment that holds the same records now.
     """
-    (entry,) = segments_for(snapshot, position, position)
+    (entry,) = segments_in(snapshot.segments, position, position)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(_open(snapshot, entry))
         except InputError:
-            now = _replaced(snapshot, entry)
+            now = _state_after_replacing(snapshot, entry)
             if now is None:
                 raise
             file = stack.enter_context(_open_at(now, position))
@@ -331,13 +333,13 @@ def _unreadable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path}: {reason}", _DAMAGED)
 
 
-def _replaced(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
+def _state_after_replacing(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
     """Return the store state as it is now if it no longer names the segment, else None.
 
     Raises InputError if records of the segment were erased meanwhile.
     """
     now = open_log(snapshot.path).read()
-    if now.head < snapshot.head or segment in segments_for(now, segment.first, segment.last):
+    if now.head < snapshot.head or segment in segments_in(now.segments, segment.first, segment.last):
         return None
     for redaction in now.redactions[len(snapshot.redactions) :]:
         if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):

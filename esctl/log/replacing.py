@@ -49,16 +49,16 @@ def replace_segments(
     for good.
     """
     check_committed(snapshot, wanted.removed)
-    blocks = _blocks_of(wanted.removed)
+    blocks = _block_roots_by_end(wanted.removed)
     written: list[SegmentEntry] = []
     commit = None
     try:
         made = (write_segment(snapshot.path / "log", table, files) for table in wanted.tables)
         named = (name_segment(temporary, entry, files) for temporary, entry in wanted.ready)
         for entry in chain(made, named):
-            ends = range(-(-entry.first // BLOCK) * BLOCK, entry.last + 1, BLOCK)
+            ends = _block_ends(entry)
             written.append(entry.with_blocks(tuple(blocks[end] for end in ends)))
-        commit = _commit_of(snapshot, wanted, written, at)
+        commit = _make_commit(snapshot, wanted, written, at)
         after = log.append(snapshot, commit)
     except BaseException as error:
         lost = isinstance(error, ConflictError)
@@ -73,7 +73,7 @@ def replace_segments(
     return after
 
 
-def _commit_of(snapshot: StoreState, wanted: Replacement, written: Sequence[SegmentEntry], at: int) -> Commit:
+def _make_commit(snapshot: StoreState, wanted: Replacement, written: Sequence[SegmentEntry], at: int) -> Commit:
     return Commit(
         seq=snapshot.seq + 1,
         kind=wanted.kind,
@@ -103,10 +103,14 @@ def check_committed(snapshot: StoreState, segments: Iterable[SegmentEntry]) -> N
             raise InputError(f"{path} is not what was committed", "see what is wrong with: esctl verify --full")
 
 
-def _blocks_of(segments: Iterable[SegmentEntry]) -> dict[int, bytes]:
+def _block_roots_by_end(segments: Iterable[SegmentEntry]) -> dict[int, bytes]:
     """Return the committed block roots by the position of each block's last record: new segment bounds keep them."""
     found: dict[int, bytes] = {}
     for segment in segments:
-        ends = range(-(-segment.first // BLOCK) * BLOCK, segment.last + 1, BLOCK)
-        found.update(zip(ends, segment.blocks, strict=True))
+        found.update(zip(_block_ends(segment), segment.blocks, strict=True))
     return found
+
+
+def _block_ends(segment: SegmentEntry) -> range:
+    """Return the positions in a segment that are the last of their block."""
+    return range(-(-segment.first // BLOCK) * BLOCK, segment.last + 1, BLOCK)

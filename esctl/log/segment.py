@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from esctl.engine import native
 from esctl.engine.duckdb import connect, relational
 from esctl.log.leaves.header_bytes import headers_bytes
-from esctl.log.leaves.plain import is_plain, plain_leaf_hashes
+from esctl.log.leaves.plain import WINDOW, hex_digests, is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
 from esctl.log.store_state import SegmentEntry
 from esctl.storage.local import Filesystem, describe_failure, publish, temporary_name
@@ -52,9 +51,8 @@ ROW_GROUP = 65_536
 SEGMENT_ROWS = 1_000_000
 SEGMENT_RAW_BYTES = 256 << 20
 SALT = 16
-_WINDOW = 256  # records copied at once to be hashed: few enough to stay in the processor's cache
 
-_LOOKED_AT = 1000  # records, to see whether their keys and headers are mostly the same
+_SAMPLE_ROWS = 1000  # records, to see whether their keys and headers are mostly the same
 
 _LINE = "chr(10)"
 # concat_ws skips nulls, so no part of a leaf may be null.
@@ -69,12 +67,12 @@ def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = 
     Headers are laid end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`. The leaf
     hash is SHA-256(0x00 || leaf) (RFC 6962). An erased record brings its own in `erased_leaf`.
     """
-    return native.leaf_hashes(table) if native.here() else b"".join(_iter_duckdb_hashes(table, connection))
+    return native.leaf_hashes(table) if native.is_available() else b"".join(_iter_duckdb_hashes(table, connection))
 
 
 def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[bytes]:
     """Yield what `leaf_hashes` returns, in pieces: least work in all, though plain records are hashed on one core."""
-    compiled = native.here()
+    compiled = native.is_available()
     if not compiled and not is_plain(table):
         yield from _iter_duckdb_hashes(table, connection)
         return
@@ -90,7 +88,7 @@ def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection |
     with ThreadPoolExecutor(1, "leaves") as pool:
         waiting: Future[bytes] | None = None
         for start in starts:
-            known, expression = _prepared(table.slice(start, ROW_GROUP))
+            known, expression = _prepare_columns(table.slice(start, ROW_GROUP))
             done = waiting.result() if waiting else b""
             waiting = pool.submit(_hash_leaves, connection, known, expression)
             if done:
@@ -99,7 +97,7 @@ def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection |
             yield waiting.result()
 
 
-def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
+def _prepare_columns(table: pa.Table) -> tuple[pa.Table, str]:
     """Return the columns that are not null throughout, and the SQL of a leaf hash over them.
 
     Headers are laid end to end. Without salts, `raw` and `source` are hashed here: OpenSSL uses the processor's SHA
@@ -112,15 +110,15 @@ def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
         known = known.set_column(names.index("headers"), "headers", headers_bytes(table["headers"]))
     if "salt" in names:
         return known, f"position, {_leaf_sql(set(names), set())} AS leaf"
-    hashed = {"raw", "source"} | {name for name in ("key", "headers") if name in names and _are_alike(known[name])}
+    hashed = {"raw", "source"} | {name for name in ("key", "headers") if name in names and _has_few_values(known[name])}
     for name in hashed & set(names):
-        found = _raw_hashes(known[name]) if name == "raw" else _hashed_once(known[name])
+        found = _raw_hashes(known[name]) if name == "raw" else _hash_distinct(known[name])
         known = known.set_column(names.index(name), name, found)
     return known, f"position, {_leaf_sql(set(names), hashed)} AS leaf"
 
 
 def _hash_leaves(connection: duckdb.DuckDBPyConnection, known: pa.Table, expression: str) -> bytes:
-    return _in_order(relational(connection).from_arrow(known).project(expression).to_arrow_table())
+    return _sort_leaves(relational(connection).from_arrow(known).project(expression).to_arrow_table())
 
 
 def _leaf_sql(present: set[str], hashed: set[str]) -> str:
@@ -149,13 +147,13 @@ def _leaf_sql(present: set[str], hashed: set[str]) -> str:
     return f"coalesce(erased_leaf, {leaf})" if "erased_leaf" in present else leaf
 
 
-def _are_alike(values: pa.ChunkedArray) -> bool:
+def _has_few_values(values: pa.ChunkedArray) -> bool:
     """Return whether at most a quarter of the first values are distinct."""
-    first = values.slice(0, _LOOKED_AT)
+    first = values.slice(0, _SAMPLE_ROWS)
     return len(first.unique()) * 4 <= len(first)
 
 
-def _hashed_once(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _hash_distinct(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the SHA-256 of each value as hex text, `-` for null; hashes each distinct value once."""
     found = []
     for encoded in (chunk.dictionary_encode() for chunk in values.chunks):
@@ -171,20 +169,15 @@ def _raw_hashes(raws: pa.ChunkedArray) -> pa.ChunkedArray:
     for raw in raws.chunks:
         bounds = np.frombuffer(raw.buffers()[1], np.int64, len(raw) + 1, raw.offset * 8)
         content = raw.buffers()[2] or pa.py_buffer(b"")
-        text = "".join(_hex_hashes(content, bounds[at : at + _WINDOW + 1]) for at in range(0, len(raw), _WINDOW))
+        windows = (bounds[at : at + WINDOW + 1] for at in range(0, len(raw), WINDOW))
+        text = "".join(digest for window in windows for digest in hex_digests(content, window))
         each = pa.py_buffer(np.arange(0, len(raw) * 64 + 1, 64, dtype=np.int32))
         hexes = pa.StringArray.from_buffers(len(raw), each, pa.py_buffer(text.encode()))
         hashed.append(pc.if_else(raw.is_null(), "-", hexes) if raw.null_count else hexes)
     return pa.chunked_array(hashed, pa.string())
 
 
-def _hex_hashes(content: pa.Buffer, bounds: np.ndarray[Any, np.dtype[np.int64]]) -> str:
-    digest, first = sha256, int(bounds[0])
-    data = content[first : int(bounds[-1])].to_pybytes()
-    return "".join([digest(data[start:end]).hexdigest() for start, end in pairwise((bounds - first).tolist())])
-
-
-def _in_order(hashed: pa.Table) -> bytes:
+def _sort_leaves(hashed: pa.Table) -> bytes:
     positions = hashed["position"].to_numpy()
     leaves = hashed["leaf"].combine_chunks().cast(pa.binary(32))
     packed = np.frombuffer(leaves.buffers()[1], dtype="V32", count=len(leaves), offset=leaves.offset * 32)
@@ -252,7 +245,7 @@ def write_unnamed(temporary: Path, table: pa.Table, files: Filesystem) -> tuple[
     first, last = table["position"][0].as_py(), table["position"][-1].as_py()
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
     doing = describe_failure(f"write {temporary.with_name(name)}")
-    with doing, _removed_on_failure(temporary, files), files.create(temporary) as file:
+    with doing, _remove_on_failure(temporary, files), files.create(temporary) as file:
         sink = _HashingSink(files, file)
         _write_parquet(table, sink)
         files.sync(file)
@@ -268,14 +261,14 @@ def name_segment(temporary: Path, entry: SegmentEntry, files: Filesystem) -> Seg
     """Rename a written segment to its final name, durably. Raises as `write_segment` does."""
     target = temporary.with_name(entry.file)
     with describe_failure(f"write {target}"):
-        with _removed_on_failure(temporary, files):
+        with _remove_on_failure(temporary, files):
             publish(files, temporary, target, over=True)
         files.sync_folder(target.parent)
     return entry
 
 
 @contextmanager
-def _removed_on_failure(path: Path, files: Filesystem) -> Iterator[None]:
+def _remove_on_failure(path: Path, files: Filesystem) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -99,31 +99,31 @@ def chunks_of(segments: Sequence[SegmentEntry]) -> tuple[Chunk, ...]:
     return segments.chunks if isinstance(segments, PartedSegments) else (tuple(segments),)
 
 
-def of_chunks(path: Path, chunks: Sequence[Chunk]) -> Sequence[SegmentEntry]:
+def join_chunks(path: Path, chunks: Sequence[Chunk]) -> Sequence[SegmentEntry]:
     """Return the segments of chunks in the store at `path`: a tuple if no chunk is a part."""
     if any(isinstance(chunk, SegmentPart) for chunk in chunks):
         return PartedSegments(path, [chunk for chunk in chunks if chunk])
     return tuple(chain.from_iterable(chunk for chunk in chunks if not isinstance(chunk, SegmentPart)))
 
 
-def within(segments: Sequence[SegmentEntry], first: int, last: int) -> tuple[SegmentEntry, ...]:
+def segments_in(segments: Sequence[SegmentEntry], first: int, last: int) -> tuple[SegmentEntry, ...]:
     """Return the segments that hold positions [first, last], in order; reads only parts that hold some of them."""
-    near = _near(segments, first, last)
+    near = _segments_near(segments, first, last)
     return tuple(segment for segment in near if segment.first <= last and segment.last >= first)
 
 
-def _near(segments: Sequence[SegmentEntry], first: int, last: int) -> Iterable[SegmentEntry]:
+def _segments_near(segments: Sequence[SegmentEntry], first: int, last: int) -> Iterable[SegmentEntry]:
     if not isinstance(segments, PartedSegments):
         return segments
-    parts = (chunk for chunk in segments.chunks if not _lies_apart(chunk, first, last))
+    parts = (chunk for chunk in segments.chunks if not _is_outside(chunk, first, last))
     return chain.from_iterable(map(segments.read, parts))
 
 
-def _lies_apart(chunk: Chunk, first: int, last: int) -> bool:
+def _is_outside(chunk: Chunk, first: int, last: int) -> bool:
     return isinstance(chunk, SegmentPart) and (chunk.first > last or chunk.last < first)
 
 
-def ending(segments: Sequence[SegmentEntry], position: int) -> Sequence[SegmentEntry]:
+def begun_by(segments: Sequence[SegmentEntry], position: int) -> Sequence[SegmentEntry]:
     """Return the segments that begin at or before a position."""
     if not isinstance(segments, PartedSegments):
         return tuple(segment for segment in segments if segment.first <= position)
@@ -131,9 +131,9 @@ def ending(segments: Sequence[SegmentEntry], position: int) -> Sequence[SegmentE
     for chunk in segments.chunks:
         if isinstance(chunk, SegmentPart) and chunk.last <= position:
             chunks.append(chunk)
-        elif not _lies_apart(chunk, 1, position):
+        elif not _is_outside(chunk, 1, position):
             chunks.append(tuple(segment for segment in segments.read(chunk) if segment.first <= position))
-    return of_chunks(segments.path, chunks)
+    return join_chunks(segments.path, chunks)
 
 
 def bytes_of(segments: Sequence[SegmentEntry]) -> int:
@@ -149,7 +149,7 @@ def digest_of_names(names: Iterable[str]) -> str:
     return sha256("\n".join(names).encode()).hexdigest()
 
 
-def unnamed(segments: Sequence[SegmentEntry], names: Iterable[str]) -> set[str]:
+def find_unnamed(segments: Sequence[SegmentEntry], names: Iterable[str]) -> set[str]:
     """Return the names of segment files that belong to none of the segments.
 
     A part is read only if the names at its positions are not exactly its own.
@@ -178,7 +178,7 @@ def check_dense(segments: Sequence[SegmentEntry | SegmentPart], head: int, befor
         raise ValueError(f"the segments end at position {reached}, the tree at {head}")
 
 
-class Growing:
+class GrowingSegments:
     """Segments that commits add to and replace. A part is read only when a segment in it is replaced."""
 
     def __init__(self, path: Path, segments: Sequence[SegmentEntry]) -> None:
@@ -190,7 +190,7 @@ class Growing:
     def done(self) -> Sequence[SegmentEntry]:
         """Return the segments after all changes so far."""
         chunks = [part if isinstance(part, SegmentPart) else tuple(part) for part in self._chunks]
-        return of_chunks(self._path, chunks)
+        return join_chunks(self._path, chunks)
 
     def append(self, entries: Sequence[SegmentEntry]) -> None:
         """Add segments at the end."""

@@ -15,7 +15,7 @@ from esctl.errors import InputError
 from esctl.log.lines import to_line
 from esctl.log.merkle import Frontier
 from esctl.log.segments import SEGMENT_NAME as SEGMENT_NAME
-from esctl.log.segments import Growing, check_dense
+from esctl.log.segments import GrowingSegments, check_dense
 from esctl.log.segments import SegmentEntry as SegmentEntry
 from esctl.model import Cursor
 
@@ -109,18 +109,18 @@ def sendable(state: StoreState) -> StoreState:
     return replace(state, cursors=dict(state.cursors))
 
 
-def empty(path: Path, store_id: str, erasable: bool) -> StoreState:
+def state_without_commits(path: Path, store_id: str, erasable: bool) -> StoreState:
     """Return the state of a store without commits; its hash chain starts from the store's identity."""
     first = sha256(to_line(identity(store_id, erasable))).hexdigest()
     return StoreState(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 
 
-def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
+def after_commits(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
     """Return a store state after further commits, each given with the SHA-256 of its file.
 
     Raises InputError, naming the commit, if one does not follow from those before it.
     """
-    segments = Growing(snapshot.path, snapshot.segments)
+    segments = GrowingSegments(snapshot.path, snapshot.segments)
     cursors, redactions = dict(snapshot.cursors), list(snapshot.redactions)
     seq, at, prev, tree = snapshot.seq, snapshot.at, snapshot.commit_sha256, snapshot.tree
     for commit, digest in commits:
@@ -133,7 +133,7 @@ def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> Store
             if commit.at <= at:
                 raise ValueError("its time goes back")
             if commit.redaction is not None:
-                _check_apart(commit.redaction.positions, tree.size)
+                _check_ranges(commit.redaction.positions, tree.size)
         except ValueError as error:
             raise InputError(f"{name} contradicts the commits before it: {error}", _RESTORE_HINT) from error
         cursors.update(commit.cursors)
@@ -158,7 +158,7 @@ def commit_name(seq: int) -> str:
     return f"{seq:020d}.json"
 
 
-def _grow(segments: Growing, tree: Frontier, commit: Commit) -> None:
+def _grow(segments: GrowingSegments, tree: Frontier, commit: Commit) -> None:
     if commit.kind == "append":
         if commit.remove:
             raise ValueError("an append removes nothing")
@@ -170,7 +170,7 @@ def _grow(segments: Growing, tree: Frontier, commit: Commit) -> None:
     segments.replace(commit.remove, commit.add)
 
 
-def _check_apart(ranges: Sequence[tuple[int, int]], head: int) -> None:
+def _check_ranges(ranges: Sequence[tuple[int, int]], head: int) -> None:
     """Raise ValueError unless these are ascending, disjoint ranges of positions up to the head, at least one."""
     reached = 0
     for first, last in ranges:

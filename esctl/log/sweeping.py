@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 
 from esctl.log.commits import CommitLog, old_heads
-from esctl.log.segments import unnamed
+from esctl.log.segments import find_unnamed
 from esctl.log.store_state import SEGMENT_NAME, StoreState
 from esctl.storage.local import TEMPORARY, Filesystem, entries
 
@@ -20,7 +20,8 @@ def sweep(log: CommitLog, files: Filesystem) -> StoreState:
     """
     names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
     snapshot = log.read()  # read after the listing: names that it lacks, no later commit has
-    left = unnamed(snapshot.segments, names["log"]) | {name for name in names["log"] if _UNFINISHED.fullmatch(name)}
+    unfinished = {name for name in names["log"] if _UNFINISHED.fullmatch(name)}
+    left = find_unnamed(snapshot.segments, names["log"]) | unfinished
     stale = [
         log.path / "log" / name
         for name in sorted(left)

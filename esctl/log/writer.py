@@ -19,16 +19,16 @@ from esctl.errors import InputError
 from esctl.log.commits import open_log
 from esctl.log.lock import WriterLock
 from esctl.log.merkle import Frontier
-from esctl.log.parts import Part, positioned, salted, segment_tables
+from esctl.log.parts import Part, segment_tables, with_positions, with_salts
 from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import SCHEMA, iter_leaf_hashes, name_segment, write_segment
-from esctl.log.segments import Growing
+from esctl.log.segments import GrowingSegments
 from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
 from esctl.model import Cursor
 from esctl.storage.local import Filesystem, describe_failure
 from esctl.storage.mirrors import mirror_of
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from esctl.log.apart import WrittenApart
 
 _ATTEMPTS = 100
-__all__ = ["LogWriter", "Part", "system_clock"]
+__all__ = ["LogWriter", "Part", "read_meanwhile", "system_clock"]
 
 
 class _Staged(Struct):
@@ -48,14 +48,22 @@ class _Staged(Struct):
     segments: list[SegmentEntry] = field(default_factory=list)
     cursors: dict[str, Cursor] = field(default_factory=dict)
 
-    def positioned(self, table: pa.Table) -> pa.Table:
+    def with_positions(self, table: pa.Table) -> pa.Table:
         """Return the records with their positions and `recorded_at`."""
-        return positioned(table, self.tree.size + 1, self.recorded_at)
+        return with_positions(table, self.tree.size + 1, self.recorded_at)
 
 
 def system_clock() -> int:
     """Return the time now in microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def read_meanwhile(source: str, store: Path) -> InputError:
+    """Return the error for a source that another process read into a store at the same time."""
+    return InputError(
+        f"another process has read {source} into {store} meanwhile",
+        "nothing was recorded twice; run the same command again",
+    )
 
 
 class LogWriter:
@@ -132,7 +140,7 @@ class LogWriter:
         if staged is None:
             return before
         cursors = {**before.cursors, **staged.cursors}
-        segments = Growing(self.path, before.segments)
+        segments = GrowingSegments(self.path, before.segments)
         segments.append(staged.segments)
         return replace(before, tree=staged.tree, segments=segments.done(), cursors=cursors)
 
@@ -153,7 +161,7 @@ class LogWriter:
                 return self._commit_staged()
             except ConflictError:
                 self._reload({part.source for part in parts})
-        raise self._busy()
+        raise self._busy_error()
 
     def stage(self, parts: Sequence[Part]) -> None:
         """Write segments that become part of the log only with `commit`.
@@ -163,13 +171,13 @@ class LogWriter:
         try:
             self._stage(parts)
         except ConflictError as error:
-            raise self._busy() from error
+            raise self._busy_error() from error
 
     def _stage(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> None:
-        staged = self._begun()
+        staged = self._ensure_staged()
         try:
             for table in segment_tables(parts):
-                complete = self._complete(table, staged)
+                complete = self._with_log_columns(table, staged)
                 self._write(staged, complete)
                 if written is not None:
                     written.append(complete)
@@ -182,12 +190,12 @@ class LogWriter:
 
     def place(self) -> tuple[int, int]:
         """Return the position that the next staged record gets, and its `recorded_at` in microseconds."""
-        staged = self._begun()
+        staged = self._ensure_staged()
         return staged.tree.size + 1, staged.recorded_at
 
     def stage_apart(self, written: Sequence[WrittenApart], cursors: Mapping[str, Cursor]) -> None:
         """Stage segments that workers wrote for the next positions. Raises as `stage` does."""
-        staged = self._begun()
+        staged = self._ensure_staged()
         try:
             for each in written:
                 if each.entry.first != staged.tree.size + 1:
@@ -205,7 +213,7 @@ class LogWriter:
             raise
         staged.cursors.update({name: it for name, it in cursors.items() if it != self.snapshot.cursors.get(name)})
 
-    def _begun(self) -> _Staged:
+    def _ensure_staged(self) -> _Staged:
         if self._staged is None:
             now = max(self.snapshot.at + 1, self._clock())
             self._staged = _Staged(now, self.snapshot.tree)
@@ -221,7 +229,7 @@ class LogWriter:
                 return self._commit_staged()
             except ConflictError:
                 self._restage()
-        raise self._busy()
+        raise self._busy_error()
 
     def replace(self, wanted: Replacement) -> StoreState:
         """Replace segments by others of the same records in one commit, then remove the old ones' files.
@@ -235,7 +243,7 @@ class LogWriter:
         try:
             self._snapshot = replace_segments(self._log, self._files, self.snapshot, wanted, at)
         except ConflictError as error:
-            raise self._busy() from error
+            raise self._busy_error() from error
         return self._snapshot
 
     def abandon(self) -> None:
@@ -277,10 +285,7 @@ class LogWriter:
         self._snapshot = self._log.read()
         for source in sources:
             if self._snapshot.cursors.get(source) != before.get(source):
-                raise InputError(
-                    f"another process has read {source} into {self.path} meanwhile",
-                    "nothing was recorded twice; run the same command again",
-                )
+                raise read_meanwhile(source, self.path)
 
     def _restage(self) -> None:
         staged = self._staged
@@ -293,23 +298,23 @@ class LogWriter:
             again = self._staged = _Staged(now, self.snapshot.tree, cursors=staged.cursors)
             for segment in staged.segments:
                 with describe_failure(f"read {segment.file}"):
-                    table = pq.read_table(fetched(self.path / "log" / segment.file), schema=SCHEMA)
-                self._write(again, again.positioned(table))
+                    table = pq.read_table(fetched_path(self.path / "log" / segment.file), schema=SCHEMA)
+                self._write(again, again.with_positions(table))
         except ConflictError as error:
             self.abandon()
-            raise self._busy() from error
+            raise self._busy_error() from error
         except BaseException:
             self.abandon()
             raise
         finally:
             self._discard(staged.segments)
 
-    def _busy(self) -> InputError:
+    def _busy_error(self) -> InputError:
         return InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
 
-    def _complete(self, table: pa.Table, staged: _Staged) -> pa.Table:
+    def _with_log_columns(self, table: pa.Table, staged: _Staged) -> pa.Table:
         """Return the records with what the log adds: position, `recorded_at`, salt."""
-        return staged.positioned(salted(table) if self._log.erasable else table)
+        return staged.with_positions(with_salts(table) if self._log.erasable else table)
 
     def _write(self, staged: _Staged, table: pa.Table) -> None:
         """Write one segment while hashing its leaves: both release Python's lock, so they use two cores."""

@@ -37,23 +37,25 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
 
     segments_before, segments_after = compact_log(path, files, updater.connection)
     before, after = updater.compact(open_log(path).read())
-    return [_of("log", segments_before, segments_after), _of("index", before.files, after.files)]
+    return [_compared("log", segments_before, segments_after), _compared("index", before.files, after.files)]
 
 
-def planned(snapshot: StoreState, updater: Updater) -> list[Compacted]:
+def plan_compaction(snapshot: StoreState, updater: Updater) -> list[Compacted]:
     """Return what `compact` would do. Bytes afterwards are not known yet: those before are given."""
-    from esctl.index.files.merge import together
-    from esctl.log.compacting import plan
+    from esctl.index.files.merge import merge_groups
+    from esctl.log.compacting import segments_to_merge
 
-    fewer = sum(len(group) - 1 for group in plan(snapshot))
+    fewer = sum(len(group) - 1 for group in segments_to_merge(snapshot))
     files = updater.run(snapshot).manifest.files
-    log, index = _of("log", snapshot.segments, snapshot.segments), _of("index", files, files)
-    return [replace(log, files_after=log.files_before - fewer), replace(index, files_after=len(together(files)))]
+    log, index = _compared("log", snapshot.segments, snapshot.segments), _compared("index", files, files)
+    return [replace(log, files_after=log.files_before - fewer), replace(index, files_after=len(merge_groups(files)))]
 
 
-def _of(part: str, before: Sequence[IndexFile | SegmentEntry], after: Sequence[IndexFile | SegmentEntry]) -> Compacted:
-    return Compacted(part, len(before), len(after), _bytes(before), _bytes(after))
+def _compared(
+    part: str, before: Sequence[IndexFile | SegmentEntry], after: Sequence[IndexFile | SegmentEntry]
+) -> Compacted:
+    return Compacted(part, len(before), len(after), _total_bytes(before), _total_bytes(after))
 
 
-def _bytes(files: Sequence[IndexFile | SegmentEntry]) -> int:
+def _total_bytes(files: Sequence[IndexFile | SegmentEntry]) -> int:
     return sum(getattr(file, "bytes", 0) or getattr(file, "size", 0) for file in files)

@@ -11,8 +11,8 @@ from msgspec import Struct
 from esctl.engine.duckdb import explained
 from esctl.errors import InputError
 from esctl.index.files.manifest import read_manifest
-from esctl.index.files.readers import reading
-from esctl.index.scan import IndexView
+from esctl.index.files.readers import announce_reader
+from esctl.index.scan import OWN_TIME, IndexView
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.files import check_segments
 from esctl.ledger.check.findings import Finding
@@ -39,7 +39,7 @@ class Loss(Struct, frozen=True):
     message: str
 
 
-def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection) -> list[Loss]:
+def find_losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection) -> list[Loss]:
     """List the evidence that is lost: the identity, commits, segments, or a head that was seen here before.
 
     Changes nothing. Includes what an index still knows about the records.
@@ -52,11 +52,11 @@ def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection)
     ]
     for check in chain.checks:
         if check.rule in ("commits", "summaries"):
-            told = [one for one in check.findings if check.rule == "commits" or one.kind == "rolled back"]
-            found += [_of_commit(chain, finding) for finding in told]
+            findings = [one for one in check.findings if check.rule == "commits" or one.kind == "rolled back"]
+            found += [_commit_loss(chain, finding) for finding in findings]
     for finding in check_segments(chain).findings:
         entry = next(entry for entry in chain.segments if f"log/{entry.file}" == finding.file)
-        found.append(_of_segment(chain, finding, entry, connection))
+        found.append(_segment_loss(chain, finding, entry, connection))
     if not found:
         for finding in check_pin(Heads(chain, chain.roots), pin).findings:
             known = pin is not None and finding.position is not None
@@ -65,7 +65,7 @@ def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection)
     return found
 
 
-def _of_commit(chain: Chain, finding: Finding) -> Loss:
+def _commit_loss(chain: Chain, finding: Finding) -> Loss:
     """Return the loss of a commit: the positions between the commits around it."""
     named = _COMMIT.fullmatch(finding.file)
     if named is None:
@@ -77,7 +77,7 @@ def _of_commit(chain: Chain, finding: Finding) -> Loss:
     after = min([entry.first - 1 for entry in held] or [one.tree.size for one in later[:1]], default=None)
     if after is not None and after <= before:
         return Loss(finding.file, None, None, f"{finding.message}: it added no records")
-    files = _unnamed(chain, before + 1, after)
+    files = _unnamed_segments(chain, before + 1, after)
     where = f"the records themselves may be in {', '.join(files)}" if files else "no file of them is there"
     ended = "" if after is not None else " (and perhaps more: nobody knows how many)"
     return Loss(
@@ -85,7 +85,7 @@ def _of_commit(chain: Chain, finding: Finding) -> Loss:
     )
 
 
-def _unnamed(chain: Chain, first: int, last: int | None) -> list[str]:
+def _unnamed_segments(chain: Chain, first: int, last: int | None) -> list[str]:
     named = {entry.file for commit in chain.commits for entry in commit.add}
     found = []
     for name in sorted(entries(chain.path / "log")):
@@ -95,20 +95,20 @@ def _unnamed(chain: Chain, first: int, last: int | None) -> list[str]:
     return found[:_NAMED]
 
 
-def _of_segment(chain: Chain, finding: Finding, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> Loss:
+def _segment_loss(chain: Chain, finding: Finding, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> Loss:
     times = f"{stored_time(entry.min_recorded_at)} to {stored_time(entry.max_recorded_at)}"
     parts = [
         f"{finding.message}: {entry.last - entry.first + 1} records are lost, recorded {times}",
-        _indexed(chain, entry, connection),
-        _covered(chain, entry.first),
+        _describe_indexed(chain, entry, connection),
+        _describe_proven(chain, entry.first),
         f"restore it from a copy with the SHA-256 {entry.sha256}",
     ]
     return Loss(finding.file, entry.first, entry.last, "; ".join(parts))
 
 
-def _covered(chain: Chain, first: int) -> str:
+def _describe_proven(chain: Chain, first: int) -> str:
     """Return which checkpoints the records before a loss still prove, as text."""
-    sizes = dict(_sizes(chain))
+    sizes = dict(_checkpoint_sizes(chain))
     whole = [name for name, size in sizes.items() if size < first]
     broken = [name for name, size in sizes.items() if size >= first]
     if not sizes:
@@ -117,7 +117,7 @@ def _covered(chain: Chain, first: int) -> str:
     return f"{kept}; {len(broken)} that cover the loss cannot be checked" if broken else kept
 
 
-def _sizes(chain: Chain) -> Iterator[tuple[str, int]]:
+def _checkpoint_sizes(chain: Chain) -> Iterator[tuple[str, int]]:
     for path in checkpoint_files(chain.path):
         try:
             yield path.name, read_checkpoint(path).head.size
@@ -125,22 +125,24 @@ def _sizes(chain: Chain) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> str:
+def _describe_indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> str:
     """Return what an index still knows about a segment's records, as text: their sources, and when they happened."""
     sql = f"""SELECT list(DISTINCT source ORDER BY source), epoch_us(min(time)), epoch_us(max(time))
-        FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last}"""
+        FROM (SELECT source, {OWN_TIME} FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last})"""
+    columns = ["source", "time", "undated", "invalid", "position"]
     for folder in subfolders(chain.path / "index"):
         try:
-            reader, manifest = reading(folder), read_manifest(folder)
+            reader, manifest = announce_reader(folder), read_manifest(folder)
             if manifest is None or manifest.head < entry.last:
                 continue
             view = IndexView(folder, manifest, reading=reader)
             with explained():
-                row = connection.execute(sql % view.relation(["source", "time", "position"])).fetchone()
+                row = connection.execute(sql % view.relation(columns)).fetchone()
         except InputError:
             continue
         if row is not None and row[0]:
             more = f" and {len(row[0]) - _NAMED} more" if len(row[0]) > _NAMED else ""
-            happened = f"{stored_time(row[1])} to {stored_time(row[2])}"
+            is_dated = row[1] is not None
+            happened = f"{stored_time(row[1])} to {stored_time(row[2])}" if is_dated else "at no time that is known"
             return f"index/{folder.name} still knows them: of {', '.join(row[0][:_NAMED])}{more}, happened {happened}"
     return "no index knows of them"

@@ -25,7 +25,7 @@ SNAPSHOTS = "snapshots"
 _AGAIN = "run the same command again: it completes the erasure"
 
 
-class Wanted(Struct, frozen=True):
+class ErasureRequest(Struct, frozen=True):
     """What to erase, why, and who wants it."""
 
     positions: Sequence[int]
@@ -33,7 +33,7 @@ class Wanted(Struct, frozen=True):
     actor: str
 
 
-def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> StoreState:
+def redact(path: Path, wanted: ErasureRequest, updater: Updater, files: Filesystem | None = None) -> StoreState:
     """Erase records of the store in a folder, and rebuild the index of the mapping in force.
 
     If killed, the records are erased or not, and the same call completes the erasure: the commit is made first, then
@@ -47,8 +47,9 @@ def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | Non
     files = files or Filesystem()
     with LogWriter(path, files=files, connection=updater.connection) as writer, _erasure_told(writer):
         check_erasable(writer.snapshot)
-        told = Redaction(0, (), wanted.reason, wanted.actor, _recognised(writer.snapshot, wanted.positions, updater))
-        snapshot = erase(writer, wanted.positions, told, updater.connection)
+        mappings = _recognise_mappings(writer.snapshot, wanted.positions, updater)
+        redaction = Redaction(0, (), wanted.reason, wanted.actor, mappings)
+        snapshot = erase(writer, wanted.positions, redaction, updater.connection)
         clear_derived(path, snapshot, files)
         updater.run(snapshot)
     check_gone(snapshot)
@@ -71,16 +72,16 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
 
 def check_gone(snapshot: StoreState) -> None:
     """Raise InputError, naming it, if a segment that was replaced still exists."""
-    from esctl.log.segments import unnamed
+    from esctl.log.segments import find_unnamed
 
-    for name in sorted(unnamed(snapshot.segments, entries(snapshot.path / "log"))):
+    for name in sorted(find_unnamed(snapshot.segments, entries(snapshot.path / "log"))):
         if int(name[:20]) <= snapshot.head:
             raise InputError(
                 f"{snapshot.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
             )
 
 
-def complete(path: Path, files: Filesystem | None = None) -> None:
+def complete_erasure(path: Path, files: Filesystem | None = None) -> None:
     """Complete an erasure that was interrupted after its commit: remove what it left behind."""
     from esctl.log.writer import LogWriter
 
@@ -96,28 +97,28 @@ def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
     from esctl.index.files.write import clear_stale
 
     # Indexes go last: an index from before the erasure shows that the erasure was interrupted.
-    for file in sorted(files_below(path / SNAPSHOTS), key=lambda file: _named_last(file.name)):
+    for file in sorted(files_below(path / SNAPSHOTS), key=lambda file: _is_no_manifest(file.name)):
         files.unlink(file)
     for index in subfolders(path / "index"):
         clear_stale(index, len(snapshot.redactions), files)
 
 
-def _named_last(name: str) -> bool:
+def _is_no_manifest(name: str) -> bool:
     # Manifests go first, so that none names what is gone.
     return not name.endswith(".json")
 
 
-def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
+def _recognise_mappings(snapshot: StoreState, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
     """Return the mappings recognised in the sources of some records, by source, while they can still be read."""
     from msgspec.structs import asdict
 
-    from esctl.ask.events.erasable import within
+    from esctl.ask.events.erasable import position_condition
     from esctl.engine.duckdb import explained
     from esctl.engine.quoting import text_list
     from esctl.index.seen_ids.apart import apart
 
     view = updater.run(snapshot)
-    own = view.relation(["source"], None, [within(positions)])
+    own = view.relation(["source"], None, [position_condition(positions)])
     every = view.relation(["source", "position"], None, [])
     alone = apart(view.manifest)  # their numberings could not be found again after an erasure
     chosen = f"source IN (SELECT source FROM ({own})) OR list_contains({text_list(tuple(alone))}::VARCHAR[], source)"
@@ -125,10 +126,10 @@ def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater
         firsts = updater.connection.execute(
             f"SELECT source, min(position) FROM ({every}) WHERE {chosen} GROUP BY 1"
         ).fetchall()
-    told = {source: updater.recognise(snapshot, source, first) for source, first in firsts}
-    return {source: asdict(_apart(view.manifest, source, stanza)) for source, stanza in told.items()}
+    stanzas = {source: updater.recognise(snapshot, source, first) for source, first in firsts}
+    return {source: asdict(_with_own_numbering(view.manifest, source, stanza)) for source, stanza in stanzas.items()}
 
 
-def _apart(manifest: Manifest, source: str, stanza: Stanza) -> Stanza:
+def _with_own_numbering(manifest: Manifest, source: str, stanza: Stanza) -> Stanza:
     own = manifest.stanzas[manifest.sources[source]]
     return stanza if own.scope else replace(stanza, numbering=own.numbering)

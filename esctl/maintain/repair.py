@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,8 +17,9 @@ from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
 from esctl.log.lock import HOLDER, store_lock
-from esctl.log.store_state import SEGMENT_NAME, StoreState, commit_name
-from esctl.maintain.losses import losses
+from esctl.log.segments import find_unnamed
+from esctl.log.store_state import StoreState, commit_name
+from esctl.maintain.losses import find_losses
 from esctl.storage.inside import odd_entries, require_plain
 from esctl.storage.local import TEMPORARY, Filesystem, describe_failure, entries, subfolders
 from esctl.storage.places import exists, files_below
@@ -61,20 +63,20 @@ class _Run(Struct):
 def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem | None = None) -> list[RepairStep]:
     """Repair the derived files of the store in a folder; with `dry`, only report what would be repaired.
 
-    Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
-    InputError where there is no store, or another process is writing to it.
+    If evidence is lost, what was derived from it is kept, because it may be all that is left. Raises InputError if
+    there is no store, or if another process is writing to it.
     """
-    if not path.is_dir():  # to lock it would make the folder
+    if not path.is_dir():  # locking would make the folder
         raise InputError(f"there is no store in {path}", "make one with: esctl ingest FILE")
     files = files or Filesystem()
     removed = _remove_odd(path, files, dry)
-    if dry and removed:  # what they hide is looked at when they are gone
+    if dry and removed:  # what they hide can be checked only when they are gone
         return removed
     require_plain(path)
     pin = _pin(path)
     with nullcontext() if dry else store_lock(path):
         run = _Run(walk(path, pin), files, dry, removed)
-        lost = losses(run.chain, pin, updater.connection)
+        lost = find_losses(run.chain, pin, updater.connection)
         run.steps += [RepairStep("evidence", "lost", one.file, one.message, one.first, one.last) for one in lost]
         _mend_leftovers(run, bool(lost))
         _mend_indexes(run, updater, bool(lost))
@@ -110,14 +112,13 @@ def _mend_leftovers(run: _Run, lost: bool) -> None:
     snapshot = run.chain.snapshot
     if snapshot is None or lost:
         return
-    named = {segment.file for segment in snapshot.segments}
-    for name in sorted(set(entries(path / "log")) - named):
-        found = SEGMENT_NAME.fullmatch(name)
-        if found and int(found[1]) <= snapshot.head:
+    for name in sorted(find_unnamed(snapshot.segments, entries(path / "log"))):
+        first, last = map(int, name[:41].split("-"))
+        if first <= snapshot.head:
             run.unlink("segment", f"log/{name}", "replaced by others, or never committed: no commit names it")
-        elif found:
+        else:
             message = "no commit names it; an interrupted ingest leaves such, and the next one removes it"
-            run.steps.append(RepairStep("segment", "kept", f"log/{name}", message, int(found[1]), int(found[2])))
+            run.steps.append(RepairStep("segment", "kept", f"log/{name}", message, first, last))
     _mend_summaries(run, snapshot)
 
 
@@ -125,7 +126,7 @@ def _mend_summaries(run: _Run, snapshot: StoreState) -> None:
     log = open_log(snapshot.path, run.files)
     for seq in log.missing_summaries(snapshot):
         file = f"commits/summary-{commit_name(seq)}"
-        run.mend("summary", file, "missing or damaged: written anew", lambda seq=seq: log.write_summary(seq))  # type: ignore[misc]
+        run.mend("summary", file, "missing or damaged: written anew", partial(log.write_summary, seq))
 
 
 def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
@@ -141,7 +142,7 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
             mended = True
             own = folder == updater.folder
             end = "built anew" if own else "removed, to be built when its mapping is in force again"
-            run.mend("index", place, f"{problem}: {end}", lambda folder=folder: clear(folder, run.files))  # type: ignore[misc]
+            run.mend("index", place, f"{problem}: {end}", partial(clear, folder, run.files))
             if own and not run.dry:
                 updater.run(snapshot)
         else:

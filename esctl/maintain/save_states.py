@@ -30,13 +30,13 @@ def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list
     from esctl.ask.states import save as snapshot
 
     if store.engine is None:
-        return snapshot.take(_ground(store), at, origin, _render)
-    from esctl.cluster.question import spread
+        return snapshot.save_snapshots(_unfiltered_scope(store), at, origin, _render)
+    from esctl.cluster.question import ask_in_parts
 
-    return snapshot.take(_ground(store), at, origin, _render, ask=spread)
+    return snapshot.save_snapshots(_unfiltered_scope(store), at, origin, _render, ask=ask_in_parts)
 
 
-def every(store: OpenStore, events: int) -> list[StateSnapshot]:
+def take_every(store: OpenStore, events: int) -> list[StateSnapshot]:
     """Make a snapshot at every position that is a multiple of `events`, each from the one before."""
     from esctl.model import AsOf
 
@@ -46,7 +46,7 @@ def every(store: OpenStore, events: int) -> list[StateSnapshot]:
     return made
 
 
-def keep(store: OpenStore) -> list[StateSnapshot]:
+def take_after_ingest(store: OpenStore) -> list[StateSnapshot]:
     """Make a snapshot at the head after an ingest, if it is worth it.
 
     None is made if the states are wrong or do not fit into memory. Raises InputError if it cannot be written.
@@ -57,25 +57,25 @@ def keep(store: OpenStore) -> list[StateSnapshot]:
 
     if store.snapshots == "off" or (store.snapshots == "auto" and store.view.manifest.events < LEAST):
         return []
-    scope = _ground(store)
+    scope = _unfiltered_scope(store)
     try:
         always = store.snapshots == "always"
         possible = [claim for claim in claims(scope) if snapshot.can_keep(claim)]
         wanted = [claim for claim in possible if always or _is_worth_it(scope, claim)]
-        made = snapshot.take(scope, None, "ingest", _render, wanted)
+        made = snapshot.save_snapshots(scope, None, "ingest", _render, wanted)
     except (OutOfMemoryError, UsageError):
         return []  # the ingest is done, and the question that needs the states will say what is wrong with them
     except InputError as error:
         raise with_more(error, "what was ingested is kept", "make the snapshot with: esctl snapshot") from error
-    _tidy(store, made)
+    _drop_older(store, made)
     return made
 
 
-def listed(store: OpenStore) -> list[tuple[Path, StateSnapshot | None]]:
+def list_snapshots(store: OpenStore) -> list[tuple[Path, StateSnapshot | None]]:
     """List the snapshots of a store, each after the path of its manifest; None for a damaged one."""
     from esctl.saved_states import files as shelf
 
-    return shelf.listed(store.path)
+    return shelf.list_snapshots(store.path)
 
 
 def drop_all(store: OpenStore) -> None:
@@ -91,18 +91,18 @@ def _is_worth_it(scope: Scope, claim: Claim) -> bool:
     return uncovered(scope, claim) >= max(LEAST, SHARE * scope.view.manifest.events)
 
 
-def _tidy(store: OpenStore, made: Iterable[StateSnapshot]) -> None:
+def _drop_older(store: OpenStore, made: Iterable[StateSnapshot]) -> None:
     """Remove the snapshots that ingests made where new ones were made, except the newest."""
     from esctl.saved_states.files import drop
 
     names = {snapshot.name for snapshot in made}
-    for folder in {path.parent for path, kept in listed(store) if kept and kept.name in names}:
-        here = [(path, kept) for path, kept in listed(store) if path.parent == folder and kept]
+    for folder in {path.parent for path, kept in list_snapshots(store) if kept and kept.name in names}:
+        here = [(path, kept) for path, kept in list_snapshots(store) if path.parent == folder and kept]
         own = sorted((kept.extent.position, path) for path, kept in here if kept.origin == "ingest")
         drop([path for _, path in own[:-KEPT]])
 
 
-def _ground(store: OpenStore) -> Scope:
+def _unfiltered_scope(store: OpenStore) -> Scope:
     return replace(store.scope(), shelf=store.shelf)
 
 

@@ -26,7 +26,6 @@ class Format(Struct, frozen=True):
     binary: bool = False  # not to be read on a terminal
     flat: bool = False  # a state's fields are columns of their own
     for_reading: bool = False  # by a person: shows the columns that matter, unless others are asked for
-    streams: bool = True  # rows are written as they come
     takes_findings: bool = False  # for checks: only an answer that has findings can be written so
 
     def load(self) -> Callable[..., Any]:
@@ -37,7 +36,7 @@ class Format(Struct, frozen=True):
 
 
 _ALL = (
-    Format("table", "table:write_table", for_reading=True, streams=False),
+    Format("table", "table:write_table", for_reading=True),
     Format("json", "json:write_json", (".json",)),
     Format("jsonl", "jsonl:write_jsonl", (".jsonl", ".ndjson")),
     Format("csv", "delimited:write_csv", (".csv",), flat=True),
@@ -46,7 +45,7 @@ _ALL = (
     Format("parquet", "parquet:write_parquet", (".parquet",), binary=True, flat=True),
     Format("arrow", "arrow:write_arrow", (".arrow", ".feather"), binary=True, flat=True),
     Format("sarif", "sarif:write_sarif", (".sarif",), takes_findings=True),
-    Format("junit", "junit:write_junit", (".xml",), streams=False, takes_findings=True),
+    Format("junit", "junit:write_junit", (".xml",), takes_findings=True),
 )
 FORMATS: Mapping[str, Format] = {form.name: form for form in _ALL}
 SUFFIXES: Mapping[str, str] = {suffix: form.name for form in _ALL for suffix in form.suffixes}
@@ -64,7 +63,7 @@ def parse_format(name: str, origin: str) -> str:
     raise UsageError(f"unknown format {name!r} in {origin}", hint)
 
 
-def listed_formats() -> str:
+def formats_phrase() -> str:
     """Return the names of the formats as a phrase: those for every answer, then those for checks."""
     plain = [form.name for form in _ALL if not form.takes_findings]
     checks = [form.name for form in _ALL if form.takes_findings]

@@ -13,7 +13,7 @@ from esctl.output.text import encode_json
 from esctl.output.zone import Zone
 
 
-def is_as_made(answer: Answer, target: Target) -> bool:
+def can_copy(answer: Answer, target: Target) -> bool:
     """Return whether the saved lines are in the form that the target asks for."""
     whole = not target.columns or target.columns == tuple(column.name for column in answer.columns)
     return target.format == "jsonl" and target.tz == "UTC" and target.limit is None and whole
@@ -46,8 +46,8 @@ def _changes(
     with pieces(connection, sql) as found:
         for piece in found:
             for text, start, end in piece:
-                made = None if text is None else encode_json(text) + b"\n"
-                yield made, int(start or 0), int(end or 0)
+                encoded = None if text is None else encode_json(text) + b"\n"
+                yield encoded, int(start or 0), int(end or 0)
 
 
 class _Lines:
@@ -60,13 +60,13 @@ class _Lines:
 
     def copy(self, end: int | None, sink: BinaryIO) -> None:
         """Write the bytes up to the offset `end`, or all if it is None."""
-        self._to(end, sink)
+        self._advance(end, sink)
 
     def skip(self, end: int) -> None:
         """Skip the bytes up to the offset `end`."""
-        self._to(end, None)
+        self._advance(end, None)
 
-    def _to(self, end: int | None, sink: BinaryIO | None) -> None:
+    def _advance(self, end: int | None, sink: BinaryIO | None) -> None:
         while end is None or self._at < end:
             if not self._block:
                 block = next(self._blocks, None)

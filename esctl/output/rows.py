@@ -24,12 +24,12 @@ def pieces(connection: Any, sql: str) -> Iterator[Iterator[list[Row]]]:
     try:
         with explained():
             connection.execute(sql)
-        yield _pieces(connection)
+        yield _fetch_pieces(connection)
     finally:
         connection.abort()
 
 
-def _pieces(connection: Any) -> Iterator[list[Row]]:
+def _fetch_pieces(connection: Any) -> Iterator[list[Row]]:
     size = 64
     while True:
         with explained():

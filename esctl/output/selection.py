@@ -51,7 +51,7 @@ def select_columns(answer: Answer, target: Target) -> Selection:
     Raises UsageError for an unknown name.
     """
     nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)), answer.title)
-    flat = _flat(answer, target) if answer.flat_sql else nested
+    flat = _flat_selection(answer, target) if answer.flat_sql else nested
     form = format_named(target.format)
     base = flat if form.flat else nested
     wanted = target.columns
@@ -59,18 +59,18 @@ def select_columns(answer: Answer, target: Target) -> Selection:
         wanted = target.table_columns
     if not wanted:
         return base
-    if unknown := [name for name in wanted if not _named(base, name)]:
-        if all(_found(flat, name) for name in wanted):
+    if unknown := [name for name in wanted if not _columns_named(base, name)]:
+        if all(_is_known(flat, name) for name in wanted):
             base = flat
-        elif missing := [name for name in unknown if not _found(base, name)]:
-            _refuse(next((name for name in missing if not _found(flat, name)), missing[0]), base, flat)
-    base = _with_inner(base, wanted, answer)
-    picked = [cell for name in wanted for cell in _named(base, name)]
+        elif missing := [name for name in unknown if not _is_known(base, name)]:
+            _refuse(next((name for name in missing if not _is_known(flat, name)), missing[0]), base, flat)
+    base = _add_members(base, wanted, answer)
+    picked = [cell for name in wanted for cell in _columns_named(base, name)]
     # A column is written once, however often it is named: no object has a key twice.
     return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)), base.title)
 
 
-def _flat(answer: Answer, target: Target) -> Selection:
+def _flat_selection(answer: Answer, target: Target) -> Selection:
     """Return the rows with a column per field of the state; of a state in one column, per member that is asked for."""
     columns = (*answer.flat_columns, *answer.beside)
     shown = answer.flat_columns if format_named(target.format).flat else columns
@@ -87,11 +87,11 @@ def _flat(answer: Answer, target: Target) -> Selection:
     return Selection(sql, len(columns) + len(members), (*picked, *cells), answer.title)
 
 
-def _found(selection: Selection, name: str) -> bool:
-    return bool(_named(selection, name) or _inside(selection, name))
+def _is_known(selection: Selection, name: str) -> bool:
+    return bool(_columns_named(selection, name) or _find_json_column(selection, name))
 
 
-def _inside(selection: Selection, name: str) -> tuple[int, Column, tuple[str | int, ...]] | None:
+def _find_json_column(selection: Selection, name: str) -> tuple[int, Column, tuple[str | int, ...]] | None:
     """Return the JSON column that a path leads into, as its index, the column, and the rest of the path; or None."""
     try:
         path = parse_path(name)
@@ -105,14 +105,14 @@ def _inside(selection: Selection, name: str) -> tuple[int, Column, tuple[str | i
     return None
 
 
-def _with_inner(selection: Selection, wanted: Sequence[str], answer: Answer) -> Selection:
+def _add_members(selection: Selection, wanted: Sequence[str], answer: Answer) -> Selection:
     """Add a column for each path that is asked for inside a column of JSON: `data.items[0].sku`.
 
     Raises UsageError for a member that no object of the column has.
     """
     values, columns = [], []
     for name in dict.fromkeys(wanted):
-        if _named(selection, name) or (inside := _inside(selection, name)) is None:
+        if _columns_named(selection, name) or (inside := _find_json_column(selection, name)) is None:
             continue
         index, column, path = inside
         known = answer.inner.get(column.name)
@@ -131,11 +131,11 @@ def _with_inner(selection: Selection, wanted: Sequence[str], answer: Answer) -> 
 def _no_member(name: str, column: str, path: Sequence[str | int], known: frozenset[str]) -> UsageError:
     close = get_close_matches(str(path[0]), sorted(known), n=1)
     names = [format_path((column, member)) for member in (close or sorted(known)[:20])]
-    hint = f"did you mean {shell_word(_listed(names[0]))}?" if close else f"it has: {', '.join(names) or 'nothing'}"
+    hint = f"did you mean {shell_word(_quote_name(names[0]))}?" if close else f"it has: {', '.join(names) or 'nothing'}"
     return UsageError(f"no {column} has {format_path(path)!r}, which --columns {name!r} asks for", hint)
 
 
-def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:
+def _columns_named(selection: Selection, name: str) -> list[tuple[int, Column]]:
     tests: tuple[Callable[[str], bool], ...] = (lambda c: c == name, lambda c: c.startswith(name + "."))
     for test in tests:
         if found := [cell for cell in selection.picked if test(cell[1].name)]:
@@ -149,11 +149,11 @@ def _refuse(name: str, base: Selection, flat: Selection) -> NoReturn:
     shown = names[:20] + (["..."] if len(names) > 20 else [])
     raise UsageError(
         f"unknown column {name!r} in --columns",
-        f"did you mean {shell_word(_listed(close[0]))}?" if close else "the columns are: " + ", ".join(shown),
+        f"did you mean {shell_word(_quote_name(close[0]))}?" if close else "the columns are: " + ", ".join(shown),
     )
 
 
-def _listed(name: str) -> str:
+def _quote_name(name: str) -> str:
     """Return a name as `--columns` reads it: quoted as in CSV if necessary."""
     odd = any(character in name for character in ',"\r\n') or name != name.strip()
     return '"' + name.replace('"', '""') + '"' if odd else name

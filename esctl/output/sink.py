@@ -40,12 +40,12 @@ def open_sink(destination: Path | BinaryIO | None) -> Iterator[BinaryIO]:
         yield destination
         destination.flush()
     else:
-        with _into(destination) as stream:
+        with _open_path(destination) as stream:
             yield stream
 
 
 @contextmanager
-def _into(destination: Path) -> Iterator[BinaryIO]:
+def _open_path(destination: Path) -> Iterator[BinaryIO]:
     try:
         mode = os.lstat(destination).st_mode
     except FileNotFoundError:
@@ -55,30 +55,31 @@ def _into(destination: Path) -> Iterator[BinaryIO]:
     if destination.is_dir():
         raise UsageError(f"cannot write {destination}: it is a folder", "name a file in it with -o")
     if stat.S_ISLNK(mode):
-        with _through_link(destination) as stream:
+        with _open_link(destination) as stream:
             yield stream
     elif stat.S_ISREG(mode):
-        with _replaced(destination, destination) as stream:
+        with _replace_file(destination, destination) as stream:
             yield stream
     else:
-        with _written_to(destination, _opened(destination, os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY)) as stream:
+        descriptor = _open_descriptor(destination, os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY)
+        with _write_through(destination, descriptor) as stream:
             yield stream
 
 
 @contextmanager
-def _through_link(link: Path) -> Iterator[BinaryIO]:
+def _open_link(link: Path) -> Iterator[BinaryIO]:
     """Write to the target of a link, opened by the system, which decides whether others' links may be followed."""
     leads_somewhere = link.exists()
-    descriptor = _opened(link, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY)
+    descriptor = _open_descriptor(link, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY)
     final = Path(os.path.realpath(link))
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode) or str(link.absolute()).startswith(_KERNEL):
-        with _written_to(link, descriptor) as stream:
+        with _write_through(link, descriptor) as stream:
             yield stream
         return
     os.close(descriptor)
     try:
-        with _replaced(final, link, about) as stream:
+        with _replace_file(final, link, about) as stream:
             yield stream
     except BaseException:
         if not leads_somewhere:
@@ -88,7 +89,7 @@ def _through_link(link: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
+def _write_through(named: Path, descriptor: int) -> Iterator[BinaryIO]:
     """Yield a stream that truncates and writes an open descriptor, as the shell's `>` does."""
     try:
         with contextlib.suppress(OSError):  # only a regular file has a length
@@ -102,20 +103,20 @@ def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> Iterator[BinaryIO]:
+def _replace_file(final: Path, named: Path, about: os.stat_result | None = None) -> Iterator[BinaryIO]:
     """Write a file under a temporary name and rename it over the old one (`about`, if known), whose rights are kept.
 
     Not by tempfile: its files are private, while an answer follows the user's umask.
     """
     temporary = final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
-    descriptor = _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
+    descriptor = _open_descriptor(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
     try:
         with open(descriptor, "wb") as stream:
-            kept = _regular(final, about)
+            kept = _regular_stat(final, about)
             if kept is not None:
                 os.fchmod(descriptor, stat.S_IMODE(kept.st_mode) & 0o777)
             yield stream
-        _regular(final, about)
+        _regular_stat(final, about)
         os.replace(temporary, final)
     except OSError as error:
         raise InputError(f"cannot write {named}: {error.strerror or error}", "") from error
@@ -124,7 +125,7 @@ def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> 
             temporary.unlink()
 
 
-def _regular(path: Path, about: os.stat_result | None) -> os.stat_result | None:
+def _regular_stat(path: Path, about: os.stat_result | None) -> os.stat_result | None:
     """Return the stat of a file that is to be replaced; None if there is none. Raises OSError if it is another now."""
     try:
         found = os.lstat(path)
@@ -135,7 +136,7 @@ def _regular(path: Path, about: os.stat_result | None) -> os.stat_result | None:
     return found
 
 
-def _opened(path: Path, flags: int, named: Path | None = None) -> int:
+def _open_descriptor(path: Path, flags: int, named: Path | None = None) -> int:
     try:
         return os.open(path, flags, 0o666)
     except OSError as error:

@@ -42,7 +42,7 @@ def _is_harmless(text: str, encoded: bytes) -> bool:
     return not encoded.translate(None, _HARMLESS) or text.replace("\n", "").isprintable()
 
 
-def _encoded(text: str, acting: str, escape: Callable[[re.Match[str]], str]) -> bytes:
+def _encode(text: str, acting: str, escape: Callable[[re.Match[str]], str]) -> bytes:
     encoded = text.encode("utf-8", "surrogatepass")
     return encoded if _is_harmless(text, encoded) else re.sub(acting, escape, text).encode()
 
@@ -52,7 +52,7 @@ def encode_json(text: str) -> bytes:
 
     `text` is JSON, one or many lines, in which C0 characters are escaped already (RFC 8259, section 7).
     """
-    return _encoded(text, _IN_JSON, _escape_json)
+    return _encode(text, _IN_JSON, _escape_json)
 
 
 def escape_json(text: str) -> str:
@@ -62,7 +62,7 @@ def escape_json(text: str) -> str:
 
 def encode_lines(text: str) -> bytes:
     """Return text as UTF-8, with acting characters shown as by `visible_lines`."""
-    return _encoded(text, _IN_LINES, _escape_visibly)
+    return _encode(text, _IN_LINES, _escape_visibly)
 
 
 def visible_lines(text: str) -> str:

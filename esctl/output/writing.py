@@ -31,9 +31,9 @@ def write(answer: Answer, target: Target) -> Written:
     answer.prepare(selection.sql)
     zone = zone_called(target.tz)
     if answer.ready is not None:
-        from esctl.output.ready import is_as_made, write_ready
+        from esctl.output.ready import can_copy, write_ready
 
-        if is_as_made(answer, target):
+        if can_copy(answer, target):
             with open_sink(target.destination) as sink:
                 return write_ready(answer.ready, answer.columns, connection, zone, sink)
     with open_sink(target.destination) as sink:

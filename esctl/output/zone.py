@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from esctl.engine.offsets import offset_sql
 from esctl.engine.quoting import literal
-from esctl.engine.zones import canonical, fixed_minutes
+from esctl.engine.zones import canonical_name, fixed_minutes
 
 _FIRST, _LAST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-31'"
 """Times outside these are shown in UTC: in a zone they may have a year that RFC 3339 cannot write."""
@@ -32,7 +32,7 @@ class Zone(Struct, frozen=True):
 
     def suffix_sql(self, utc: str) -> str:
         """Return the SQL of the RFC 3339 suffix: `Z`, else the offset `+05:45` that holds at `utc`."""
-        return "'Z'" if self.minutes == 0 else f"coalesce({self._offset_sql(utc, _suffix, 'VARCHAR')}, 'Z')"
+        return "'Z'" if self.minutes == 0 else f"coalesce({self._offset_sql(utc, _offset_text, 'VARCHAR')}, 'Z')"
 
     def _offset_sql(self, utc: str, write: Callable[[int], str], kind: str) -> str:
         if self.minutes is None:
@@ -45,7 +45,7 @@ class Zone(Struct, frozen=True):
 UTC = Zone("UTC", 0)
 
 
-def _suffix(seconds: int) -> str:
+def _offset_text(seconds: int) -> str:
     minutes = seconds // 60
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
@@ -55,4 +55,4 @@ def zone_called(name: str) -> Zone:
     minutes = fixed_minutes(name)
     if minutes == 0:
         return UTC
-    return Zone(canonical(name) if minutes is None else name, minutes)
+    return Zone(canonical_name(name) if minutes is None else name, minutes)

@@ -46,27 +46,27 @@ def read_case(path: Path) -> Case:
     Raises UsageError if it is missing, not TOML, or has a wrong key or value; InputError if it cannot be read.
     """
     try:
-        told = tomllib.loads(read_named(path, _LARGEST).decode("utf-8"))
+        table = tomllib.loads(read_named(path, _LARGEST).decode("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"--case {path}: no such file", "name a TOML file with a title, a question, notes") from None
     except OSError as error:
         raise InputError(f"--case {path}: {error.strerror}", "it must be a file that you may read") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--case {path}: {error}", "it must be TOML (https://toml.io)") from None
-    for key in told:
+    for key in table:
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, 1)
             hint = f"did you mean {near[0]}?" if near else f"a case has {', '.join(_KEYS)}"
             raise UsageError(f"--case {path}: unknown key {key!r}", hint)
-    texts = {key: _text(path, told, key) for key in _TEXTS}
+    texts = {key: _text(path, table, key) for key in _TEXTS}
     return Case(
-        texts["title"], texts["question"], _names(path, told.get("entities", [])), texts["at"], texts["from"],
-        texts["to"], texts["known_at"], texts["projection"], _notes(path, told.get("notes", [])),
+        texts["title"], texts["question"], _names(path, table.get("entities", [])), texts["at"], texts["from"],
+        texts["to"], texts["known_at"], texts["projection"], _notes(path, table.get("notes", [])),
     )  # fmt: skip
 
 
-def _text(path: Path, told: dict[str, Any], key: str) -> str:
-    value = told.get(key, "")
+def _text(path: Path, table: dict[str, Any], key: str) -> str:
+    value = table.get(key, "")
     if not isinstance(value, str):
         raise UsageError(f"--case {path}: {key} is {value!r}, not a text", f'write {key} = "..."')
     return value

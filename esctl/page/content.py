@@ -55,13 +55,13 @@ def document(content: Content) -> str:
     """Return a page's content as JSON, one row per line, inert in a script element and in a terminal."""
     shared = content.shared
     question = content.question
-    told: dict[str, Any] = {
+    header: dict[str, Any] = {
         "format": FORMAT, "kind": content.kind, "title": question.title, "question": question.question,
         "asked": question.asked, "basis": json.loads(to_json(content.basis)), "lines": to_lines(content.basis),
         "entities": shared.entities.listed, "types": shared.types.listed, "actors": shared.actors.listed,
         "fields": shared.fields.listed, "unstepped": content.unstepped, "cut": content.cut,
     }  # fmt: skip
-    members = [f"{inert_json(name)}:{inert_json(value)}" for name, value in told.items()]
+    members = [f"{inert_json(name)}:{inert_json(value)}" for name, value in header.items()]
     members += [f"{inert_json(name)}:{_lines(getattr(content, name))}" for name in _ALL_LISTED]
     evidence = {name: getattr(content.evidence, name) for name in ("checkpoint", "sources", "recorded", "nodes")}
     members.append(f'"evidence":{inert_json(evidence)}')
@@ -84,7 +84,7 @@ def first_question(entities: Sequence[str], bounds: Mapping[str, str]) -> Questi
     named = ", ".join(entities[:3]) + (f" and {len(entities) - 3} more" if len(entities) > 3 else "")
     since, until = bounds.get("from"), bounds.get("to") or bounds.get("at")
     before = bounds.get("before")
-    told = f" from {since}" if since else ""
-    told += f" up to {until}" if until else f" before {before}" if before else ""
+    period = f" from {since}" if since else ""
+    period += f" up to {until}" if until else f" before {before}" if before else ""
     known = f", as known at {bounds['known_at']}" if "known_at" in bounds else ""
-    return Question(named, f"What happened to {named}{told}, by whom, and what was the state{known}?")
+    return Question(named, f"What happened to {named}{period}, by whom, and what was the state{known}?")

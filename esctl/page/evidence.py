@@ -16,7 +16,7 @@ from msgspec import Struct
 from esctl.ledger.prove.proof_file import Content, Proof, parse_content
 from esctl.ledger.sign.checkpoint import Checkpoint
 from esctl.log.leaves.leaf import NOTHING
-from esctl.page.tables import Names
+from esctl.page.tables import NumberedNames
 
 _USUAL = (None, NOTHING, NOTHING, "")
 """What most records have for the time, key, headers and salt of their leaf."""
@@ -27,12 +27,12 @@ class Record(Struct, frozen=True):
 
     `leaf` is `[position, source, offset, recorded, source_time, key, headers, salt]`, where source and recorded are
     numbers of shared names, and values that most records have are cut from the end; for an erased record it is
-    `[position, hash]`. `told` is `=` and the bytes decoded as UTF-8, or `~` and their base64 if they are not UTF-8, or
+    `[position, hash]`. `text` is `=` and the bytes decoded as UTF-8, or `~` and their base64 if they are not UTF-8, or
     empty if there are none.
     """
 
     leaf: tuple[str | int | None, ...]
-    told: str
+    text: str
 
     @property
     def position(self) -> int:
@@ -41,9 +41,9 @@ class Record(Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """Return the record's line: the leaf as JSON, a tab, and `told` escaped as in JSON but for quotation marks."""
-        text = json.dumps(self.told, ensure_ascii=False)[1:-1].replace('\\"', '"')
-        return f"{json.dumps(self.leaf, separators=(',', ':'))}\t{text}"
+        """Return the record's line: the leaf as JSON, a tab, and `text` escaped as in JSON but for quotation marks."""
+        escaped = json.dumps(self.text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+        return f"{json.dumps(self.leaf, separators=(',', ':'))}\t{escaped}"
 
 
 class Evidence(Struct, frozen=True):
@@ -62,7 +62,7 @@ def pack(
     others: Iterable[tuple[Content, bytes | None]] = (),
 ) -> Evidence:
     """Return records as evidence: those that a checkpoint covers, by position, with their proofs, then the others."""
-    shared, seen = (Names(), Names()), set[tuple[int, int]]()
+    shared, seen = (NumberedNames(), NumberedNames()), set[tuple[int, int]]()
     rows, nodes = [], []
     for proof, raw in proven:
         assert checkpoint is not None
@@ -90,7 +90,7 @@ def siblings(index: int, size: int) -> Iterator[tuple[int, int]]:
         number, last, level = number // 2, last // 2, level + 1
 
 
-def _row(content: Content, raw: bytes | None, sources: Names, recorded: Names) -> Record:
+def _row(content: Content, raw: bytes | None, sources: NumberedNames, recorded: NumberedNames) -> Record:
     leaf = content.leaf
     if leaf is None:
         return Record((content.position, content.hash.hex()), "")
@@ -99,10 +99,10 @@ def _row(content: Content, raw: bytes | None, sources: Names, recorded: Names) -
     while rest and rest[-1] == _USUAL[len(rest) - 1]:
         rest.pop()
     place = (content.position, sources.number(content.source), str(leaf.offset), recorded.number(str(leaf.recorded_at)))
-    return Record((*place, *rest), _told(raw))
+    return Record((*place, *rest), _raw_as_text(raw))
 
 
-def _told(raw: bytes | None) -> str:
+def _raw_as_text(raw: bytes | None) -> str:
     if raw is None:
         return ""
     try:

@@ -56,7 +56,7 @@ _RELATED = {
 }  # fmt: skip
 
 
-class Asked(Struct, frozen=True):
+class ReportRequest(Struct, frozen=True):
     """What a report is about. `case` fills in what is empty, and adds notes."""
 
     entities: tuple[str, ...] = ()
@@ -94,27 +94,27 @@ class _Ground(Struct, frozen=True):
     filters: Filters
 
 
-def make_report(store: OpenStore, asked: Asked) -> Report:
+def make_report(store: OpenStore, asked: ReportRequest) -> Report:
     """Ask all questions and make the page. Raises UsageError if it would be too large, and as questions do."""
-    asked = _completed(asked)
+    asked = _fill_from_case(asked)
     filters = store.filters(from_=asked.start, to=asked.end)
     at = store.bound(asked.at) or filters.end
     scope = folding(store.scope(asked.entities, asked.projection, asked.known_at))
     ground = _Ground(store, scope, at, filters)
     points = tuple(point for point in (filters.start, filters.end) if point is not at)
     basis = store.basis_of(scope, (at, *points))
-    content, answer = _answers(ground, _question(asked, basis.bounds), basis)
+    content, answer = _ask_all(ground, _question(asked, basis.bounds), basis)
     marks = _marks(scope, asked.case)
     checkpoint = _checkpoint(store, asked.checkpoint)
-    told = {row[0] for row in content.trail} | {row[1] for row in content.findings or ()} | {at for at, _ in marks}
-    evidence, cut = _evidence(ground, told, checkpoint)
+    named = {row[0] for row in content.trail} | {row[1] for row in content.findings or ()} | {at for at, _ in marks}
+    evidence, cut = _evidence(ground, named, checkpoint)
     whole = replace(content, evidence=evidence, marks=marks, cut={**content.cut, **cut})
     size = checkpoint.head.size if checkpoint is not None else 0
     uncovered = sum(record.position > size for record in evidence.records)
     return Report(assemble(whole), answer, scope, at, points, len(evidence.records), uncovered, checkpoint)
 
 
-def _completed(asked: Asked) -> Asked:
+def _fill_from_case(asked: ReportRequest) -> ReportRequest:
     """Fill in from the case what was not asked. Raises UsageError without entities, or if `at` and `end` are given."""
     case = asked.case
     bounds = {"at": asked.at, "start": asked.start, "end": asked.end}
@@ -131,20 +131,20 @@ def _completed(asked: Asked) -> Asked:
     return found
 
 
-def _question(asked: Asked, bounds: Mapping[str, str]) -> Question:
+def _question(asked: ReportRequest, bounds: Mapping[str, str]) -> Question:
     first = first_question(asked.entities, bounds)
     given = [("entities", " ".join(asked.entities)), ("projection", asked.projection)]
-    told = tuple((name, value) for name, value in given if value)
-    return Question(asked.case.title or first.title, asked.case.question or first.question, told)
+    options = tuple((name, value) for name, value in given if value)
+    return Question(asked.case.title or first.title, asked.case.question or first.question, options)
 
 
-def _answers(ground: _Ground, question: Question, basis: Basis) -> tuple[Content, Answer]:
+def _ask_all(ground: _Ground, question: Question, basis: Basis) -> tuple[Content, Answer]:
     """Ask the questions; return the content without the records that it rests on, and the trail with all notes."""
     scope, at, shared = ground.scope, ground.at, Shared.new()
     trail, states, made = audit(scope, at, ground.filters), replay(scope, at, deleted=True), blame(scope, at)
-    rows = trail_rows(_rows(scope, trail, MOST_EVENTS, "events"), shared)
-    found = state_rows(_rows(scope, states, MOST_EVENTS, "entities"), shared)
-    blamed = plain_rows(_rows(scope, made, MOST_EVENTS, "fields"), _BLAME)
+    rows = trail_rows(_read_limited(scope, trail, MOST_EVENTS, "events"), shared)
+    found = state_rows(_read_limited(scope, states, MOST_EVENTS, "entities"), shared)
+    blamed = plain_rows(_read_limited(scope, made, MOST_EVENTS, "fields"), _BLAME)
     if not (rows or found):
         raise NotFoundError("no entity to report on", "list entities with: esctl entities")
     checks, findings, cut = _findings(scope, ground.filters)
@@ -165,11 +165,11 @@ def _unstepped(scope: Scope, shared: Shared) -> list[int]:
         if claim.projection.sql:
             rows = scope.view.relation(["kind", "entity"], None, [claim.condition, *counted(scope)])
             names = scope.connection.execute(f"SELECT DISTINCT entity, kind FROM ({rows}) ORDER BY ALL").fetchall()
-            found += [shared.entities.known(tuple(name)) for name in names]
+            found += [shared.entities.find_number(tuple(name)) for name in names]
     return sorted(number for number in found if number is not None)
 
 
-def _rows(scope: Scope, answer: Answer, most: int, what: str) -> list[Row]:
+def _read_limited(scope: Scope, answer: Answer, most: int, what: str) -> list[Row]:
     """Return the rows of an answer. Raises UsageError if there are more than `most`."""
     found = list(_read(with_own_times(scope, answer), most + 1))
     if len(found) > most:
@@ -192,17 +192,17 @@ def _findings(scope: Scope, filters: Filters) -> tuple[list[Any], list[Any], dic
     if not names:
         return checks, [], {}
     rows = list(_read(occurrences(scope, filters, names), MOST_EVENTS))
-    return checks, plain_rows(rows[:MOST_LISTED], _FINDINGS), _beyond("findings", len(rows))
+    return checks, plain_rows(rows[:MOST_LISTED], _FINDINGS), _count_left_out("findings", len(rows))
 
 
 def _related(scope: Scope, positions: Sequence[int]) -> tuple[list[Any], tuple[str, ...], dict[str, int]]:
     """Return the events tied to those at some positions, the notes on them, and how many are left out."""
     answer = with_own_times(scope, trace_all(scope, positions, _LINKS))
     tied = tied_rows(list(_read(answer, MOST_EVENTS)))
-    return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _beyond("related", len(tied))
+    return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _count_left_out("related", len(tied))
 
 
-def _beyond(part: str, count: int) -> dict[str, int]:
+def _count_left_out(part: str, count: int) -> dict[str, int]:
     return {part: count - MOST_LISTED} if count > MOST_LISTED else {}
 
 
@@ -226,18 +226,24 @@ def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) 
     covered = [position for position in positions if position <= size]
     beyond = [position for position in positions if position > size]
     proofs = prove(snapshot, covered, checkpoint) if checkpoint is not None and covered else ()
-    evidence = pack(checkpoint, _bounded(proofs), _bounded(contents(snapshot, beyond)))
-    return evidence, _beyond("records", len(erased))
+    limit = _ByteLimit()
+    evidence = pack(checkpoint, limit.check(proofs), limit.check(contents(snapshot, beyond)))
+    return evidence, _count_left_out("records", len(erased))
 
 
-def _bounded(records: Iterable[tuple[Any, bytes | None]]) -> Iterable[tuple[Any, bytes | None]]:
-    """Yield records with their bytes. Raises UsageError if the bytes are more than a page can hold."""
-    size = 0
-    for each, raw in records:
-        size += len(raw or b"")
-        if size > MOST_BYTES:
-            raise UsageError(f"the report would have records of more than {MOST_BYTES >> 20} MiB", _NARROW)
-        yield each, raw
+class _ByteLimit:
+    """A limit on the bytes of all records of a page, however many parts they come in."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def check(self, records: Iterable[tuple[Any, bytes | None]]) -> Iterable[tuple[Any, bytes | None]]:
+        """Yield records with their bytes. Raises UsageError once all bytes so far are more than a page can hold."""
+        for each, raw in records:
+            self._size += len(raw or b"")
+            if self._size > MOST_BYTES:
+                raise UsageError(f"the report would have records of more than {MOST_BYTES >> 20} MiB", _NARROW)
+            yield each, raw
 
 
 def _marks(scope: Scope, case: Case) -> list[tuple[int, str]]:

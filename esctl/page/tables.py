@@ -14,7 +14,7 @@ Row = dict[str, Any]
 _STATE = ("version", "position")
 
 
-class Names:
+class NumberedNames:
     """Names that rows share, each listed once: rows have a name's number, by order of first appearance."""
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class Names:
         """Return the number of a name."""
         return self._numbers.setdefault(name, len(self._numbers))
 
-    def optional(self, name: Any) -> int | None:
+    def number_or_none(self, name: Any) -> int | None:
         """Return the number of a name, or None for None."""
         return None if name is None else self.number(name)
 
-    def known(self, name: Any) -> int | None:
+    def find_number(self, name: Any) -> int | None:
         """Return the number of a name, or None if it has none yet."""
         return self._numbers.get(name)
 
@@ -41,15 +41,15 @@ class Names:
 class Shared(Struct, frozen=True):
     """The names that the rows of a page share; an entity's is a pair of its name and kind."""
 
-    entities: Names
-    types: Names
-    actors: Names
-    fields: Names
+    entities: NumberedNames
+    types: NumberedNames
+    actors: NumberedNames
+    fields: NumberedNames
 
     @classmethod
     def new(cls) -> Shared:
         """Return one without any names."""
-        return cls(Names(), Names(), Names(), Names())
+        return cls(NumberedNames(), NumberedNames(), NumberedNames(), NumberedNames())
 
 
 def read_rows(lines: Iterable[bytes]) -> Iterable[Row]:
@@ -90,8 +90,8 @@ def trail_rows(rows: Iterable[Row], shared: Shared) -> list[list[Any]]:
             changes.append([field, after] if known else [field, after, before])
             left[entity, field] = after
         short = [
-            _whole(row["position"]), row["time"], entity, shared.types.optional(row["type"]),
-            shared.actors.optional(row["actor"]), row["id"], _whole(row["version"]), changes, row["role"],
+            _whole(row["position"]), row["time"], entity, shared.types.number_or_none(row["type"]),
+            shared.actors.number_or_none(row["actor"]), row["id"], _whole(row["version"]), changes, row["role"],
             row["correlation"],
         ]  # fmt: skip
         while short[-1] is None:

@@ -9,14 +9,14 @@ from esctl.projection.conversions import as_double
 from esctl.projection.values import FLOATING, INTEGER, WIDE, Shape, Value, as_shape
 
 
-def reckoned(operator: str, left: Value, right: Value, beyond: Callable[[], str]) -> Value:
+def calculated(operator: str, left: Value, right: Value, beyond: Callable[[], str]) -> Value:
     """Return the result of `+`, `-`, `*` or `%`. `beyond` writes the SQL for a result with too many digits."""
     a, b = left.shape or INTEGER, right.shape or INTEGER
     if a.is_float or b.is_float:
         return Value(f"({as_double(left)} {operator} {as_double(right)})", "number", FLOATING)
     shape = _result_shape(operator, a, b)
     if shape.is_wide:
-        return Value(_wide(operator, as_shape(left, WIDE), as_shape(right, WIDE), beyond()), "number", WIDE)
+        return Value(_calculate_wide(operator, as_shape(left, WIDE), as_shape(right, WIDE), beyond()), "number", WIDE)
     if operator == "*":
         sql = f"(CAST({left.sql} AS {a.sql_type}) * CAST({right.sql} AS {b.sql_type}))"
     else:
@@ -30,11 +30,11 @@ def _result_shape(operator: str, a: Shape, b: Shape) -> Shape:
     if joined.is_wide:
         return WIDE
     if operator == "*":
-        return Shape(a.whole + b.whole, a.scale + b.scale).held
-    return Shape(joined.whole + (operator != "%"), joined.scale).held
+        return Shape(a.whole + b.whole, a.scale + b.scale).or_wide
+    return Shape(joined.whole + (operator != "%"), joined.scale).or_wide
 
 
-def _wide(operator: str, left: str, right: str, beyond: str) -> str:
+def _calculate_wide(operator: str, left: str, right: str, beyond: str) -> str:
     """Write the result of an operation on two sort keys."""
     if operator == "-":
         return wide.added(left, wide.negated(right), beyond)
@@ -70,17 +70,17 @@ def rounded(number: Value, places: int) -> Value:
         return Value(f"round({number.sql}, {places})", "number", FLOATING)
     places = min(places, shape.scale)
     narrow = Shape(shape.whole + (places < shape.scale), places)
-    if narrow.held.is_wide:
+    if narrow.or_wide.is_wide:
         return Value(wide.rounded(as_shape(number, WIDE), places), "number", WIDE)
     return Value(f"CAST(round({number.sql}, {places}) AS {narrow.sql_type})", "number", narrow)
 
 
-def whole(function: str, number: Value) -> Value:
+def to_whole(function: str, number: Value) -> Value:
     """Round a number down (`floor`) or up (`ceil`) to a whole one."""
     shape = number.shape or INTEGER
     if shape.is_float:
         return Value(f"{function}({number.sql})", "number", FLOATING)
     narrow = Shape(shape.whole + (shape.scale > 0), 0)
-    if shape.is_wide or narrow.held.is_wide:
-        return Value(wide.whole(as_shape(number, WIDE), up=function == "ceil"), "number", WIDE)
+    if shape.is_wide or narrow.or_wide.is_wide:
+        return Value(wide.to_whole(as_shape(number, WIDE), up=function == "ceil"), "number", WIDE)
     return Value(f"CAST({function}({number.sql}) AS {narrow.sql_type})", "number", narrow)

@@ -6,9 +6,9 @@ from esctl.engine.quoting import literal
 from esctl.projection.cells import FieldPlan
 from esctl.projection.composed import compose
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, cells_sql, field_column, has_acc, only, start_sql, states_sql
+from esctl.projection.sql import EventRows, cells_sql, field_column, has_acc, only_where, start_sql, states_sql
 
-_UNPACKED = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
+_SELECT_MEMBERS = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
 
 
 def blame_sql(plan: Plan, rows: EventRows) -> str:
@@ -22,12 +22,13 @@ def blame_sql(plan: Plan, rows: EventRows) -> str:
         _member(literal(field.name), field_column(i), f"by{i}", f"anew{i}", f"made{i}")
         for i, field in enumerate(plan.fields)
     ]
-    listed = f"CASE WHEN deleted THEN [{_gone('dead_key')}] ELSE [{', '.join([_nothing('dead_key'), *fields])}] END"
+    members = ", ".join([_null_member("dead_key"), *fields])
+    listed = f"CASE WHEN deleted THEN [{_deletion_member('dead_key')}] ELSE [{members}] END"
     # Asking for the version keeps DuckDB from leaving out the plan's checks.
     listed = (
         f"SELECT kind, entity, unnest({listed}) AS f FROM ({states_sql(plan, rows, traced=True)}) WHERE version > 0"
     )
-    return f"{_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL AND (f.field IS NULL OR f.value IS NOT NULL)"
+    return f"{_SELECT_MEMBERS} FROM ({listed}) WHERE f.key IS NOT NULL AND (f.field IS NULL OR f.value IS NOT NULL)"
 
 
 def contributions_sql(plan: Plan, rows: EventRows) -> str:
@@ -38,33 +39,34 @@ def contributions_sql(plan: Plan, rows: EventRows) -> str:
     fields = list(enumerate(plan.fields))
     cells = cells_sql(plan, rows, ("position", *(["event_key"] if rows.roles else [])))
     alive = f"SELECT * FROM cell JOIN ends USING (kind, entity) WHERE dead_at IS NULL OR {rows.event} > dead_at"
-    taking = "".join(f", {_takes(i, field)} AS takes{i}" for i, field in fields)
-    running = "".join(f", {item}" for i, field in fields for item in _running(i, field))
+    taking = "".join(f", {_takes_sql(i, field)} AS takes{i}" for i, field in fields)
+    running = "".join(f", {item}" for i, field in fields for item in _running_items(i, field))
     members = [
         _member(literal(field.name), _value(i, field, rows), "key", f"set{i}", f"made{i}") for i, field in fields
     ]
     members = [f"CASE WHEN takes{i} THEN {member} END" for i, member in enumerate(members)]
-    listed = f"""SELECT kind, entity, unnest([{", ".join([_nothing("key"), *members])}]) AS f
+    listed = f"""SELECT kind, entity, unnest([{", ".join([_null_member("key"), *members])}]) AS f
         FROM (SELECT *{running} FROM (SELECT *{taking} FROM ({alive})))"""
-    ended = f"SELECT kind, entity, {_gone('dead_key')} AS f FROM ends WHERE dead_at = last_event"
-    return f"""WITH cell AS ({cells}), ends AS ({_ends(plan, rows)}) {_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL
-        UNION ALL {_UNPACKED} FROM ({ended})"""
+    ended = f"SELECT kind, entity, {_deletion_member('dead_key')} AS f FROM ends WHERE dead_at = last_event"
+    return f"""WITH cell AS ({cells}), ends AS ({_ends_sql(plan, rows)})
+        {_SELECT_MEMBERS} FROM ({listed}) WHERE f.key IS NOT NULL
+        UNION ALL {_SELECT_MEMBERS} FROM ({ended})"""
 
 
 def _member(field: str, value: str, key: str, anew: str, made: str) -> str:
     return f"{{'field': {field}, 'value': {value}, 'key': {key}, 'anew': {anew}, 'made': {made}}}"
 
 
-def _gone(key: str) -> str:
+def _deletion_member(key: str) -> str:
     return _member("CAST(NULL AS VARCHAR)", "CAST(NULL AS VARCHAR)", key, "true", "0::BIGINT")
 
 
-def _nothing(key: str) -> str:
+def _null_member(key: str) -> str:
     """Write a member that is always NULL, so that a list without members has a type."""
-    return f"CASE WHEN false THEN {_gone(key)} END"
+    return f"CASE WHEN false THEN {_deletion_member(key)} END"
 
 
-def _ends(plan: Plan, rows: EventRows) -> str:
+def _ends_sql(plan: Plan, rows: EventRows) -> str:
     """Write where each entity's fields begin: the last deletion, and what each was last set to since."""
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
     items = [f"count(*){checks} AS version", f"max({rows.event}) AS last_event"]
@@ -73,16 +75,16 @@ def _ends(plan: Plan, rows: EventRows) -> str:
     for i, field in enumerate(plan.fields):
         if field.resets:
             items += [
-                f"max({only('key', f'reset{i}')}) AS from{i}",
-                f"max({only(rows.event, f'reset{i}')}) AS reset_at{i}",
+                f"max({only_where('key', f'reset{i}')}) AS from{i}",
+                f"max({only_where(rows.event, f'reset{i}')}) AS reset_at{i}",
             ]
-            items.append(f"arg_max_null(base{i}, {only('key', f'reset{i}')}) AS base{i}")
+            items.append(f"arg_max_null(base{i}, {only_where('key', f'reset{i}')}) AS base{i}")
             kept += [f"from{i}", f"{start_sql(i, field, dies=True)} AS start{i}"]
     folds = f"SELECT kind, entity, {', '.join(items)} FROM cell GROUP BY kind, entity"
     return f"SELECT {', '.join(kept)} FROM ({folds}) WHERE version > 0"
 
 
-def _takes(i: int, field: FieldPlan) -> str:
+def _takes_sql(i: int, field: FieldPlan) -> str:
     """Write whether a row is one of those that make up a field's value."""
     if not field.resets:
         return f"({has_acc(i, field)})"
@@ -91,7 +93,7 @@ def _takes(i: int, field: FieldPlan) -> str:
     return f"coalesce((from{i} IS NULL OR key >= from{i}) AND ({sets}{adds}), false)"
 
 
-def _running(i: int, field: FieldPlan) -> list[str]:
+def _running_items(i: int, field: FieldPlan) -> list[str]:
     so_far = "OVER (PARTITION BY kind, entity ORDER BY key)"
     items = [f"count(*) FILTER (takes{i}) {so_far} AS made{i}"]
     items.append(f"(start{i} IS NOT NULL AND key = from{i}) AS set{i}" if field.resets else f"false AS set{i}")
@@ -104,4 +106,4 @@ def _running(i: int, field: FieldPlan) -> list[str]:
 
 def _value(i: int, field: FieldPlan, rows: EventRows) -> str:
     start = f"start{i}" if field.resets else "CAST(NULL AS VARCHAR)"
-    return compose(field, start, f"total{i}", f"count{i}", "position", rows.count) if field.family else start
+    return compose(field, start, f"total{i}", f"count{i}", "position", rows.most_rows) if field.family else start

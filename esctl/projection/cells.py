@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from esctl.engine.quoting import may_fail
 from esctl.index.pruning import NEVER, Predicate, any_of, negated
-from esctl.projection.values import WIDE, Shape, Value, as_shape, to_text
+from esctl.projection.values import WIDE, Shape, Value, as_shape, is_number_type, to_text
 
-Only = tuple[str | None, str | None]
+TypeAndRole = tuple[str | None, str | None]
 """The type and the role that an event's row must have (None: any)."""
 
 
@@ -22,7 +22,7 @@ class FieldStep(Struct, frozen=True):
 
     order: int
     guard: str
-    only: Only  # what the guard implies
+    only: TypeAndRole  # what the guard implies
     kind: Literal["set", "unset", "sum", "min", "max", "append", "remove"]
     value: Value | None = None
     json: str = ""  # of the value, for set, append and remove
@@ -79,13 +79,13 @@ def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPla
         shape=shape,
         declared=declared,
         orders=tuple(step.order for step in steps),
-        touch=any_guard(_touch(step) for step in steps if step.kind != "unset"),
+        touch=any_guard(_touch_guard(step) for step in steps if step.kind != "unset"),
         number=_sets_numbers(resets, declared),
-        static=_static(resets, declared),
+        static=_static_type(resets, declared),
     )
     if not accs:
         return plain
-    active = [(_active(step, resets), step) for step in accs]
+    active = [(_active_guard(step, resets), step) for step in accs]
     if accs[0].kind in ("append", "remove"):
         removes = any(step.kind == "remove" for step in accs)
         acc = _list_acc(active)
@@ -107,7 +107,7 @@ def _base(resets: Sequence[FieldStep]) -> str:
     return f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
 
 
-def _touch(step: FieldStep) -> str:
+def _touch_guard(step: FieldStep) -> str:
     # `replace` removes the fields that its object lacks.
     return f"({step.guard} AND {step.json} IS NOT NULL)" if step.kind == "set" and step.drops else step.guard
 
@@ -115,7 +115,7 @@ def _touch(step: FieldStep) -> str:
 def _sets_numbers(resets: Sequence[FieldStep], declared: str) -> bool:
     sets = [step.value for step in resets if step.kind == "set" and step.value is not None]
     if declared:
-        return declared.lower().startswith(("decimal", "numeric", "bigint", "int", "hugeint"))
+        return is_number_type(declared)
     # A quotient's text need not fit a DECIMAL.
     return bool(sets) and all(
         value.shape is not None
@@ -129,10 +129,10 @@ def _sets_numbers(resets: Sequence[FieldStep], declared: str) -> bool:
 _STATIC = {"text": "STRING", "time": "STRING", "boolean": "BOOLEAN", "json": "CONTAINER"}
 
 
-def _static(resets: Sequence[FieldStep], declared: str) -> str:
+def _static_type(resets: Sequence[FieldStep], declared: str) -> str:
     if declared:
         return {"varchar": "STRING", "text": "STRING", "timestamp": "STRING", "boolean": "BOOLEAN"}.get(
-            declared.strip().lower(), ""
+            declared.lower(), ""
         )
     values = [step.value for step in resets if step.kind == "set" and step.value is not None]
     found = {_STATIC.get(value.type, value.static) for value in values if value.type != "null"}
@@ -148,7 +148,7 @@ def _joined_shape(steps: Sequence[FieldStep]) -> Shape:
     return shape
 
 
-def _active(step: FieldStep, resets: Sequence[FieldStep]) -> str:
+def _active_guard(step: FieldStep, resets: Sequence[FieldStep]) -> str:
     """Write when a step counts: its guard holds and no later reset of the same event undoes it."""
     later = [reset.guard for reset in resets if reset.order > step.order and not step.excludes(reset)]
     return f"({step.guard} AND {negated(any_guard(later)).sql})" if later else step.guard

@@ -12,7 +12,7 @@ from typing import Any
 
 from esctl.errors import UsageError
 from esctl.named import read_named
-from esctl.owners import foreign
+from esctl.owners import why_foreign
 from esctl.projection.spec import Projection
 from esctl.projection.stepping import State
 
@@ -29,13 +29,13 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
     where = f"projections.{projection.name}.python"
     if not name or not attribute:
         raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
-    beside = module_file(projection, config)
+    own_file = module_file(projection, config)
     try:
-        if beside is not None:
-            _require_own_code(beside, config)
-            module = _module_of(beside, f"esctl_projection_{projection.name}")
+        if own_file is not None:
+            _require_own_code(own_file, config)
+            module = _run_module(own_file, f"esctl_projection_{projection.name}")
         else:
-            module = _imported(name)
+            module = _import_module(name)
         function = getattr(module, attribute)
     except Exception as error:
         raise UsageError(
@@ -52,11 +52,11 @@ def module_file(projection: Projection, config: Path | None) -> Path | None:
     """Return the file of a `python =` projection's module beside esctl.toml; None if it must be imported."""
     name = projection.python.partition(":")[0]
     folder = config.absolute().parent if config is not None else Path.cwd()
-    beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
-    return beside if beside.is_file() else None
+    own_file = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return own_file if own_file.is_file() else None
 
 
-def _module_of(file: Path, name: str) -> ModuleType:
+def _run_module(file: Path, name: str) -> ModuleType:
     """Run a file as a module; compiled code is neither read nor left beside it."""
     module = ModuleType(name)
     module.__file__ = str(file)
@@ -65,7 +65,7 @@ def _module_of(file: Path, name: str) -> ModuleType:
     return module
 
 
-def _imported(name: str) -> ModuleType:
+def _import_module(name: str) -> ModuleType:
     """Import a module; one in the working folder must be the user's own code."""
     found = importlib.util.find_spec(name.partition(".")[0])
     origin = Path(found.origin) if found is not None and found.origin else None
@@ -76,6 +76,6 @@ def _imported(name: str) -> ModuleType:
 
 def _require_own_code(file: Path, config: Path | None) -> None:
     """Raise ImportError for code of another owner, unless the configuration is foreign too: the user named that."""
-    why = foreign(file)
-    if why and (config is None or not foreign(config)):
+    why = why_foreign(file)
+    if why and (config is None or not why_foreign(config)):
         raise ImportError(f"{file} is not run: {why}")

@@ -15,7 +15,7 @@ from esctl.errors import UsageError
 from esctl.projection import arithmetic, wide
 from esctl.projection.conversions import (
     TOO_LONG,
-    combined,
+    choose_unified,
     compare,
     convert,
     nullable,
@@ -23,7 +23,7 @@ from esctl.projection.conversions import (
     quotient,
     unify,
 )
-from esctl.projection.syntax import SMALL, Path, path_of
+from esctl.projection.syntax import SMALL_NUMBER, Path, path_of
 from esctl.projection.values import (
     NULL,
     Shape,
@@ -47,10 +47,10 @@ TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "cont
 
 
 class _Compiler:
-    def __init__(self, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> None:
+    def __init__(self, resolve: Resolve, *, exact: bool = False, has_position: bool = True) -> None:
         self.resolve = resolve
         self.exact = exact
-        self.placed = placed
+        self.has_position = has_position
 
     def value(self, node: exp.Expr | None) -> Value:
         if node is None:
@@ -96,12 +96,12 @@ class _Compiler:
         return arithmetic.negated(to_number(self.value(node.this)))
 
     def _and(self, node: exp.And) -> Value:
-        return self._connected(node, "AND")
+        return self._join_tests(node, "AND")
 
     def _or(self, node: exp.Or) -> Value:
-        return self._connected(node, "OR")
+        return self._join_tests(node, "OR")
 
-    def _connected(self, node: exp.Connector, operator: str) -> Value:
+    def _join_tests(self, node: exp.Connector, operator: str) -> Value:
         tests = [to_boolean(self.value(item)).sql for item in node.flatten()]
         sql = f" {operator} ".join(tests)
         if any(map(may_fail, tests[1:])):
@@ -142,16 +142,16 @@ class _Compiler:
         return Value(compare(operator, left, right), "boolean")
 
     def _add(self, node: exp.Add) -> Value:
-        return self._reckon(node, "+")
+        return self._calculate(node, "+")
 
     def _sub(self, node: exp.Sub) -> Value:
-        return self._reckon(node, "-")
+        return self._calculate(node, "-")
 
     def _mul(self, node: exp.Mul) -> Value:
-        return self._reckon(node, "*")
+        return self._calculate(node, "*")
 
     def _mod(self, node: exp.Mod) -> Value:
-        return self._reckon(node, "%")
+        return self._calculate(node, "%")
 
     def _div(self, node: exp.Div) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
@@ -159,13 +159,13 @@ class _Compiler:
             return quotient(left, right)
         return arithmetic.divided(left, right)
 
-    def _reckon(self, node: exp.Binary, operator: str) -> Value:
+    def _calculate(self, node: exp.Binary, operator: str) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
-        return arithmetic.reckoned(operator, left, right, lambda: self._beyond(node))
+        return arithmetic.calculated(operator, left, right, lambda: self._error_beyond(node))
 
-    def _beyond(self, node: exp.Binary) -> str:
+    def _error_beyond(self, node: exp.Binary) -> str:
         """Write the error for a number with too many digits; it names the event if rows have one."""
-        if not self.placed:
+        if not self.has_position:
             return TOO_LONG
         return event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
 
@@ -202,19 +202,19 @@ class _Compiler:
     def _round(self, node: exp.Round) -> Value:
         number = to_number(self.value(node.this))
         decimals = node.args.get("decimals")
-        if decimals is not None and not SMALL.fullmatch(decimals.name):
+        if decimals is not None and not SMALL_NUMBER.fullmatch(decimals.name):
             raise UsageError(f"{node.sql()[:60]!r} rounds to no number of places", "write how many: round(data.x, 2)")
         return arithmetic.rounded(number, int(decimals.name) if decimals is not None else 0)
 
     def _floor(self, node: exp.Floor) -> Value:
-        return arithmetic.whole("floor", to_number(self.value(node.this)))
+        return arithmetic.to_whole("floor", to_number(self.value(node.this)))
 
     def _ceil(self, node: exp.Ceil) -> Value:
-        return arithmetic.whole("ceil", to_number(self.value(node.this)))
+        return arithmetic.to_whole("ceil", to_number(self.value(node.this)))
 
     def _coalesce(self, node: exp.Coalesce) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)])
-        return combined(values, lambda items: f"coalesce({', '.join(items)})")
+        return choose_unified(values, lambda items: f"coalesce({', '.join(items)})")
 
     def _greatest(self, node: exp.Greatest) -> Value:
         return self._extreme("greatest", node)
@@ -224,11 +224,13 @@ class _Compiler:
 
     def _extreme(self, function: str, node: exp.Func) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)], prefer="number")
-        return combined(values, lambda items: f"{function}({', '.join(items)})")
+        return choose_unified(values, lambda items: f"{function}({', '.join(items)})")
 
     def _nullif(self, node: exp.Nullif) -> Value:
         left, right = unify([self.value(node.this), self.value(node.expression)])
-        return combined([left], lambda items: f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {items[0]} END")
+        return choose_unified(
+            [left], lambda items: f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {items[0]} END"
+        )
 
     def _case(self, node: exp.Case) -> Value:
         subject = self.value(node.this) if node.this is not None else None
@@ -244,7 +246,7 @@ class _Compiler:
             branches = " ".join(f"WHEN {test} THEN {item}" for test, item in zip(tests, items[:-1], strict=True))
             return f"CASE {branches} ELSE {items[-1]} END"
 
-        return combined(values, combine)
+        return choose_unified(values, combine)
 
     def _cast(self, node: exp.Cast) -> Value:
         return convert(self.value(node.this), node.to.sql("duckdb"))
@@ -272,9 +274,9 @@ def object_value(members: Iterable[tuple[str, Value]]) -> Value:
     return Value("('{' || " + (" || ',' || ".join(items) or "''") + " || '}')", "json")
 
 
-def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> Value:
+def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, has_position: bool = True) -> Value:
     """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`).
 
-    `placed`: rows have a position, which errors name.
+    `has_position`: rows have a position, which errors name.
     """
-    return _Compiler(resolve, exact=exact, placed=placed).value(node)
+    return _Compiler(resolve, exact=exact, has_position=has_position).value(node)

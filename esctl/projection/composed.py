@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from esctl.engine.exact_text import json_string_sql, shown_json, unmark_json_sql
+from esctl.engine.exact_text import json_string_sql, shown_json_sql, unmark_json_sql
 from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.conversions import declared_scale
-from esctl.projection.fold import NeedsStreamError
-from esctl.projection.values import Shape, event_error, number_digits, number_text, scaled_text
+from esctl.projection.fold import NotSetwiseError
+from esctl.projection.values import Shape, event_error, limits_totals, number_digits, number_text, scaled_text
 
 
 def total_shape(field: FieldPlan, count: int) -> Shape:
-    """Return the shape that surely holds a field's total over `count` events. Raises NeedsStreamError if none does."""
+    """Return the shape that surely holds a field's total over `count` events. Raises NotSetwiseError if none does."""
     shape = field.shape or Shape(19, 0)
     if field.family == "sum":
         shape = Shape(shape.whole + len(str(max(count, 1))), shape.scale) if not shape.is_wide else shape
-    if shape.held.is_wide:
-        raise NeedsStreamError
+    if shape.or_wide.is_wide:
+        raise NotSetwiseError
     return shape
 
 
 def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, events: int) -> str:
     """Write a cell's value as JSON text from what it started with and what was added since."""
     if field.family == "list":
-        return _composed_list(field, base, acc, count, position)
+        return _compose_list(field, base, acc, count, position)
     if not field.numeric:
         better = "least" if field.family == "min" else "greatest"
         # Numbers in the text of an object are unmarked, like those in the text that it is compared with.
@@ -49,24 +49,24 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
 
 def _total_text(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
     """Write a total as JSON text, with all digits of its scale if one is declared."""
-    fitting, scale = _declared(total, field, shape, position), declared_scale(field.declared)
+    fitting, scale = _checked_total(total, field, shape, position), declared_scale(field.declared)
     return number_text(fitting, shape) if scale is None else scaled_text(fitting, scale)
 
 
-def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
-    if not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
+def _checked_total(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
+    if not limits_totals(field.declared):
         return total
 
     def fitting(total: str) -> str:
-        told = number_digits(total, shape)
-        overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", told, position=position)
+        digits = number_digits(total, shape)
+        overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", digits, position=position)
         return f"CASE WHEN try_cast({total} AS {field.declared}) IS NULL THEN {overflow} ELSE {total} END"
 
     return once(total, fitting)
 
 
 def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
-    wrong = event_error(f"{name} is not a number to add to: {{}}", shown_json(base), position=position)
+    wrong = event_error(f"{name} is not a number to add to: {{}}", shown_json_sql(base), position=position)
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
@@ -75,22 +75,22 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
         ELSE {wrong} END"""
 
 
-def _composed_list(field: FieldPlan, base: str, acc: str, count: str, position: str) -> str:
-    wrong = event_error(f"{field.name} is not a list to append to: {{}}", shown_json(base), position=position)
+def _compose_list(field: FieldPlan, base: str, acc: str, count: str, position: str) -> str:
+    wrong = event_error(f"{field.name} is not a list to append to: {{}}", shown_json_sql(base), position=position)
     if not field.removes:
         joined = f"array_to_string(list_transform({acc}, lambda e: e.json), ',')"
         fresh = f"'[' || {joined} || ']'"
         longer = f"left({base}, length({base}) - 1) || CASE WHEN {base} = '[]' THEN '' ELSE ',' END || {joined} || ']'"
     else:
-        fresh = _reduced("CAST([] AS VARCHAR[])", acc)
-        longer = _reduced(f"CAST(json_extract({base}, '$[*]') AS VARCHAR[])", acc)
+        fresh = _reduce_list("CAST([] AS VARCHAR[])", acc)
+        longer = _reduce_list(f"CAST(json_extract({base}, '$[*]') AS VARCHAR[])", acc)
     if not field.resets:
         return f"CASE WHEN {count} > 0 THEN {fresh} END"
     return f"""CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {fresh}
         WHEN {base}[1:1] = '[' THEN {longer} ELSE {wrong} END"""
 
 
-def _reduced(start: str, acc: str) -> str:
+def _reduce_list(start: str, acc: str) -> str:
     kept_or_gone = "{'kept': CASE WHEN e.remove THEN [] ELSE [e.json] END, 'gone': CASE WHEN e.remove THEN e.json END}"
     steps = f"list_transform({acc}, lambda e: {kept_or_gone})"
     kept = "CASE WHEN x.gone IS NULL THEN s.kept ELSE list_filter(s.kept, lambda e: e <> x.gone) END"

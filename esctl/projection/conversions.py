@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from esctl.engine.duckdb import EVENT_ERROR
+from esctl.engine.exact_text import EXACT_DIGITS
 from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.projection import wide
 from esctl.projection.values import (
-    EXACT_DIGITS,
     FLOATING,
     INTEGER,
+    INTEGER_BITS,
     MOST_DIGITS,
     QUOTIENT_SCALE,
     WIDE,
     Shape,
     Value,
     as_shape,
+    decimal_digits,
     event_error,
     from_json,
     json_text,
@@ -44,7 +45,7 @@ def number_literal(text: str) -> Value:
         return Value(wide.number_key(literal(str(number))), "number", WIDE)
     plain = format(number, "f")
     whole, _, fraction = plain.lstrip("-").partition(".")
-    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction)).held
+    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction)).or_wide
     sql = wide.number_key(literal(plain)) if shape.is_wide else f"CAST({literal(plain)} AS {shape.sql_type})"
     return Value(sql, "number", shape)
 
@@ -53,7 +54,7 @@ def compare(operator: str, left: Value, right: Value) -> str:
     """Write a comparison in the stronger of two types (number, time, boolean, text); of two paths, row by row."""
     types = {left.type, right.type}
     if "number" in types:
-        return f"({_numbers(operator, left, right)})"
+        return f"({_compare_numbers(operator, left, right)})"
     if "time" in types:
         return f"({to_time(left).sql} {operator} {to_time(right).sql})"
     if "boolean" in types:
@@ -62,12 +63,12 @@ def compare(operator: str, left: Value, right: Value) -> str:
         if left.static and right.static and "NUMBER" not in (left.static, right.static):
             return f"({left.text} {operator} {right.text})"
         both_numbers = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
-        numbers = _numbers(operator, left, right)
+        numbers = _compare_numbers(operator, left, right)
         return f"(CASE WHEN {both_numbers} THEN {numbers} ELSE {left.text} {operator} {right.text} END)"
     return f"({to_text(left).sql} {operator} {to_text(right).sql})"
 
 
-def _numbers(operator: str, left: Value, right: Value) -> str:
+def _compare_numbers(operator: str, left: Value, right: Value) -> str:
     """Write a comparison by value; the type that DuckDB finds for two DECIMALs might not hold both."""
     one, two = to_number(left), to_number(right)
     if (one.shape or INTEGER).join(two.shape or INTEGER).is_wide:
@@ -86,8 +87,8 @@ def to_time(value: Value) -> Value:
     if value.type == "null":
         return Value(time, "time")
     wrong = event_error("{} is not a time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
-    told = once(time, lambda time: f"CASE WHEN {time} IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE {time} END")
-    return Value(told, "time")
+    checked = once(time, lambda time: f"CASE WHEN {time} IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE {time} END")
+    return Value(checked, "time")
 
 
 def nullable(value: Value) -> str:
@@ -111,11 +112,11 @@ def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
     if kind:
         return [{"time": to_time, "boolean": to_boolean, "text": to_text}[kind](value) for value in values]
     if types == {"dynamic"}:
-        return [_dynamic(value) for value in values]
+        return [_null_as_missing(value) for value in values]
     return [Value(json_text(value), "json") for value in values]
 
 
-def _dynamic(value: Value) -> Value:
+def _null_as_missing(value: Value) -> Value:
     """Return a path's value in which JSON null is the same as missing."""
     if value.type == "null":
         none = "CAST(NULL AS VARCHAR)"
@@ -124,7 +125,7 @@ def _dynamic(value: Value) -> Value:
     return replace(value, sql=nullable(value), json_type=kind)
 
 
-def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -> Value:
+def choose_unified(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -> Value:
     """Return one of several unified values; `combine` writes the choice from the SQL of each."""
     first = values[0]
     if first.type == "json":
@@ -142,17 +143,16 @@ def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -
 
 def declared_scale(sql_type: str) -> Shape | None:
     """Return the shape of a declared decimal type with digits after the point; None for any other type."""
-    found = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", sql_type.upper().replace(" ", ""))
-    scale = int(found[2]) if found else 0
-    return Shape(int(found[1]) - scale, scale) if found and scale else None
+    precision, scale = decimal_digits(sql_type) or (0, 0)
+    return Shape(precision - scale, scale) if scale else None
 
 
 def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     """Convert to a declared type; a value that would lose digits raises an error naming its event (`lenient`: NULL)."""
     name = sql_type.upper().replace(" ", "")
-    number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
-    if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
-        precision, scale = (int(number[1]), int(number[2])) if number else (MOST_DIGITS if name == "HUGEINT" else 19, 0)
+    digits = decimal_digits(name)
+    if digits or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
+        precision, scale = digits or (MOST_DIGITS if name == "HUGEINT" else 19, 0)
         if not 0 <= scale <= precision <= MOST_DIGITS:
             raise UsageError(f"{sql_type} is not a decimal type that can be held")
         return _to_decimal(value, Shape(precision - scale, scale), name.lower(), lenient=lenient)
@@ -164,23 +164,30 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
         return to_boolean(value)
     if name.startswith("TIMESTAMP"):
         return to_time(value)
-    raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+    raise UsageError(
+        f"unknown type {sql_type!r}", "one of: addable_number(p,s), bigint, double, varchar, boolean, timestamp"
+    )
 
 
 def as_double(number: Value) -> str:
     """Write a number as the nearest DOUBLE; one with more than EXACT_DIGITS is converted from its text."""
     shape = number.shape or INTEGER
-    if shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS):
+    if _fits_double(shape):
         return f"CAST({number.sql} AS DOUBLE)"
     if not shape.is_wide:
         return f"CAST({number_digits(number.sql, shape)} AS DOUBLE)"
 
-    def held(digits: str) -> str:
+    def checked(digits: str) -> str:
         wrong = event_error("{} is beyond what a double holds", digits)
         kept = f"isfinite(CAST({digits} AS DOUBLE)) AND (CAST({digits} AS DOUBLE) <> 0 OR {digits} = '0')"
         return f"CASE WHEN {kept} THEN CAST({digits} AS DOUBLE) WHEN {digits} IS NOT NULL THEN {wrong} END"
 
-    return once(number_digits(number.sql, shape), held)
+    return once(number_digits(number.sql, shape), checked)
+
+
+def _fits_double(shape: Shape) -> bool:
+    """Return whether a DOUBLE keeps all digits of the numbers of a shape."""
+    return shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS)
 
 
 def _to_double(value: Value, *, lenient: bool) -> Value:
@@ -191,17 +198,16 @@ def _to_double(value: Value, *, lenient: bool) -> Value:
         given = Value(number, "number", shape)
         wrong = "NULL" if lenient else event_error("{} does not fit double", number_digits(number, shape))
 
-        def told(double: str) -> str:
+        def checked(double: str) -> str:
             again = as_shape(Value(double, "number", FLOATING), WIDE)
             return f"CASE WHEN {again} IS NOT DISTINCT FROM {as_shape(given, WIDE)} THEN {double} ELSE {wrong} END"
 
-        return once(as_double(given), told)
+        return once(as_double(given), checked)
 
-    exact = shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS)
-    return Value(as_double(number) if exact else once(number.sql, same), "number", FLOATING)
+    return Value(as_double(number) if _fits_double(shape) else once(number.sql, same), "number", FLOATING)
 
 
-def decimal(number: Value) -> Value:
+def addable_number(number: Value) -> Value:
     """Return a number that can be added up; a DOUBLE is rounded, so that no sum depends on the order of addition."""
     if number.shape is None or not number.shape.is_float:
         return number
@@ -210,11 +216,11 @@ def decimal(number: Value) -> Value:
 
 def quotient(left: Value, right: Value) -> Value:
     """Divide two numbers exactly, rounded half away from zero; NULL where the divisor is zero."""
-    left, right = decimal(left), decimal(right)
+    left, right = addable_number(left), addable_number(right)
     a, b = left.shape or INTEGER, right.shape or INTEGER
     scale = max(a.scale, b.scale)
     half = QUOTIENT_SCALE // 2
-    shape = Shape(max(a.whole + b.scale, 1), QUOTIENT_SCALE).held
+    shape = Shape(max(a.whole + b.scale, 1), QUOTIENT_SCALE).or_wide
     narrow = not (a.is_wide or b.is_wide or shape.is_wide)
     if not narrow or a.whole + scale > MOST_DIGITS or b.whole + scale + half > MOST_DIGITS:
         sql = wide.divided(as_shape(left, WIDE), as_shape(right, WIDE), QUOTIENT_SCALE, TOO_LONG)
@@ -244,8 +250,6 @@ def quotient(left: Value, right: Value) -> Value:
 _TOO_LONG = f"{EVENT_ERROR}a number needs more than {wide.MOST_EXACT_DIGITS} digits"
 TOO_LONG = f"error({literal(_TOO_LONG)})"
 """The error for numbers that do not belong to one event."""
-_INTEGERS = {"bigint": 63, "int": 31, "integer": 31}
-"""Bits of the integer types, without the sign."""
 
 
 def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Value:
@@ -260,8 +264,8 @@ def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Valu
     def converted(number: str) -> str:
         digits = number_digits(number, own)
         exact = _exact_decimal(Value(number, "number", own), shape)
-        if name in _INTEGERS:
-            low, high = -(2 ** _INTEGERS[name]), 2 ** _INTEGERS[name] - 1
+        if name in INTEGER_BITS and name != "hugeint":  # that is wider than any DECIMAL
+            low, high = -(2 ** INTEGER_BITS[name]), 2 ** INTEGER_BITS[name] - 1
             exact = once(exact, lambda n: f"CASE WHEN {n} BETWEEN {low}::HUGEINT AND {high}::HUGEINT THEN {n} END")
         if lenient:
             return exact

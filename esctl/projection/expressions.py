@@ -92,9 +92,9 @@ class Expression:
             return [self._plain] if self._plain is not None else []
         if self._object is not None:
             return [path for member in self._object.values() for path in member.paths()]
-        return _named_in(self.tree)
+        return _paths_in(self.tree)
 
-    def carried(self) -> dict[Path, set[str]]:
+    def copied_paths(self) -> dict[Path, set[str]]:
         """Return the names that are only copied into an object or list, each with the outermost members it is part of.
 
         For an expression that is just a name, the member is empty.
@@ -104,19 +104,19 @@ class Expression:
         if self._plain is not None:
             return {self._plain: {""}}
         found: dict[Path, set[str]] = {}
-        reckoned: set[Path] = set()
+        calculated: set[Path] = set()
         for name, each in (self._object or {}).items():
             for own in each.paths():
                 found.setdefault(own, set()).add(name)
         for member, node in members_of(self.tree) if self._object is None else ():
             if (path := path_of(node)) is None:
-                reckoned.update(_named_in(node))
+                calculated.update(_paths_in(node))
             else:
                 found.setdefault(path, set()).add(member)
-        return {path: members for path, members in found.items() if path not in reckoned}
+        return {path: members for path, members in found.items() if path not in calculated}
 
 
-def _named_in(node: exp.Expr) -> list[Path]:
+def _paths_in(node: exp.Expr) -> list[Path]:
     """List the names that a node mentions."""
     found: list[Path] = []
 

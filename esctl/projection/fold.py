@@ -9,18 +9,18 @@ folds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.engine.exact_text import shown_json
+from esctl.engine.exact_text import shown_json_sql
 from esctl.engine.quoting import like_pattern, literal, may_fail
 from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Predicate
 from esctl.projection.arithmetic import negated
-from esctl.projection.cells import FieldPlan, FieldStep, Only, any_guard, field_plan
+from esctl.projection.cells import FieldPlan, FieldStep, TypeAndRole, any_guard, field_plan
 from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
@@ -37,14 +37,11 @@ from esctl.projection.values import (
     event_error,
     from_json,
     json_text,
-    placed,
+    naming_place,
     scaled_text,
     to_number,
     to_text,
 )
-
-if TYPE_CHECKING:
-    pass
 
 MOST_FIELDS = 500
 """A state with more fields than this is stepped."""
@@ -53,7 +50,7 @@ Keys = Callable[[PayloadPath], Sequence[str]]
 """Lists the keys that objects at a payload path have had."""
 
 
-class NeedsStreamError(Exception):
+class NotSetwiseError(Exception):
     """Raised if a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
 
 
@@ -83,7 +80,7 @@ class _Builder(Struct):
     steps: dict[str, list[FieldStep]] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
-    replaced: list[tuple[int, str, Only, dict[str, Value]]] = field(default_factory=list)
+    replaced: list[tuple[int, str, TypeAndRole, dict[str, Value]]] = field(default_factory=list)
     order: int = 0
     stepped: bool = False
 
@@ -92,18 +89,18 @@ def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = Fa
     """Compile a projection's rules.
 
     `stepped`: the plan is only used to know the fields of states that are folded event by event. Raises UsageError for
-    a wrong projection, NeedsStreamError for one that is not a set-wise fold or whose fields are not known beforehand.
+    a wrong projection, NotSetwiseError for one that is not a set-wise fold or whose fields are not known beforehand.
     """
     builder = _Builder(projection, reads, keys, stepped=stepped)
     for rule in projection.rules:
         guard = builder.layers.guard(guard_sql(rule, reads))
         for operation in rule.operations:
             builder.order += 1
-            with placed(operation.value.where if operation.value else rule.where):
-                _take(builder, rule, guard, operation)
+            with naming_place(operation.value.where if operation.value else rule.where):
+                _add_operation(builder, rule, guard, operation)
     _spread_replacements(builder)
     if len(builder.steps) > MOST_FIELDS:
-        raise NeedsStreamError
+        raise NotSetwiseError
     types = dict(projection.types)
     fields = tuple(
         field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
@@ -112,10 +109,10 @@ def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = Fa
     if not stepped and any(
         field.numeric and field.family not in ("", "list") and field.shape == WIDE for field in fields
     ):
-        raise NeedsStreamError
+        raise NotSetwiseError
     made = Plan(projection, reads, builder.layers, fields, any_guard(builder.dead), tuple(builder.checks))
     parts = [part for field in fields for part in (field.reset.sql, field.base, field.acc, field.touch.sql)]
-    reads.keep(" ".join([*parts, *builder.layers.names, made.dead.sql, *made.checks]))
+    reads.drop_unused(" ".join([*parts, *builder.layers.names, made.dead.sql, *made.checks]))
     return made
 
 
@@ -128,16 +125,16 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         tests.append(f"coalesce({test}, false)")
     if rule.role is not None:
         reads.columns["role"] = None
-        tests.append(_of_role(rule.role))
+        tests.append(_role_test(rule.role))
     if rule.stanzas is not None:
         reads.columns["stanza"] = None
         tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
     if rule.named is not None:
         expression, name = rule.named
-        with placed(expression.where):
+        with naming_place(expression.where):
             tests.append(f"coalesce({to_text(expression.compile(reads.resolve)).sql} = {literal(name)}, false)")
     if rule.when is not None:
-        with placed(rule.when.where):
+        with naming_place(rule.when.where):
             condition = rule.when.condition(reads.resolve).sql
         # The type is tested first: a value of another type's event must not be read as a boolean or number.
         matched = " AND ".join(tests) or ALWAYS.sql
@@ -145,7 +142,7 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
     return "(" + " AND ".join(tests) + ")" if tests else ALWAYS.sql
 
 
-def _of_role(role: str | tuple[str, ...]) -> str:
+def _role_test(role: str | tuple[str, ...]) -> str:
     if isinstance(role, tuple):
         # Most rows of tables have no role, and need no other test.
         named = ", ".join(literal(name) for name in role if name)
@@ -153,20 +150,20 @@ def _of_role(role: str | tuple[str, ...]) -> str:
     return f"coalesce(role = {literal(role)}, false)" if role else "role IS NULL"
 
 
-def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:
+def _add_operation(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:
     only = (None if rule.is_glob else rule.pattern, rule.role if isinstance(rule.role, str) else None)
     if operation.name == "delete":
         builder.dead.append(guard)
     elif operation.name == "merge_patch" and not builder.stepped:
-        raise NeedsStreamError
+        raise NotSetwiseError
     elif operation.name in ("merge", "replace", "merge_patch"):
-        _take_object(builder, guard, only, operation)
+        _add_object_operation(builder, guard, only, operation)
     else:
         step = _step(builder, guard, only, operation)
         builder.steps.setdefault(operation.field, []).append(step)
 
 
-def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> FieldStep:
+def _step(builder: _Builder, guard: str, only: TypeAndRole, operation: Operation) -> FieldStep:
     if operation.value is None:
         return FieldStep(builder.order, guard, only, "unset")
     expression, name = operation.value, operation.name
@@ -187,13 +184,13 @@ def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> Fi
     return _accumulation(builder, guard, only, operation, value)
 
 
-def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operation, value: Value) -> FieldStep:
+def _accumulation(builder: _Builder, guard: str, only: TypeAndRole, operation: Operation, value: Value) -> FieldStep:
     assert operation.value is not None
     order, name = builder.order, operation.name
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
     amount = operand(operation, value, dict(builder.projection.types).get(operation.field, ""))
     if amount.shape == WIDE and not builder.stepped:
-        raise NeedsStreamError
+        raise NotSetwiseError
     if name == "subtract":
         amount = negated(amount)
     if not (value.static == "NUMBER" and amount.sql == value.number):
@@ -216,10 +213,10 @@ def operand(operation: Operation, value: Value, declared: str) -> Value:
         raise UsageError(f"{operation.value.where}: {error.message}", error.hint) from None
     shape = number.shape or INTEGER
     if shape.is_float:
-        sql = f"CAST({number.sql} AS {SUMMED.sql_type})"
+        sql = f"CAST({number.sql} AS {SUMMED_QUOTIENT.sql_type})"
         wrong = event_error("{} is too large a quotient to be added up", f"CAST({number.sql} AS VARCHAR)")
-        large = f"abs({number.sql}) >= 1e{SUMMED.whole - 1} OR NOT isfinite({number.sql})"
-        return Value(f"CASE WHEN {large} THEN {wrong} ELSE {sql} END", "number", SUMMED)
+        large = f"abs({number.sql}) >= 1e{SUMMED_QUOTIENT.whole - 1} OR NOT isfinite({number.sql})"
+        return Value(f"CASE WHEN {large} THEN {wrong} ELSE {sql} END", "number", SUMMED_QUOTIENT)
     read = to_number(value).shape if value.type in ("number", "dynamic") else None
     if read is None or read.is_float or read.is_wide or shape.is_wide:
         return number
@@ -227,7 +224,7 @@ def operand(operation: Operation, value: Value, declared: str) -> Value:
     return replace(number, shape=Shape(min(read.whole, shape.whole), shape.scale))
 
 
-SUMMED = Shape(MOST_DIGITS - QUOTIENT_SCALE, QUOTIENT_SCALE)
+SUMMED_QUOTIENT = Shape(MOST_DIGITS - QUOTIENT_SCALE, QUOTIENT_SCALE)
 """The shape of quotients that are added up."""
 
 
@@ -254,13 +251,13 @@ def set_json(value: Value, declared: str, *, bare: bool) -> str:
     return text if bare and value.type == "dynamic" else f"coalesce({text}, 'null')"
 
 
-def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation) -> None:
+def _add_object_operation(builder: _Builder, guard: str, only: TypeAndRole, operation: Operation) -> None:
     expression = operation.value
     assert expression is not None
     value = expression.compile(builder.reads.resolve)
     if value.type == "dynamic" and (builder.reads.view.may_be_loose(()) or expression.path != ("data",)):
         wrong = event_error(
-            f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", shown_json(value.sql)
+            f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", shown_json_sql(value.sql)
         )
         kind = value.json_type
         other = "" if operation.lenient else f" WHEN {kind} <> 'NULL' THEN {wrong}"
@@ -274,7 +271,7 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
     members = _members(builder, expression, value)
     members = {name: member for name, member in members.items() if name not in operation.without}
     if len(members) > MOST_FIELDS:
-        raise NeedsStreamError
+        raise NotSetwiseError
     if operation.name == "replace":
         builder.replaced.append((builder.order, guard, only, members))
         for name in members:
@@ -293,12 +290,12 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
         inner = tuple(path[1:])
         names = builder.reads.view.fields if not inner else builder.keys(inner)
         if len(names) > MOST_FIELDS:
-            raise NeedsStreamError
+            raise NotSetwiseError
         return {name: builder.reads.payload((*inner, name)) for name in names}
     if (members := expression.members(builder.reads.resolve)) is not None:
         return {name: _or_null(member) for name, member in members.items()}
     if value.type == "dynamic":
-        raise NeedsStreamError
+        raise NotSetwiseError
     raise UsageError(
         f"{expression.where}: {expression.text!r} is not an object", "merge takes a path or {'key': value}"
     )

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
-from esctl.engine.exact_text import json_string
+from esctl.engine.exact_text import EXACT_DIGITS, json_string
 from esctl.errors import UsageError
 from esctl.index.decode.strict_json import PLAIN_DIGITS, canonical_number
 from esctl.model import MARK
 from esctl.projection.wide import MOST_EXACT_DIGITS
-
-EXACT_DIGITS = 15
-"""Significant digits that a DOUBLE surely keeps."""
 
 
 class Scaled(Decimal):
@@ -32,7 +29,7 @@ EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Ine
 """The context in which numbers of states are added and scaled."""
 
 
-def plain(value: Any) -> Any:
+def without_scale(value: Any) -> Any:
     """Return a number without its declared scale, and any other value as it is."""
     return Decimal(value) if isinstance(value, Scaled) else value
 
@@ -43,21 +40,21 @@ _DECODER = json.JSONDecoder(parse_float=Decimal)
 def loads(text: str) -> Any:
     """Parse JSON text as the index keeps it: fractions as Decimal, marked numbers unmarked."""
     value = _DECODER.decode(text)
-    return _unmarked(value) if MARK in text else value
+    return _unmark(value) if MARK in text else value
 
 
-def _unmarked(value: Any) -> Any:
+def _unmark(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(MARK):
-        return value[1:] if value[1:2] == MARK else _number(value[1:])
+        return value[1:] if value[1:2] == MARK else _parse_number(value[1:])
     if isinstance(value, list):
-        return [_unmarked(item) for item in value]
+        return [_unmark(item) for item in value]
     if isinstance(value, dict):
         # A key is never a number, but one that begins with the mark is escaped like any string.
-        return {key.removeprefix(MARK): _unmarked(item) for key, item in value.items()}
+        return {key.removeprefix(MARK): _unmark(item) for key, item in value.items()}
     return value
 
 
-def _number(text: str) -> int | Decimal:
+def _parse_number(text: str) -> int | Decimal:
     number = Decimal(text)
     is_whole = number == number.to_integral_value() and abs(number.adjusted()) < PLAIN_DIGITS
     return int(number) if is_whole else number
@@ -114,14 +111,14 @@ def to_scale(value: Any, scale: int) -> Any:
     return total
 
 
-def same(a: Any, b: Any) -> bool:
+def are_equal(a: Any, b: Any) -> bool:
     """Compare JSON values: numbers by value, objects by keys, booleans apart from numbers."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(are_equal(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(map(are_equal, a, b))
     return bool(a == b)
 
 
@@ -142,7 +139,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dic
     """List the fields that differ between two states; `before` or `after` is absent where the field was."""
     changes: list[dict[str, Any]] = []
     for field in dict.fromkeys([*before, *after]):
-        if field in before and field in after and same(before[field], after[field]):
+        if field in before and field in after and are_equal(before[field], after[field]):
             continue
         change: dict[str, Any] = {"field": field}
         if field in before:

@@ -32,22 +32,22 @@ class Layers(Struct):
     def _name(self, sql: str, prefix: str) -> str:
         if sql not in self.names:
             name = self.names[sql] = f"{prefix}{len(self.names)}"
-            self.levels[name] = 1 + max((self.levels.get(other, 0) for other in _named(sql)), default=0)
+            self.levels[name] = 1 + max((self.levels.get(other, 0) for other in _names_in(sql)), default=0)
         return self.names[sql]
 
-    def over(self, rows: str, sql: str) -> str:
+    def add_columns(self, rows: str, sql: str) -> str:
         """Add to a SELECT of events the columns that `sql` names, and those that these are computed from."""
-        made = {name: written for written, name in self.names.items()}
+        sql_of = {name: written for written, name in self.names.items()}
         wanted: set[str] = set()
-        ahead = set(_named(sql))
+        ahead = set(_names_in(sql))
         while ahead:
             wanted |= ahead
-            ahead = {other for name in ahead for other in _named(made[name])} - wanted
+            ahead = {other for name in ahead for other in _names_in(sql_of[name])} - wanted
         for level in sorted({self.levels[name] for name in wanted}):
-            items = [f"{made[name]} AS {name}" for name in made if name in wanted and self.levels[name] == level]
+            items = [f"{sql_of[name]} AS {name}" for name in sql_of if name in wanted and self.levels[name] == level]
             rows = f"SELECT *, {', '.join(items)} FROM ({rows})"
         return rows
 
 
-def _named(sql: str) -> list[str]:
+def _names_in(sql: str) -> list[str]:
     return re.findall(r"\b(?:guard|value)[0-9]+\b", sql)

@@ -21,7 +21,7 @@ from esctl.projection.fold import Plan
 from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, field_column, started_sql
 
-OWN = ("kind", "entity", "version", "position", "time", "deleted")
+STATE_COLUMNS = ("kind", "entity", "version", "position", "time", "deleted")
 _BEFORE_ALL = "(-10000000000000000000000000000000000000)::HUGEINT"
 """Less than every fold key that is a number."""
 
@@ -45,8 +45,13 @@ class Meaning(Struct, frozen=True):
 
 
 def columns(plan: Plan) -> list[str]:
-    """List the columns of kept partial states: OWN, high, settled, and per field start0, acc0, count0, first0."""
-    return [*OWN, "high", "settled", *(name for i, field in enumerate(plan.fields) for name in _columns(i, field))]
+    """List the columns of kept partial states: STATE_COLUMNS, high, settled; per field start0, acc0, count0, first0."""
+    return [
+        *STATE_COLUMNS,
+        "high",
+        "settled",
+        *(name for i, field in enumerate(plan.fields) for name in _columns(i, field)),
+    ]
 
 
 def _columns(i: int, field: FieldPlan) -> list[str]:
@@ -60,18 +65,18 @@ def partial_sql(plan: Plan, rows: EventRows) -> str:
     or reset a field that accumulates (_BEFORE_ALL: none did); NULL if keys are not numbers.
     """
     dies = plan.dead != NEVER
-    extra = ["min(key) AS low", "max(key) AS high", f"{_settled(plan, rows, dies)} AS settled"]
+    extra = ["min(key) AS low", "max(key) AS high", f"{_last_reset_sql(plan, rows, dies)} AS settled"]
     extra += [f"bool_or(reset{i}) AS again{i}" for i, field in enumerate(plan.fields) if field.resets]
-    items = [*OWN[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted"]
+    items = [*STATE_COLUMNS[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted"]
     items += ["high", "settled", "low"]
     for i, field in enumerate(plan.fields):
-        items += [f"start{i}", f"({_anew(i, field, dies)}) AS anew{i}"]
+        items += [f"start{i}", f"({_is_anew_sql(i, field, dies)}) AS anew{i}"]
         if field.family:
-            items += [f"{_held(f'acc{i}', field, rows.count)} AS acc{i}", f"count{i}", f"first{i}"]
+            items += [f"{_cast_total(f'acc{i}', field, rows.most_rows)} AS acc{i}", f"count{i}", f"first{i}"]
     return f"SELECT {', '.join(items)} FROM ({started_sql(plan, rows, extra)})"
 
 
-def _settled(plan: Plan, rows: EventRows, dies: bool) -> str:
+def _last_reset_sql(plan: Plan, rows: EventRows, dies: bool) -> str:
     if not rows.by_place:
         return "NULL::HUGEINT"
     tests = [*(["dead"] if dies else []), *(f"reset{i}" for i, f in enumerate(plan.fields) if f.family and f.resets)]
@@ -88,12 +93,12 @@ def slips_in_sql(plan: Plan) -> str:
     return f"coalesce({' AND '.join(tests)}, false)"
 
 
-def _anew(i: int, field: FieldPlan, dies: bool) -> str:
+def _is_anew_sql(i: int, field: FieldPlan, dies: bool) -> str:
     tests = (["dead_at IS NOT NULL"] if dies else []) + ([f"coalesce(again{i}, false)"] if field.resets else [])
     return " OR ".join(tests) or NEVER.sql
 
 
-def _held(acc: str, field: FieldPlan, events: int) -> str:
+def _cast_total(acc: str, field: FieldPlan, events: int) -> str:
     """Write an accumulated value in the type that holds all totals of the field."""
     if field.family == "list" or not field.numeric:
         return acc
@@ -114,7 +119,7 @@ def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence
         fresh = f"(b.anew{i} OR a.entity IS NULL)"
         items.append(f"CASE WHEN {fresh} THEN b.start{i} ELSE a.start{i} END AS start{i}")
         if field.family:
-            both = _both(i, field, events)
+            both = _combine_accs(i, field, events)
             items += [
                 f"CASE WHEN {fresh} OR a.count{i} = 0 THEN b.acc{i} WHEN b.count{i} = 0 THEN a.acc{i} "
                 f"ELSE {both} END AS acc{i}",
@@ -143,18 +148,18 @@ def chained_sql(plan: Plan, parts: Sequence[str], events: int) -> str:
     return f"WITH {', '.join(steps)} SELECT {names} FROM chain{len(parts) - 1}"
 
 
-def _both(i: int, field: FieldPlan, events: int) -> str:
+def _combine_accs(i: int, field: FieldPlan, events: int) -> str:
     a, b = f"a.acc{i}", f"b.acc{i}"
     if field.family == "list":
         return f"list_concat({a}, {b})"
     if field.family == "sum":
-        return _held(f"({a} + {b})", field, events)
+        return _cast_total(f"({a} + {b})", field, events)
     return f"{'least' if field.family == 'min' else 'greatest'}({a}, {b})"
 
 
 def composed_sql(plan: Plan, cells: str, events: int, more: Sequence[str] = ()) -> str:
-    """Write states from partial states: OWN, field0, field1, ... (JSON text or NULL), and `more` columns."""
-    items = [*OWN, *more]
+    """Write states from partial states: STATE_COLUMNS, field0, field1, ... (JSON text or NULL), and `more` columns."""
+    items = [*STATE_COLUMNS, *more]
     for i, field in enumerate(plan.fields):
         parts = (f"start{i}", f"acc{i}", f"count{i}", f"first{i}")
         value = compose(field, *parts, events) if field.family else f"start{i}"
@@ -170,12 +175,12 @@ def kept_sql(
     `high` is SQL for the last fold key, `more` are further columns.
     """
     kept = {field.name: field.number for field in fields}
-    items = [*OWN, f"{high} AS high", "CAST(settled AS HUGEINT) AS settled", *more]
+    items = [*STATE_COLUMNS, f"{high} AS high", "CAST(settled AS HUGEINT) AS settled", *more]
     for i, field in enumerate(plan.fields):
         j = kept.get(field.name)
         items.append(f"{'CAST(NULL AS VARCHAR)' if j is None else f'start{j}'} AS start{i}")
         if field.family:
-            items.append(f"{_held('NULL' if j is None else f'acc{j}', field, events)} AS acc{i}")
+            items.append(f"{_cast_total('NULL' if j is None else f'acc{j}', field, events)} AS acc{i}")
             items.append(f"{'0::BIGINT' if j is None else f'count{j}'} AS count{i}")
             items.append(f"{'NULL::BIGINT' if j is None else f'first{j}'} AS first{i}")
     return f"SELECT {', '.join(items)} FROM {source}"
@@ -186,11 +191,11 @@ def meaning(plan: Plan) -> Meaning:
 
     The digests leave out what comes from the index (types of columns, digits of numbers), as it shows in no state.
     """
-    told = _operations(plan.projection)
+    written = _operations(plan.projection)
     fields = tuple(
         KeptField(
             field.name,
-            _digest([field.declared, field.removes, *(told[order] for order in field.orders)]),
+            _digest([field.declared, field.removes, *(written[order] for order in field.orders)]),
             field.family,
             field.numeric,
             field.shape.scale if field.shape is not None else 0,
@@ -198,7 +203,7 @@ def meaning(plan: Plan) -> Meaning:
         )
         for number, field in enumerate(plan.fields)
     )
-    return Meaning(fields, _digest(operation for operation in told.values() if operation[3] == "delete"))
+    return Meaning(fields, _digest(operation for operation in written.values() if operation[3] == "delete"))
 
 
 def _operations(projection: Projection) -> dict[int, tuple[str | tuple[str, ...] | None, ...]]:
@@ -222,7 +227,7 @@ def _digest(parts: Iterable[object]) -> str:
     return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:16]
 
 
-def goes_on(kept: Meaning, plan: Plan, events: int) -> bool:
+def can_continue(kept: Meaning, plan: Plan, events: int) -> bool:
     """Return whether a plan can continue from kept partial states.
 
     Each kept field must mean the same, in the same order, and lose no digits. A new field was in no event then.

@@ -42,16 +42,16 @@ class Reads(Struct):
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
     lenient: bool = False  # a field that no event ever had is read as missing, and is no error
     records: bool = False  # the query has the column RECORD, so `raw.x` can be read
-    _made: int = 0  # aliases so far, so that none is given twice
+    _alias_count: int = 0  # aliases so far, so that none is given twice
 
     def alias(self, read: Read) -> str:
         """Add a payload read; return its quoted alias."""
         if read not in self.aliases:
-            self.aliases[read] = f"read{self._made}"
-            self._made += 1
+            self.aliases[read] = f"read{self._alias_count}"
+            self._alias_count += 1
         return identifier(self.aliases[read])
 
-    def keep(self, sql: str) -> None:
+    def drop_unused(self, sql: str) -> None:
         """Drop the reads that the SQL does not name: DuckDB would plan them for nothing."""
         used = set(re.findall(r'"(read[0-9]+)"', sql))
         self.aliases = {read: alias for read, alias in self.aliases.items() if alias in used}
@@ -66,7 +66,7 @@ class Reads(Struct):
         if head == "data":
             return self.payload(tuple(path[1:]))
         if head == "raw" and self.records:
-            return _of_record(tuple(path[1:]))
+            return _record_value(tuple(path[1:]))
         if len(path) == 1 and head in EVENT_COLUMNS:
             return self._column(str(head))
         near = difflib.get_close_matches(str(head), ("data", *EVENT_COLUMNS), 1)
@@ -119,7 +119,7 @@ class Reads(Struct):
         return Value(identifier(name), "text")
 
 
-def _of_record(path: PayloadPath) -> Value:
+def _record_value(path: PayloadPath) -> Value:
     """Return the dynamic value at a path of an event's record as it was received."""
     forms: tuple[Form, ...] = ("json", "text", "type")
     json, text, kind = (read_json(RECORD, path, form, marked=True) for form in forms)
@@ -127,19 +127,19 @@ def _of_record(path: PayloadPath) -> Value:
     return Value(json, "dynamic", WIDE, text=text, json_type=kind, number=number_key(text), static="", label=label)
 
 
-class Measured(Struct, frozen=True):
+class EarlierShapes(Struct, frozen=True):
     """The shapes of numbers that were measured earlier in some of the rows, and a view of all other rows."""
 
     shapes: Mapping[PayloadPath, Shape]
     beyond: IndexView
 
 
-def measure(
+def measure_shapes(
     connection: duckdb.DuckDBPyConnection,
     view: IndexView,
     paths: Iterable[PayloadPath],
     where: Sequence[Test] = (),
-    before: Measured | None = None,
+    before: EarlierShapes | None = None,
 ) -> dict[PayloadPath, Shape]:
     """Return the shapes of the numbers at payload paths in the rows asked about.
 
@@ -147,23 +147,23 @@ def measure(
     """
     shapes: dict[PayloadPath, Shape] = {}
     unknown: list[PayloadPath] = []
-    again: list[PayloadPath] = []
+    measured_before: list[PayloadPath] = []
     for path in dict.fromkeys(paths):
         known = _shape_of_columns(view, path)
         if known is not None:
             shapes[path] = known
         elif before is not None and path in before.shapes:
-            again.append(path)
+            measured_before.append(path)
         else:
             unknown.append(path)
     if unknown:
-        shapes.update(_measured(connection, view, unknown, where))
+        shapes.update(_measure_rows(connection, view, unknown, where))
     if loose := [path for path in shapes if path not in unknown and view.may_be_loose(path)]:
         # Some rows, mostly few, have their payload as JSON text and not in columns.
-        rest = _measured(connection, view.with_loose(loose), loose, [*where, "data IS NOT NULL"])
+        rest = _measure_rows(connection, view.with_loose(loose), loose, [*where, "data IS NOT NULL"])
         shapes |= {path: shapes[path].join(shape) for path, shape in rest.items()}
-    if before is not None and again:
-        found = _measured(connection, before.beyond, again, where)
+    if before is not None and measured_before:
+        found = _measure_rows(connection, before.beyond, measured_before, where)
         shapes |= {path: before.shapes[path].join(shape) for path, shape in found.items()}
     return shapes
 
@@ -201,7 +201,7 @@ def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
     return shape
 
 
-def _measured(
+def _measure_rows(
     connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[Test]
 ) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
@@ -212,7 +212,7 @@ def _measured(
     found = {}
     for i, path in enumerate(paths):
         whole, scale = row[2 * i : 2 * i + 2]
-        found[path] = Shape(max(whole or 1, 1), max(scale or 0, 0)).held
+        found[path] = Shape(max(whole or 1, 1), max(scale or 0, 0)).or_wide
     return found
 
 

@@ -15,6 +15,7 @@ from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import TOMBSTONE
 from esctl.projection.expressions import Expression
+from esctl.projection.values import parse_declared_type
 
 MOST_NAMES = 500
 """Field names that one expression may give over all events of a log."""
@@ -116,12 +117,12 @@ def with_names(projection: Projection, names: Names) -> Projection:
 
     Raises UsageError for too many names, and for a field that is accumulated in two ways.
     """
-    rules = tuple(part for rule in projection.rules for part in _parts(rule, names))
+    rules = tuple(part for rule in projection.rules for part in _split_rule(rule, names))
     check_families(rules, f"projections.{projection.name}")
     return replace(projection, rules=rules)
 
 
-def _parts(rule: Rule, names: Names) -> Iterator[Rule]:
+def _split_rule(rule: Rule, names: Names) -> Iterator[Rule]:
     if all(operation.named is None for operation in rule.operations):
         yield rule
         return
@@ -159,11 +160,9 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
         raise UsageError(f"{where}: has both {ways[0]} and {ways[1]}", "a projection is written in one way")
     rules = _rules(body.get("on", {}), f"{where}.on")
     types = {
-        field: _text(kind, f"{where}.types.{field}")
+        field: _type(kind, f"{where}.types.{field}")
         for field, kind in _table(body.get("types", {}), f"{where}.types").items()
     }
-    for field, kind in types.items():
-        _check_type(kind, f"{where}.types.{field}")
     check_families(rules, where)
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return Projection(
@@ -181,7 +180,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
 def _rules(value: Any, where: str) -> tuple[Rule, ...]:
     """Read rules in the order of the file: a table of one or more rules per pattern, or a list of rules with `type`."""
     if isinstance(value, list):
-        return tuple(_listed_rule(item, f"{where}[{i}]") for i, item in enumerate(value))
+        return tuple(_rule_with_type(item, f"{where}[{i}]") for i, item in enumerate(value))
     if not isinstance(value, Mapping):
         name = where.partition(": ")[2]
         raise UsageError(f"{where} is not a table", f'write [{name}."TYPE"], or [[{name}]] with type = "TYPE"')
@@ -189,15 +188,15 @@ def _rules(value: Any, where: str) -> tuple[Rule, ...]:
     for pattern, rule in value.items():
         place = f'{where}."{pattern}"'
         several = isinstance(rule, list)
-        found += [_rule(pattern, each, f"{place}[{i}]" if several else place) for i, each in enumerate(_listed(rule))]
+        found += [_rule(pattern, each, f"{place}[{i}]" if several else place) for i, each in enumerate(_as_list(rule))]
     return tuple(found)
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _listed_rule(body: Any, where: str) -> Rule:
+def _rule_with_type(body: Any, where: str) -> Rule:
     table = dict(_table(body, where))
     if "type" not in table:
         raise UsageError(f"{where} has no type", 'say which events it is for: type = "Money*", or type = "*" for all')
@@ -223,7 +222,7 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
             raise UsageError(f"{where} is {value!r}", "write delete = true")
         return [Operation("delete")]
     if name == "unset":
-        return [_of_field("unset", field, None, where) for field in _texts(value, where)]
+        return [_field_operation("unset", field, None, where) for field in _texts(value, where)]
     if name in OBJECT_OPERATIONS:
         expression = Expression(_text(value, where), where)
         return [Operation(name, "", expression, lenient=expression.path == ("data",))]
@@ -233,7 +232,7 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
         value = dict.fromkeys(value, True)
     fields = _table(value, where)
     return [
-        _of_field(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}"), where)
+        _field_operation(name, field, Expression(_expression_text(item, f"{where}.{field}"), f"{where}.{field}"), where)
         for field, item in fields.items()
     ]
 
@@ -241,7 +240,7 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
 _NAME_PART = re.compile(r"(\{\{|\}\}|\{[^{}]+\})")
 
 
-def _of_field(name: str, field: str, value: Expression | None, where: str) -> Operation:
+def _field_operation(name: str, field: str, value: Expression | None, where: str) -> Operation:
     """Return an operation on a field, whose name may have expressions in braces (`{{` and `}}` are braces)."""
     parts = [part for part in _NAME_PART.split(field) if part]
     plain = {"{{": "{", "}}": "}"}
@@ -254,7 +253,7 @@ def _of_field(name: str, field: str, value: Expression | None, where: str) -> Op
     return Operation(name, field, value, named=Expression(" || ".join(["''", *texts]), f"{where}.{json.dumps(field)}"))
 
 
-def _expression(value: Any, where: str) -> str:
+def _expression_text(value: Any, where: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -276,14 +275,14 @@ def check_families(rules: tuple[Rule, ...], where: str) -> None:
                 )
 
 
-def _check_type(kind: str, where: str) -> None:
-    if not re.fullmatch(
-        r"(?i)(decimal|numeric)\(\s*\d+\s*,\s*\d+\s*\)|bigint|integer|int|hugeint|double|varchar|text|boolean|timestamp",
-        kind.strip(),
-    ):
+def _type(value: Any, where: str) -> str:
+    """Read a declared type, whose name is then without blanks wherever it stands in SQL or in a message."""
+    name = parse_declared_type(_text(value, where))
+    if name is None:
         raise UsageError(
-            f"{where}: unknown type {kind!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp"
+            f"{where}: unknown type {value!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp"
         )
+    return name
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -18,7 +18,7 @@ class EventRows(Struct, frozen=True):
 
     sql: str
     roles: bool  # an event may have several rows of one entity
-    count: int  # no more rows than this
+    most_rows: int  # the events have no more rows than this
     by_place: bool = False  # `key` is a number that ends in position and role
     by_time: bool = False  # and that begins with the time
     few: bool = False  # so few that keeping their cells is cheaper than reading them again
@@ -39,7 +39,7 @@ def field_column(number: int) -> str:
     return f"field{number}"
 
 
-def only(value: str, condition: str) -> str:
+def only_where(value: str, condition: str) -> str:
     """Write a value that is NULL unless a condition holds, for an aggregate that ignores NULLs.
 
     FILTER does the same at a price: DuckDB hands each one all columns that any aggregate of the SELECT takes, so the
@@ -58,7 +58,7 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
     for i, field in enumerate(plan.fields):
         value = (
-            compose(field, f"start{i}", f"acc{i}", f"count{i}", f"first{i}", rows.count)
+            compose(field, f"start{i}", f"acc{i}", f"count{i}", f"first{i}", rows.most_rows)
             if field.family
             else f"start{i}"
         )
@@ -79,16 +79,18 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
     version = "count(DISTINCT position)" if rows.roles else "count(*)"
     # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = ["kind", "entity", f"{version}{checks} AS version", *_last(rows, dies=dies), *extra]
+    items = ["kind", "entity", f"{version}{checks} AS version", *_last_event_items(rows, dies=dies), *extra]
     if dies:
-        items.append("max(dead_before) AS dead_at" if limited else f"max({only(rows.event, 'dead')}) AS dead_at")
-    items += [f"max({only('key', 'dead')}) AS dead_key"] if traced else []
+        items.append("max(dead_before) AS dead_at" if limited else f"max({only_where(rows.event, 'dead')}) AS dead_at")
+    items += [f"max({only_where('key', 'dead')}) AS dead_key"] if traced else []
     for i, field in enumerate(plan.fields):
         filled = filled_sql(i, field, dies=dies)
         items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
         items += _trace_aggregates(i, field, filled) if traced else []
-    starts = [_start(i, field, dies=dies, limited=limited, roles=rows.roles) for i, field in enumerate(plan.fields)]
-    shown = [*_placed(rows, dies=dies), *starts]
+    starts = [
+        _start_item(i, field, dies=dies, limited=limited, roles=rows.roles) for i, field in enumerate(plan.fields)
+    ]
+    shown = [*_place_items(rows, dies=dies), *starts]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
     first, source = "", f"({cells})"
     if limited:
@@ -98,7 +100,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
     return f"{first}SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
 
 
-def _last(rows: EventRows, *, dies: bool) -> list[str]:
+def _last_event_items(rows: EventRows, *, dies: bool) -> list[str]:
     """Write the aggregates that identify the last event."""
     if rows.by_place:
         return ["max(key) AS last_key", *([] if rows.by_time else ["arg_max(time, key) AS time"])]
@@ -106,7 +108,7 @@ def _last(rows: EventRows, *, dies: bool) -> list[str]:
     return ["arg_max(position, key) AS position", "arg_max(time, key) AS time", *last]
 
 
-def _placed(rows: EventRows, *, dies: bool) -> list[str]:
+def _place_items(rows: EventRows, *, dies: bool) -> list[str]:
     """Write the columns that follow from the fold key of the last event."""
     if not rows.by_place:
         return []
@@ -118,7 +120,7 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
     ]
 
 
-def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) -> str:
+def _start_item(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) -> str:
     # With limits, or where a deletion is a reset, base only comes from resets since the last deletion.
     return (
         f"base{i} AS start{i}"
@@ -136,12 +138,12 @@ def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: boo
         items += [f"{field.acc} AS acc{i}"] if field.family else []
         items += [f"{field.touch.sql} AS touch{i}"] if touch else []
     items += [f"{check} AS check{i}" for i, check in enumerate(plan.checks)]
-    return _over(plan, rows, items)
+    return _select_cells(plan, rows, items)
 
 
-def _over(plan: Plan, rows: EventRows, items: Sequence[str]) -> str:
+def _select_cells(plan: Plan, rows: EventRows, items: Sequence[str]) -> str:
     listed = ", ".join(items)
-    return f"SELECT {listed} FROM ({plan.layers.over(rows.sql, listed)})"
+    return f"SELECT {listed} FROM ({plan.layers.add_columns(rows.sql, listed)})"
 
 
 def limited_sql(
@@ -160,27 +162,27 @@ def limited_sql(
     return first, f"(SELECT {', '.join(['*', *alive])} FROM {cell} LEFT JOIN ({limits}) USING (kind, entity))"
 
 
-def _folded(plan: Plan) -> list[int]:
+def _limited_fields(plan: Plan) -> list[int]:
     """Return the numbers of the fields that accumulate and can start anew."""
     return [i for i, field in enumerate(plan.fields) if field.family and field.resets]
 
 
 def _limiting_sql(plan: Plan, rows: EventRows, within: Mapping[str, str]) -> str:
-    resets = [f"{plan.fields[i].reset.sql} AS reset{i}" for i in _folded(plan)]
+    resets = [f"{plan.fields[i].reset.sql} AS reset{i}" for i in _limited_fields(plan)]
     columns = ["kind", "entity", "key", *within.values(), *(["event_key"] if rows.roles else [])]
-    return _over(plan, rows, [*columns, f"{plan.dead.sql} AS dead", *resets])
+    return _select_cells(plan, rows, [*columns, f"{plan.dead.sql} AS dead", *resets])
 
 
 def limits_sql(plan: Plan, rows: EventRows, cell: str, within: Mapping[str, str] | None = None) -> str:
     """Write pass 1: the last deletion `dead_before`, and the last reset `from0`, ... of each field that accumulates."""
     dies = plan.dead != NEVER
     sided = within or {"": ""}
-    folded = _folded(plan)
+    folded = _limited_fields(plan)
     items = ["kind", "entity"]
     for side, test in sided.items():
         inside = f" AND {test}" if test else ""
-        items += [f"max({only(rows.event, f'dead{inside}')}) AS dead_before{side}"] if dies else []
-        items += [f"max({only('key', f'reset{i}{inside}')}) AS from{i}{side}" for i in folded]
+        items += [f"max({only_where(rows.event, f'dead{inside}')}) AS dead_before{side}"] if dies else []
+        items += [f"max({only_where('key', f'reset{i}{inside}')}) AS from{i}{side}" for i in folded]
     resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
     guards = [plan.dead, *(plan.fields[i].reset for i in folded)]
     failing = any(guard.may_fail for guard in guards) or any(map(may_fail, plan.layers.names))
@@ -207,36 +209,36 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
         alive = " AND alive" if dies and limited else ""
         if dies and not limited and not rows.roles:
             # An event is one row, so a deletion resets the field to nothing, whatever else the event did.
-            reset = only("key", f"reset{i} OR dead")
+            reset = only_where("key", f"reset{i} OR dead")
             return [
-                f"arg_max_null({only(f'base{i}', 'dead IS NOT true')}, {reset}) AS base{i}",
-                *accumulated(i, field, filled),
+                f"arg_max_null({only_where(f'base{i}', 'dead IS NOT true')}, {reset}) AS base{i}",
+                *accumulation_items(i, field, filled),
             ]
-        items.append(f"arg_max_null(base{i}, {only('key', f'reset{i}{alive}')}) AS base{i}")
+        items.append(f"arg_max_null(base{i}, {only_where('key', f'reset{i}{alive}')}) AS base{i}")
         if dies and not limited:
-            items.append(f"max({only(rows.event, f'reset{i}')}) AS reset_at{i}")
-    return [*items, *accumulated(i, field, filled)]
+            items.append(f"max({only_where(rows.event, f'reset{i}')}) AS reset_at{i}")
+    return [*items, *accumulation_items(i, field, filled)]
 
 
-def accumulated(i: int, field: FieldPlan, filled: str, side: str = "") -> list[str]:
+def accumulation_items(i: int, field: FieldPlan, filled: str, side: str = "") -> list[str]:
     """Write aggregates of the rows where `filled` holds: acc0, count0 (of rows), first0 (their first position)."""
     if not field.family:
         return []
     if field.family == "list":
         total = f"flatten(list(acc{i} ORDER BY key) FILTER ({filled}))"
     else:
-        total = f"{field.family}({only(f'acc{i}', filled)})"
+        total = f"{field.family}({only_where(f'acc{i}', filled)})"
     return [
         f"{total} AS acc{i}{side}",
-        f"count({only('1', filled)}) AS count{i}{side}",
-        f"min({only('position', filled)}) AS first{i}{side}",
+        f"count({only_where('1', filled)}) AS count{i}{side}",
+        f"min({only_where('position', filled)}) AS first{i}{side}",
     ]
 
 
 def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
-    items = [f"max({only('key', f'reset{i}')}) AS reset_key{i}"] if field.resets else []
-    items += [f"max({only('key', filled)}) AS last_key{i}"] if field.family else []
-    items += [f"bool_or({only(f'reset{i}', filled)}) AS mixed{i}"] if field.family and field.resets else []
+    items = [f"max({only_where('key', f'reset{i}')}) AS reset_key{i}"] if field.resets else []
+    items += [f"max({only_where('key', filled)}) AS last_key{i}"] if field.family else []
+    items += [f"bool_or({only_where(f'reset{i}', filled)}) AS mixed{i}"] if field.family and field.resets else []
     return items
 
 

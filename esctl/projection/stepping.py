@@ -13,8 +13,18 @@ from msgspec import Struct
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
 from esctl.projection.conversions import declared_scale
-from esctl.projection.json_values import EXACT, Total, differences, dumps, loads, merge_patch, plain, same, to_scale
-from esctl.projection.values import NUMBER_TEXT
+from esctl.projection.json_values import (
+    EXACT,
+    Total,
+    are_equal,
+    differences,
+    dumps,
+    loads,
+    merge_patch,
+    to_scale,
+    without_scale,
+)
+from esctl.projection.values import INTEGER_BITS, NUMBER_TEXT, decimal_digits, is_number_type, limits_totals
 from esctl.projection.wide import MOST_EXACT_DIGITS
 
 Row = tuple[Any, ...]
@@ -39,14 +49,14 @@ class StepOperation(Struct, frozen=True):
     without: frozenset[str] = frozenset()
 
 
-def settled(state: State) -> State:
+def with_checked_totals(state: State) -> State:
     """Return a state after checking its totals against their types. Raises UsageError, naming a total's first event."""
     for name, value in state.items():
         if isinstance(value, Total):
             try:
-                declared(value, value.kind)
+                to_declared(value, value.kind)
             except ValueError:
-                text = f"{name} is {unmark(dumps(plain(value)))}, which does not fit {value.kind}"
+                text = f"{name} is {unmark(dumps(without_scale(value)))}, which does not fit {value.kind}"
                 raise UsageError(f"event @{value.first}: {text}") from None
     return state
 
@@ -132,21 +142,21 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
                 changing.write([(operation.field, ABSENT)])
             elif row[operation.value] is not None:
                 try:
-                    value = _kept(loads(row[operation.value]), operation.without)
+                    value = _without_members(loads(row[operation.value]), operation.without)
                     resets |= _resets(state, operation, value)
                     members = {name: loads(row[at]) for name, at in operation.members if row[at] is not None}
                     writes = _writes(state, operation, value, Typed(types, members), row[position])
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
                 touched |= {name for name, value in writes if value is not ABSENT or name in state}
-                changing.write(_scaled(writes, scales) if scales else writes)
+                changing.write(_scale_writes(writes, scales) if scales else writes)
         values = {name: state[name] for name in touched if name in state}
         return Applied(frozenset(touched), values, resets, deletes)
 
     return step
 
 
-def _kept(value: Any, without: frozenset[str]) -> Any:
+def _without_members(value: Any, without: frozenset[str]) -> Any:
     """Return an object without some members; any other value as it is."""
     if not without or not isinstance(value, dict):
         return value
@@ -183,23 +193,23 @@ def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, po
     if name in ("append", "remove"):
         old = state.get(field, [])
         if not isinstance(old, list):
-            raise ValueError(f"{field} is not a list to append to: {shown(old)}")
-        return [(field, [*old, value] if name == "append" else [item for item in old if not same(item, value)])]
+            raise ValueError(f"{field} is not a list to append to: {show_value(old)}")
+        return [(field, [*old, value] if name == "append" else [item for item in old if not are_equal(item, value)])]
     if value is None:
         return []
-    after = _accumulated(state, name, field, value)
-    return [(field, _total(state, after, field, typed.types.get(field, ""), position))]
+    after = _accumulate(state, name, field, value)
+    return [(field, _as_total(state, after, field, typed.types.get(field, ""), position))]
 
 
-def _scaled(writes: list[tuple[str, Any]], scales: Mapping[str, int]) -> list[tuple[str, Any]]:
+def _scale_writes(writes: list[tuple[str, Any]], scales: Mapping[str, int]) -> list[tuple[str, Any]]:
     """Give numbers the scale that is declared for their field."""
     return [(name, to_scale(value, scales[name]) if name in scales else value) for name, value in writes]
 
 
-def _total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
-    """Return an accumulated number with its first event; if its type cannot hold it, `settled` raises the error."""
+def _as_total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
+    """Return an accumulated number with its first event and its type, which `with_checked_totals` checks."""
     old = state.get(field)
-    if not kind.strip().lower().startswith(_SUMMED_TYPES) or not isinstance(value, int | Decimal) or value is old:
+    if not limits_totals(kind) or not isinstance(value, int | Decimal) or value is old:
         return value
     total = Total(value)
     total.first = min(old.first, position) if isinstance(old, Total) else position
@@ -207,9 +217,9 @@ def _total(state: State, value: Any, field: str, kind: str, position: int) -> An
     return total
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Write the beginning of a value's JSON text as an error shows it."""
-    return unmark(dumps(plain(value)))[:60]
+    return unmark(dumps(without_scale(value)))[:60]
 
 
 def _object_writes(operation: StepOperation, state: State, value: Any, typed: Typed) -> list[tuple[str, Any]]:
@@ -217,64 +227,66 @@ def _object_writes(operation: StepOperation, state: State, value: Any, typed: Ty
         return []
     name, types = operation.name, typed.types
     if not isinstance(value, dict):
-        raise ValueError(f"{name} takes an object, and {operation.label} is {shown(value)}")
+        raise ValueError(f"{name} takes an object, and {operation.label} is {show_value(value)}")
     gone = [(field, ABSENT) for field in state] if name == "replace" else []
-    after = _patched(state, value) if name == "merge_patch" else dict(value)
+    after = _patch_fields(state, value) if name == "merge_patch" else dict(value)
     for field in types.keys() & after.keys():
         if after[field] is ABSENT:
             continue
         patched = name == "merge_patch" and isinstance(value.get(field), dict)
         known = field in typed.members and not patched
-        after[field] = typed.members[field] if known else declared(after[field], types[field])
+        after[field] = typed.members[field] if known else to_declared(after[field], types[field])
     return [*gone, *after.items()]
 
 
-def _patched(state: State, patch: State) -> State:
+def _patch_fields(state: State, patch: State) -> State:
     """Return what a merge patch makes of the fields that it names."""
     return {field: ABSENT if value is None else merge_patch(state.get(field), value) for field, value in patch.items()}
 
 
-def declared(value: Any, kind: str) -> Any:
+def to_declared(value: Any, kind: str) -> Any:
     """Convert a value to a declared type. Raises ValueError for lost digits, overflow or another kind of value."""
-    name = kind.strip().lower()
+    name = kind.lower()
     if value is None or isinstance(value, list):
         return value
     if name in ("varchar", "text"):
         return value if isinstance(value, str) else unmark(dumps(value))
     if name == "boolean":
         if not isinstance(value, bool):
-            raise ValueError(f"{shown(value)} is neither true nor false")
+            raise ValueError(f"{show_value(value)} is neither true nor false")
         return value
-    decimal = re.fullmatch(r"(?:decimal|numeric)\(\s*(\d+)\s*,\s*(\d+)\s*\)", name)
-    if not decimal and name not in _BITS:
+    if not is_number_type(name):
         return value
-    number = _number(value)
+    number = _read_number(value)
     if number is None:
-        raise ValueError(f"{shown(value)} is not a number")
-    scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, EXACT)
-    fits = scaled.copy_abs() < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
-    if scaled != scaled.to_integral_value() or not fits:
-        raise ValueError(f"{shown(value)} does not fit {name}")
+        raise ValueError(f"{show_value(value)} is not a number")
+    if not _holds(name, Decimal(number)):
+        raise ValueError(f"{show_value(value)} does not fit {name}")
     return number
 
 
-_SUMMED_TYPES = ("decimal", "numeric", "bigint", "int")
-_BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
+def _holds(name: str, number: Decimal) -> bool:
+    """Return whether a type, which `is_number_type`, holds all digits of a number."""
+    if digits := decimal_digits(name):
+        scaled = number.scaleb(digits[1], EXACT)
+        return scaled == scaled.to_integral_value() and scaled.copy_abs() < 10 ** digits[0]
+    limit = 2 ** INTEGER_BITS[name]
+    return number == number.to_integral_value() and -limit <= number < limit
 
 
-def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
+def _accumulate(state: State, name: str, field: str, value: Any) -> Any:
     """Return the value of a field after a number, or for min and max a text, is accumulated."""
     better = min if name == "min" else max
     if isinstance(value, str):
         old = state.get(field)
         held = value if old is None else old if isinstance(old, str) else unmark(dumps(old))
         return better(held, value)
-    number = _negated(value) if name == "subtract" else value
+    number = _negate(value) if name == "subtract" else value
     if field not in state:
         return number
     old = state[field]
     if isinstance(old, bool) or not isinstance(old, int | Decimal):
-        raise ValueError(f"{field} is not a number to add to: {shown(old)}")
+        raise ValueError(f"{field} is not a number to add to: {show_value(old)}")
     if name in ("min", "max"):
         return better(old, number)
     try:
@@ -283,7 +295,7 @@ def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
         raise ValueError(f"{field} needs more than {MOST_EXACT_DIGITS} digits") from None
 
 
-def _negated(number: int | Decimal) -> int | Decimal:
+def _negate(number: int | Decimal) -> int | Decimal:
     # Unary minus would round to the 28 digits of Python's default context.
     return number.copy_negate() if isinstance(number, Decimal) else -number
 
@@ -292,7 +304,7 @@ def _sum(a: int | Decimal, b: int | Decimal) -> int | Decimal:
     return a + b if isinstance(a, int) and isinstance(b, int) else EXACT.add(Decimal(a), Decimal(b))
 
 
-def _number(value: Any) -> int | Decimal | None:
+def _read_number(value: Any) -> int | Decimal | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | Decimal):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _DEEPEST = 100
-SMALL = re.compile(r"[0-9]{1,9}")
+SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 """Matches the index of an element, or a number of digits."""
 
 
@@ -46,10 +46,10 @@ def parse(text: str, where: str) -> exp.Expr:
         raise _nested_too_deeply(where) from None
     except (sqlglot.errors.SqlglotError, AttributeError, LookupError, TypeError, ValueError) as error:
         # For some texts that are not SQL, the parser fails with an error that is not its own.
-        raise UsageError(f"{where}: {text!r} is not an SQL expression", _told(error, text)) from None
+        raise UsageError(f"{where}: {text!r} is not an SQL expression", _parse_hint(error, text)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
-    if _too_deep(trees[0]):
+    if _is_too_deep(trees[0]):
         raise _nested_too_deeply(where)
     return trees[0]
 
@@ -58,7 +58,7 @@ def _nested_too_deeply(where: str) -> UsageError:
     return UsageError(f"{where}: the expression is nested too deeply", f"it may have {_DEEPEST} levels")
 
 
-def _too_deep(tree: exp.Expr) -> bool:
+def _is_too_deep(tree: exp.Expr) -> bool:
     """Return whether a tree is too deep for recursion. A chain of ANDs or ORs is one level."""
     from sqlglot import exp
 
@@ -73,7 +73,7 @@ def _too_deep(tree: exp.Expr) -> bool:
     return False
 
 
-def _told(error: Exception, text: str) -> str:
+def _parse_hint(error: Exception, text: str) -> str:
     """Return what is wrong with an expression, in esctl's own words."""
     found = next(iter(getattr(error, "errors", ())), None)
     if found is None:
@@ -113,7 +113,7 @@ def path_of(node: exp.Expr) -> Path | None:
         return (*head, node.expression.name) if head and isinstance(node.expression, exp.Identifier) else None
     if isinstance(node, exp.Bracket) and len(node.expressions) == 1:
         head, key = path_of(node.this), node.expressions[0]
-        if head and isinstance(key, exp.Literal) and (key.is_string or SMALL.fullmatch(key.name)):
+        if head and isinstance(key, exp.Literal) and (key.is_string or SMALL_NUMBER.fullmatch(key.name)):
             return (*head, key.name if key.is_string else int(key.name))
     return None
 

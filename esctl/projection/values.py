@@ -7,6 +7,7 @@ digits are not known, they are WIDE: see `wide.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
-from esctl.engine.exact_text import json_string_sql, shown_json, time_text
+from esctl.engine.exact_text import EXACT_DIGITS, json_string_sql, shown_json_sql, time_text
 from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
@@ -26,16 +27,19 @@ MOST_DIGITS = 38
 FLOAT = -1  # `whole` of a number that is a DOUBLE
 KEY = -2  # `whole` of a number that is a sort key of `wide.py`
 NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
-EXACT_DIGITS = 15
-"""Numbers with more digits are marked inside JSON text (see docs/architecture.md, "Exact text")."""
 QUOTIENT_SCALE = 12
 """Digits after the point that an inexact number (a quotient) keeps when it is accumulated."""
+
+_DECIMAL = re.compile(r"(decimal|numeric)\(\s*([0-9]{1,9})\s*,\s*([0-9]{1,9})\s*\)", re.ASCII | re.IGNORECASE)
+INTEGER_BITS = {"bigint": 63, "int": 31, "integer": 31, "hugeint": 127}
+"""Bits of the integer types, without the sign."""
+_OTHER_TYPES = ("double", "varchar", "text", "boolean", "timestamp")
 
 _place = ContextVar("place", default="")
 
 
 @contextmanager
-def placed(where: str) -> Iterator[None]:
+def naming_place(where: str) -> Iterator[None]:
     """Have errors that are compiled in the block name the place of their expression in the configuration."""
     token = _place.set(where)
     try:
@@ -61,13 +65,13 @@ class Shape(Struct, frozen=True):
         return self.whole == KEY
 
     @property
-    def held(self) -> Shape:
+    def or_wide(self) -> Shape:
         """Return the shape itself, or WIDE if no DECIMAL has that many digits."""
         return self if self.is_float or (not self.is_wide and self.whole + self.scale <= MOST_DIGITS) else WIDE
 
     @property
     def sql_type(self) -> str:
-        """Return the DuckDB type of numbers of this shape, which is `held`."""
+        """Return the DuckDB type of numbers of this shape; not of one for which `or_wide` is another."""
         if self.is_float or self.is_wide:
             return "DOUBLE" if self.is_float else "VARCHAR"
         return f"DECIMAL({max(self.whole + self.scale, 1)},{self.scale})"
@@ -81,7 +85,7 @@ class Shape(Struct, frozen=True):
             return WIDE
         if self.is_float or other.is_float:
             return FLOATING
-        return Shape(max(self.whole, other.whole), max(self.scale, other.scale)).held
+        return Shape(max(self.whole, other.whole), max(self.scale, other.scale)).or_wide
 
 
 FLOATING = Shape(FLOAT, 0)
@@ -111,6 +115,30 @@ class Value(Struct, frozen=True):
 NULL = Value("NULL", "null")
 
 
+def parse_declared_type(text: str) -> str | None:
+    """Return the name of a declared type without the blanks in it; None if there is no such type."""
+    name = text.strip()
+    if found := _DECIMAL.fullmatch(name):
+        return f"{found[1]}({found[2]},{found[3]})"
+    return name if name.lower() in (*INTEGER_BITS, *_OTHER_TYPES) else None
+
+
+def decimal_digits(name: str) -> tuple[int, int] | None:
+    """Return how many digits a DECIMAL type has, and how many of them after the point; None for any other type."""
+    found = _DECIMAL.fullmatch(name)
+    return (int(found[2]), int(found[3])) if found else None
+
+
+def is_number_type(name: str) -> bool:
+    """Return whether a type is of exact numbers."""
+    return decimal_digits(name) is not None or name.lower() in INTEGER_BITS
+
+
+def limits_totals(name: str) -> bool:
+    """Return whether a total of a field must fit the type, and not only the values that it is set to."""
+    return is_number_type(name) and name.lower() != "hugeint"
+
+
 def as_shape(number: Value, shape: Shape) -> str:
     """Write a number in another shape, which must hold it."""
     own = number.shape or INTEGER
@@ -120,7 +148,7 @@ def as_shape(number: Value, shape: Shape) -> str:
 
 
 def event_error(message: str, *parts: str, position: str = "position") -> str:
-    """Write an `error()` call that names the row's event, with the place of the expression as its hint (`placed`).
+    """Write an `error()` call that names the row's event, with the place of its expression as a hint (`naming_place`).
 
     `parts` are SQL texts that replace each `{}` of the message.
     """
@@ -157,7 +185,7 @@ def _dynamic_number(value: Value, *, lenient: bool) -> Value:
     shape = value.shape or WIDE
     if value.static == "NUMBER":
         return Value(value.number, "number", shape)
-    wrong = "NULL" if lenient else event_error(value.label + " is not a number: {}", shown_json(value.sql))
+    wrong = "NULL" if lenient else event_error(value.label + " is not a number: {}", shown_json_sql(value.sql))
     kind = value.json_type
     numeric = f"{kind} = 'NUMBER' OR ({kind} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)}))"
     return Value(f"CASE WHEN {numeric} THEN {value.number} WHEN {kind} <> 'NULL' THEN {wrong} END", "number", shape)
@@ -190,7 +218,7 @@ def to_boolean(value: Value) -> Value:
         truth = f"({value.text} = 'true')"
         if value.static == "BOOLEAN":
             return Value(truth, "boolean")
-        wrong = event_error(value.label + " is neither true nor false: {}", shown_json(value.sql))
+        wrong = event_error(value.label + " is neither true nor false: {}", shown_json_sql(value.sql))
         sql = f"CASE WHEN {value.json_type} = 'BOOLEAN' THEN {truth} WHEN {value.json_type} <> 'NULL' THEN {wrong} END"
         return Value(sql, "boolean")
     raise UsageError(f"a {value.type} value is neither true nor false")
@@ -216,11 +244,11 @@ def element_json(value: Value, missing: str = "'null'") -> str:
     text = json_text(value)
     shape = value.shape or INTEGER
     if value.type == "number" and shape.whole + shape.scale > EXACT_DIGITS:
-        text = once(text, _marked_beyond)
+        text = once(text, _mark_long_number)
     return text if missing == "NULL" else f"coalesce({text}, {missing})"
 
 
-def _marked_beyond(text: str) -> str:
+def _mark_long_number(text: str) -> str:
     digits = f"length(replace(replace({text}, '-', ''), '.', ''))"
     return f"CASE WHEN {digits} > {EXACT_DIGITS} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
 

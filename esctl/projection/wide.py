@@ -17,7 +17,7 @@ _PLAIN_DIGITS = 100  # as `strict_json.canonical_number` writes them
 _ZERO = "'1'"
 
 
-def _bound(value: str, *stages: str) -> str:
+def _chain(value: str, *stages: str) -> str:
     """Chain stages of SQL; each reads the result of the one before as `w`, so that nothing is computed twice."""
     nested = f"[{value}]"
     for stage in stages:
@@ -25,7 +25,7 @@ def _bound(value: str, *stages: str) -> str:
     return f"({nested})[1]"
 
 
-_MADE = (
+_KEY_STAGES = (
     "{'n': w.n, 'd': ltrim(w.d, '0'), 'l': length(w.d), 'e': w.e}",
     "{'n': w.n, 'd': rtrim(w.d, '0'), 'e': w.e - w.l + length(w.d)}",
     f"""CASE WHEN w.d IS NULL THEN NULL WHEN w.d = '' THEN {_ZERO}
@@ -37,16 +37,16 @@ _MADE = (
 
 def number_key(text: str) -> str:
     """Write the key of a text; NULL if it is not a number, or has an exponent of over 18 digits."""
-    return _bound(
+    return _chain(
         text,
         f"regexp_extract(w, '{_NUMBER}', ['n', 'w', 'f', 'e'])",
         """{'n': w.n = '-', 'd': CASE WHEN w.w <> '' THEN w.w || w.f END,
             'e': length(w.w) + coalesce(try_cast(nullif(w.e, '') AS BIGINT), 0)}""",
-        *_MADE,
+        *_KEY_STAGES,
     )
 
 
-def _apart(key: str) -> str:
+def _key_parts(key: str) -> str:
     """Write the sign, digits and place of a key; `key` must be a name, as it is repeated."""
     place = f"CAST(substr({key}, 2, 19) AS BIGINT)"
     return f"""CASE {key}[1] WHEN '1' THEN {{'n': false, 'd': '', 'e': 0::BIGINT}}
@@ -57,9 +57,9 @@ def _apart(key: str) -> str:
 
 def key_text(key: str) -> str:
     """Write the text of a number, as `strict_json.canonical_number` does."""
-    return _bound(
+    return _chain(
         key,
-        _apart("w"),
+        _key_parts("w"),
         "{'s': CASE WHEN w.n THEN '-' ELSE '' END, 'd': w.d, 'e': w.e, 'x': w.e - length(w.d)}",
         f"""CASE WHEN w.d = '' THEN '0'
             WHEN greatest(length(w.d) + greatest(w.x, 0), -w.x) > {_PLAIN_DIGITS}
@@ -73,21 +73,23 @@ def key_text(key: str) -> str:
 
 def negated(key: str) -> str:
     """Write the key of a number with the other sign."""
-    return _bound(key, _apart("w"), "{'n': NOT w.n, 'd': w.d, 'e': w.e}", *_MADE)
+    return _chain(key, _key_parts("w"), "{'n': NOT w.n, 'd': w.d, 'e': w.e}", *_KEY_STAGES)
 
 
 def absolute(key: str) -> str:
     """Write the key of a number without its sign."""
-    return _bound(key, _apart("w"), "{'n': false, 'd': w.d, 'e': w.e}", *_MADE)
+    return _chain(key, _key_parts("w"), "{'n': false, 'd': w.d, 'e': w.e}", *_KEY_STAGES)
 
 
-def _pair(left: str, right: str, *stages: str) -> str:
+def _chain_pair(left: str, right: str, *stages: str) -> str:
     """Chain stages on two keys taken apart, `w.a` and `w.b`; NULL where one of them is."""
-    both = f"CASE WHEN w.a IS NOT NULL AND w.b IS NOT NULL THEN {{'a': {_apart('w.a')}, 'b': {_apart('w.b')}}} END"
-    return _bound(f"{{'a': {left}, 'b': {right}}}", both, *(_known(stage) for stage in stages))
+    both = (
+        f"CASE WHEN w.a IS NOT NULL AND w.b IS NOT NULL THEN {{'a': {_key_parts('w.a')}, 'b': {_key_parts('w.b')}}} END"
+    )
+    return _chain(f"{{'a': {left}, 'b': {right}}}", both, *(_unless_null(stage) for stage in stages))
 
 
-def _known(stage: str) -> str:
+def _unless_null(stage: str) -> str:
     return f"CASE WHEN w IS NOT NULL THEN {stage} END"
 
 
@@ -101,56 +103,56 @@ def _units(part: str, scale: str) -> str:
     return f"CAST(CASE WHEN {part}.n THEN '-' ELSE '' END || {digits} AS BIGNUM)"
 
 
-_OF_UNITS = (
-    _known("{'n': starts_with(w.t, '-'), 'd': ltrim(w.t, '-'), 's': w.s}"),
-    _known("{'n': w.n, 'd': w.d, 'e': length(w.d) - w.s}"),
-    *_MADE,
+_UNITS_TO_KEY = (
+    _unless_null("{'n': starts_with(w.t, '-'), 'd': ltrim(w.t, '-'), 's': w.s}"),
+    _unless_null("{'n': w.n, 'd': w.d, 'e': length(w.d) - w.s}"),
+    *_KEY_STAGES,
 )
 """Stages from the text `t` of a number in units of 10^-`s` to the key."""
 
 
 def units_key(units: str, scale: str) -> str:
     """Write the key of a BIGNUM in units of 10^-scale."""
-    return _bound(f"{{'t': CAST({units} AS VARCHAR), 's': CAST({scale} AS BIGINT)}}", *_OF_UNITS)
+    return _chain(f"{{'t': CAST({units} AS VARCHAR), 's': CAST({scale} AS BIGINT)}}", *_UNITS_TO_KEY)
 
 
 def key_scale(key: str) -> str:
     """Write how many digits a number has after the point; below zero if it ends in zeros before the point."""
-    return _bound(key, _apart("w"), _scale("w"))
+    return _chain(key, _key_parts("w"), _scale("w"))
 
 
 def key_units(key: str, scale: str) -> str:
     """Write the number of a key as a BIGNUM in units of 10^-scale, where `scale` is at least its own."""
-    apart = f"{{'a': {_apart('w.a')}, 's': w.s}}"
+    apart = f"{{'a': {_key_parts('w.a')}, 's': w.s}}"
     units = f"CASE WHEN w.a IS NOT NULL THEN {_units('w.a', 'w.s')} END"
-    return _bound(f"{{'a': {key}, 's': CAST({scale} AS BIGINT)}}", apart, units)
+    return _chain(f"{{'a': {key}, 's': CAST({scale} AS BIGINT)}}", apart, units)
 
 
 def fits(key: str, whole: int, scale: int) -> str:
     """Write whether a DECIMAL with `whole` digits before the point and `scale` after it holds a number."""
-    return _bound(key, _apart("w"), f"w.e <= {whole} AND {_scale('w')} <= {scale}")
+    return _chain(key, _key_parts("w"), f"w.e <= {whole} AND {_scale('w')} <= {scale}")
 
 
 def within_digits(key: str, beyond: str) -> str:
     """Write a number's key, or `beyond` (an `error()`) if it has too many digits to be part of a sum."""
     half = MOST_EXACT_DIGITS // 2
     far = f"CASE WHEN w.p.e > {half} OR {_scale('w.p')} > {half} THEN {beyond} ELSE w.k END"
-    return _bound(key, f"{{'k': w, 'p': {_apart('w')}}}", far)
+    return _chain(key, f"{{'k': w, 'p': {_key_parts('w')}}}", far)
 
 
 def added(left: str, right: str, beyond: str) -> str:
     """Write the key of a sum, or `beyond` (an `error()`) if it has too many digits."""
-    return _aligned(left, right, f"{_units('w.a', 'w.s')} + {_units('w.b', 'w.s')}", beyond)
+    return _combine_aligned(left, right, f"{_units('w.a', 'w.s')} + {_units('w.b', 'w.s')}", beyond)
 
 
-def _aligned(left: str, right: str, sum_of: str, beyond: str) -> str:
+def _combine_aligned(left: str, right: str, sum_of: str, beyond: str) -> str:
     wide = f"greatest(w.a.e, w.b.e, 0) + greatest(w.s, 0) > {MOST_EXACT_DIGITS}"
-    return _pair(
+    return _chain_pair(
         left,
         right,
         f"{{'a': w.a, 'b': w.b, 's': greatest({_scale('w.a')}, {_scale('w.b')})}}",
         f"{{'t': CASE WHEN {wide} THEN {beyond} ELSE CAST({sum_of} AS VARCHAR) END, 's': w.s}}",
-        *_OF_UNITS,
+        *_UNITS_TO_KEY,
     )
 
 
@@ -159,14 +161,14 @@ def multiplied(left: str, right: str, beyond: str) -> str:
     shifted = """CAST(CAST(w.m[CAST(w.b.d[w_i] AS INTEGER) + 1] AS VARCHAR)
         || repeat('0', length(w.b.d) - w_i) AS BIGNUM)"""
     sums = f"list_aggregate(list_transform(range(1, length(w.b.d) + 1), lambda w_i: {shifted}), 'sum')"
-    return _pair(
+    return _chain_pair(
         left,
         right,
         f"{{'a': w.a, 'b': w.b, 'm': {_multiples('w.a.d')}, 's': {_scale('w.a')} + {_scale('w.b')}}}",
         f"""{{'t': CASE WHEN w.a.d = '' OR w.b.d = '' THEN '0'
             WHEN length(w.a.d) + length(w.b.d) > {MOST_EXACT_DIGITS} THEN {beyond}
             ELSE CASE WHEN w.a.n <> w.b.n THEN '-' ELSE '' END || CAST({sums} AS VARCHAR) END, 's': w.s}}""",
-        *_OF_UNITS,
+        *_UNITS_TO_KEY,
     )
 
 
@@ -195,7 +197,7 @@ _LONG_DIVISION = (
 def divided(left: str, right: str, places: int, beyond: str) -> str:
     """Write the key of a quotient, rounded half away from zero to `places` digits; NULL where the divisor is zero."""
     shift = f"({_scale('w.b')} - {_scale('w.a')} + {places})"
-    return _pair(
+    return _chain_pair(
         left,
         right,
         f"CASE WHEN w.b.d <> '' THEN {{'a': w.a, 'b': w.b, 'k': {shift}}} END",
@@ -207,14 +209,14 @@ def divided(left: str, right: str, places: int, beyond: str) -> str:
         *_LONG_DIVISION,
         """{'t': CASE WHEN w.n THEN '-' ELSE '' END || CAST(CAST(w.z.q AS BIGNUM)
             + CASE WHEN w.z.r + w.z.r >= w.y THEN '1'::BIGNUM ELSE '0'::BIGNUM END AS VARCHAR), 's': w.s}""",
-        *_OF_UNITS,
+        *_UNITS_TO_KEY,
     )
 
 
 def remainder(left: str, right: str, beyond: str) -> str:
     """Write the key of a remainder, with the sign of the dividend; NULL where the divisor is zero."""
     wide = f"greatest(w.a.e, w.b.e, 0) + greatest(w.s, 0) > {MOST_EXACT_DIGITS}"
-    return _pair(
+    return _chain_pair(
         left,
         right,
         f"CASE WHEN w.b.d <> '' THEN {{'a': w.a, 'b': w.b, 's': greatest({_scale('w.a')}, {_scale('w.b')})}} END",
@@ -222,7 +224,7 @@ def remainder(left: str, right: str, beyond: str) -> str:
             'y': w.b.d || repeat('0', w.s - {_scale("w.b")}), 'n': w.a.n, 's': w.s}} END""",
         *_LONG_DIVISION,
         "{'t': CASE WHEN w.n THEN '-' ELSE '' END || CAST(w.z.r AS VARCHAR), 's': w.s}",
-        *_OF_UNITS,
+        *_UNITS_TO_KEY,
     )
 
 
@@ -230,23 +232,23 @@ def rounded(key: str, places: int) -> str:
     """Write the key of a number rounded half away from zero to `places` digits after the point."""
     kept = f"(w.e + {places})"
     up = f"{kept} >= 0 AND substr(w.d, {kept} + 1, 1) >= '5'"
-    return _cut(key, places, up)
+    return _cut_digits(key, places, up)
 
 
-def whole(key: str, *, up: bool) -> str:
+def to_whole(key: str, *, up: bool) -> str:
     """Write the key of a number rounded up or down to a whole one."""
-    return _cut(key, 0, "NOT w.n" if up else "w.n")
+    return _cut_digits(key, 0, "NOT w.n" if up else "w.n")
 
 
-def _cut(key: str, places: int, away: str) -> str:
+def _cut_digits(key: str, places: int, away: str) -> str:
     """Write the key of a number cut after `places` digits; one unit further from zero where `away` holds."""
     head = f"CAST('0' || left(w.d, greatest(w.e + {places}, 0)) AS BIGNUM)"
     unit = f"CASE WHEN {away} THEN '1'::BIGNUM ELSE '0'::BIGNUM END"
-    return _bound(
+    return _chain(
         key,
-        _apart("w"),
+        _key_parts("w"),
         f"""CASE WHEN {_scale("w")} <= {places} THEN {{'n': w.n, 'd': w.d, 'e': w.e}} ELSE
             list_transform([CAST({head} + {unit} AS VARCHAR)], lambda w_t:
                 {{'n': w.n, 'd': w_t, 'e': length(w_t) - {places}}})[1] END""",
-        *_MADE,
+        *_KEY_STAGES,
     )

@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 from esctl.engine.duckdb import Session
 from esctl.maintain.compact import Compacted
 from esctl.model import Answer, Column
-from esctl.reports.rows import listed
+from esctl.reports.rows import answer_of_rows
 
 COLUMNS = (
     Column("part", "text"), Column("files_before", "integer"), Column("files_after", "integer"),
@@ -17,6 +17,6 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def compacted(session: Session, parts: Iterable[Compacted]) -> Answer:
+def compact_answer(session: Session, parts: Iterable[Compacted]) -> Answer:
     """Return an answer with a row for each part of the store."""
-    return listed(session, COLUMNS, [astuple(part) for part in parts], "compacted")
+    return answer_of_rows(session, COLUMNS, [astuple(part) for part in parts], "compacted")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from esctl.engine.duckdb import Session
-from esctl.ledger.prove.judge import Proven
+from esctl.ledger.prove.judge import Judgement
 from esctl.log.commit_json import stored_time
 from esctl.model import Answer, Column, Findings
-from esctl.reports.rows import listed
+from esctl.reports.rows import answer_of_rows
 
 COLUMNS = (
     Column("result", "text"), Column("position", "integer"), Column("recorded_at", "time"), Column("source", "text"),
@@ -16,7 +16,7 @@ COLUMNS = (
 RULES = (("proof", "the record is in the log that was signed, with just these bytes"),)
 
 
-def proven(session: Session, judged: Proven) -> Answer:
+def proof_answer(session: Session, judged: Judgement) -> Answer:
     """Return an answer of one row: the result, and what the proof is about."""
     leaf, head = judged.content.leaf, judged.checkpoint.head
     recorded = _instant(leaf.recorded_at) if leaf is not None else None
@@ -28,7 +28,7 @@ def proven(session: Session, judged: Proven) -> Answer:
     )  # fmt: skip
     rule = "CASE WHEN result IN ('refuted', 'not judged') THEN 'proof' END"
     findings = Findings(RULES, rule, "result || ': ' || reason", "log || ' @' || position")
-    return listed(session, COLUMNS, [row], "proof", findings)
+    return answer_of_rows(session, COLUMNS, [row], "proof", findings)
 
 
 def _instant(microseconds: int) -> str | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esctl.engine.duckdb import Session
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import identifier, literal
 from esctl.model import Answer, Column, Findings
 
 _TYPES = {"text": "VARCHAR", "integer": "BIGINT", "time": "TIMESTAMP"}
 
 
-def listed(
+def answer_of_rows(
     session: Session,
     columns: tuple[Column, ...],
     rows: Sequence[Sequence[str | int | None]],
@@ -20,7 +20,8 @@ def listed(
 ) -> Answer:
     """Return an answer of these rows, in this order. Columns are text, integer or time (RFC 3339 in UTC)."""
     casts = ", ".join(
-        f"CAST(c{number} AS {_TYPES[column.kind]}) AS {column.name}" for number, column in enumerate(columns)
+        f"CAST(c{number} AS {_TYPES[column.kind]}) AS {identifier(column.name)}"
+        for number, column in enumerate(columns)
     )
     names = ", ".join(["n", *(f"c{number}" for number in range(len(columns)))])
     nothing = [[None] * len(columns)]

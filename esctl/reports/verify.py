@@ -8,7 +8,7 @@ from esctl.engine.duckdb import Session
 from esctl.ledger.check.findings import RULES, Check
 from esctl.ledger.check.verify import Verified
 from esctl.model import Answer, Column, Findings
-from esctl.reports.rows import listed
+from esctl.reports.rows import answer_of_rows
 
 COLUMNS = (
     Column("check", "text"), Column("result", "text"), Column("checked", "integer"), Column("against", "text"),
@@ -19,17 +19,17 @@ COLUMNS = (
 
 def verification(session: Session, verified: Verified) -> Answer:
     """Return an answer with a row for each check of a store, or for each finding of one that failed."""
-    return checked(session, verified.checks, RULES, "verification")
+    return checks_answer(session, verified.checks, RULES, "verification")
 
 
-def checked(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
+def checks_answer(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
     """Return an answer with a row for each check, or for each finding of one that failed. `known` are the rules."""
     rows = [row for check in checks for row in _rows(check)]
     broken = "CASE WHEN result = 'failed' THEN \"check\" END"
     place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"
     rules = tuple(rule for rule in known if any(check.rule == rule[0] for check in checks))
     findings = Findings(rules, broken, "finding || ': ' || message", place)
-    return listed(session, COLUMNS, rows, title, findings)
+    return answer_of_rows(session, COLUMNS, rows, title, findings)
 
 
 def _rows(check: Check) -> Iterator[tuple[str | int | None, ...]]:
@@ -40,5 +40,5 @@ def _rows(check: Check) -> Iterator[tuple[str | int | None, ...]]:
         )  # fmt: skip
     if not check.findings:
         result = "not checked" if check.skipped else "ok"
-        told = check.skipped or check.note or None
-        yield check.rule, result, check.count, check.against, None, None, None, None, told
+        remark = check.skipped or check.note or None
+        yield check.rule, result, check.count, check.against, None, None, None, None, remark

@@ -104,8 +104,8 @@ class Shelf(Struct, frozen=True):
         What is read or folded in another way, or by another version of esctl, has another folder.
         """
         zones = sorted(zones_of(self.log, self.log.cursors).items())
-        told = [FORMAT, manifest.FORMAT, __version__, self.mapping, projection, condition, *zones]
-        return self.store / FOLDER / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        parts = [FORMAT, manifest.FORMAT, __version__, self.mapping, projection, condition, *zones]
+        return self.store / FOLDER / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def found(self, folder: Path) -> list[StateSnapshot]:
         """List a folder's snapshots of this log, whole as far as their manifests go; add others to `unfit`."""
@@ -152,7 +152,7 @@ def read_snapshot(path: Path) -> StateSnapshot | None:
         return None
 
 
-def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
+def list_snapshots(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
     """List the manifests of all snapshots of a store, by projection and position; None for a damaged one."""
     manifests = [path for folder in subfolders(store / FOLDER) for path in _manifests(folder)]
     found = [(path, read_snapshot(path)) for path in manifests]
@@ -221,10 +221,10 @@ class Draft:
         try:
             cells, lines = (self.folder / f"{self.name}{suffix}" for suffix in (".parquet", ".jsonl.zst"))
             with staged(lines, durable=True) as path:
-                ends = _packed(self.raw, path)
+                ends = _compress_lines(self.raw, path)
             with staged(cells, durable=True) as path:
                 _write_cells(path, batches, ends)
-            snapshot = about(self.name, _part(cells), _part(lines))
+            snapshot = about(self.name, _describe_file(cells), _describe_file(lines))
             text = with_digest(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
             LocalDepot(self.folder).replace(f"{self.name}.json", text.encode())
         except OSError as error:
@@ -238,14 +238,14 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
     )
 
 
-def _part(path: Path) -> SnapshotFile:
+def _describe_file(path: Path) -> SnapshotFile:
     """Return the name, size and digest of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return SnapshotFile(path.name, file.tell(), digest)
 
 
-def _packed(raw: Path, packed: Path) -> Any:
+def _compress_lines(raw: Path, packed: Path) -> Any:
     """Compress lines; return the offset at which each ends, after a first 0."""
     import numpy as np
 

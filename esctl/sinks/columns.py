@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from esctl.projection.values import MOST_DIGITS
 
-BEFORE = ("entity", "kind")
-AFTER = ("version", "position", "time")
-WHOLE = "*"
+COLUMNS_BEFORE = ("entity", "kind")
+COLUMNS_AFTER = ("version", "position", "time")
+WHOLE_STATE = "*"
 """Name of the one field that holds whole states, if their fields are too many to be columns."""
 
 Kind = Literal["none", "boolean", "number", "text", "json"]
@@ -42,28 +42,28 @@ class Field(Struct, frozen=True):
         return self.kind == "number" and self.whole + self.scale <= MOST_DIGITS
 
 
-def joined(first: Field, second: Field) -> Field:
+def join_fields(first: Field, second: Field) -> Field:
     """Return a field that covers the values of both; its column is that of the first."""
     kinds = {first.kind, second.kind} - {"none"}
     kind: Kind = "none" if not kinds else kinds.pop() if len(kinds) == 1 else "json"
     return replace(first, kind=kind, whole=max(first.whole, second.whole), scale=max(first.scale, second.scale))
 
 
-def grown(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
+def grow_fields(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
     """Return the kept fields, each widened by what was found of it, then the new ones with columns of their own."""
     by_name = {field.name: field for field in found}
-    known = [joined(field, by_name.pop(field.name, field)) for field in kept]
-    return (*known, *named(by_name.values(), known, longest))
+    known = [join_fields(field, by_name.pop(field.name, field)) for field in kept]
+    return (*known, *name_columns(by_name.values(), known, longest))
 
 
-def anew(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
+def rebuild_fields(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
     """Return the fields that were found, for a table that is made anew; columns that it had keep their names."""
     columns = {field.name: field.column for field in kept}
     old = [replace(field, column=columns[field.name]) for field in found if field.name in columns]
-    return (*old, *named([field for field in found if field.name not in columns], old, longest))
+    return (*old, *name_columns([field for field in found if field.name not in columns], old, longest))
 
 
-def fits(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], str]) -> bool:
+def can_stay(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], str]) -> bool:
     """Return whether the values in the old columns can stay there; more columns do not matter."""
     return all(
         type_of(before) == type_of(after) and before.kind in ("none", after.kind)
@@ -71,29 +71,29 @@ def fits(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], 
     )
 
 
-def named(found: Iterable[Field], known: Sequence[Field] = (), longest: int | None = None) -> list[Field]:
+def name_columns(found: Iterable[Field], known: Sequence[Field] = (), longest: int | None = None) -> list[Field]:
     """Return new fields with columns, whose names are unique in any case and have at most `longest` bytes."""
-    taken = {name.casefold() for name in (*BEFORE, *AFTER, *(field.column for field in known))}
+    taken = {name.casefold() for name in (*COLUMNS_BEFORE, *COLUMNS_AFTER, *(field.column for field in known))}
     new = []
     for field in found:
-        column = _free(field.name, taken, longest)
+        column = _free_name(field.name, taken, longest)
         taken.add(column.casefold())
         new.append(replace(field, column=column))
     return new
 
 
-def _free(name: str, taken: set[str], longest: int | None) -> str:
-    plain = "state" if name == WHOLE else name.replace("\0", "\ufffd") or "state."
+def _free_name(name: str, taken: set[str], longest: int | None) -> str:
+    plain = "state" if name == WHOLE_STATE else name.replace("\0", "\ufffd") or "state."
     tries = [plain, f"state.{plain}"]
     number = 2
     for column in tries:
-        short = _cut(column, longest)
+        short = _shorten(column, longest)
         if short.casefold() not in taken:
             return short
-    while (short := f"{_cut(plain, longest and longest - len(str(number)) - 1)}_{number}").casefold() in taken:
+    while (short := f"{_shorten(plain, longest and longest - len(str(number)) - 1)}_{number}").casefold() in taken:
         number += 1
     return short
 
 
-def _cut(text: str, longest: int | None) -> str:
+def _shorten(text: str, longest: int | None) -> str:
     return text if longest is None else text.encode()[:longest].decode(errors="ignore")

@@ -7,26 +7,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from esctl.engine.attached import ALIAS, attach, detach, told, transaction
+from esctl.engine.attached import ALIAS, attach, detach, naming_file, transaction
 from esctl.engine.duckdb import Session
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.sinks import kept
 from esctl.sinks.columns import Field
-from esctl.sinks.kept import Kept
+from esctl.sinks.kept import KeptProgress
 from esctl.sinks.places import check_file
-from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.tabular import Staged, column_text, stage
+from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, Progress
+from esctl.sinks.tabular import Staged, content_sql, duckdb_type, stage
 
 _PROGRESS = f"{ALIAS}.main.{kept.TABLE}"
-_AT = "SELECT * REPLACE (timezone('UTC', time) AS time) FROM"
-
-
-def column_type(field: Field) -> str:
-    """Return the type of a field's column: the one that holds all of its values, else text."""
-    if field.kind == "number":
-        return "BIGINT" if field.is_integer else f"DECIMAL(38,{field.scale})" if field.is_decimal else "VARCHAR"
-    return {"boolean": "BOOLEAN", "json": "JSON"}.get(field.kind, "VARCHAR")
+_SELECT_IN_UTC = "SELECT * REPLACE (timezone('UTC', time) AS time) FROM"
 
 
 class DuckdbFile:
@@ -40,7 +33,7 @@ class DuckdbFile:
         self._writing = writing
         self._made = False  # by us, with nothing in it yet
         self._attached = False
-        self._kept: Kept | None = None
+        self._kept: KeptProgress | None = None
 
     def __enter__(self) -> Self:
         """Attach the file; its lock keeps other processes out."""
@@ -72,16 +65,14 @@ class DuckdbFile:
         """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         """Return the rows of the table."""
         if self._kept is None:
-            return NOTHING
-        cells = [f"{column_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
-        listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
-        sql = f"SELECT {listed} FROM {self._table}"
-        with told(self._path):
+            return EMPTY_CONTENT
+        sql = content_sql(self._table, self._kept.fields)
+        with naming_file(self._path):
             self._session.connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").fetchall()
-        return Copied(sql, self._kept.fields)
+        return Content(sql, self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows and their progress in one transaction."""
@@ -89,15 +80,15 @@ class DuckdbFile:
         old = self._kept
         fresh = changes.whole or old is None
         known = old.fields if old is not None else ()
-        fields = staged.columns(known, column_type, fresh=fresh)
-        types = {field.column: column_type(field) for field in fields}
-        new = Kept(progress, fields)
+        fields = staged.columns(known, duckdb_type, fresh=fresh)
+        types = {field.column: duckdb_type(field) for field in fields}
+        new = KeptProgress(progress, fields)
         with transaction(self._session, self._path):
             if fresh:
                 self._run(f"DROP TABLE IF EXISTS {self._table}")
-                self._run(f"CREATE TABLE {self._table} AS {_AT} ({staged.cells(fields, types)})")
+                self._run(f"CREATE TABLE {self._table} AS {_SELECT_IN_UTC} ({staged.cells(fields, types)})")
             else:
-                self._put(staged, fields, types, len(known))
+                self._replace_rows(staged, fields, types, len(known))
             self._run(f"CREATE TABLE IF NOT EXISTS {_PROGRESS} ({_columns()})")
             self._run(f"DELETE FROM {_PROGRESS} WHERE name = {literal(self._name)}")
             self._run(f"INSERT INTO {_PROGRESS} VALUES ({', '.join(map(literal, kept.to_row(self._name, new)))})")
@@ -113,14 +104,16 @@ class DuckdbFile:
             self._run(f"DELETE FROM {_PROGRESS} WHERE name = {literal(self._name)}")
         self._kept = None
 
-    def _put(self, staged: Staged, fields: tuple[Field, ...], types: dict[str, str], known: int) -> None:
+    def _replace_rows(self, staged: Staged, fields: tuple[Field, ...], types: dict[str, str], known: int) -> None:
         for field in fields[known:]:
             self._run(f"ALTER TABLE {self._table} ADD COLUMN {identifier(field.column)} {types[field.column]}")
-        self._run(f"DELETE FROM {self._table} WHERE (kind, entity) IN (SELECT kind, entity FROM ({staged.touched}))")
-        self._run(f"INSERT INTO {self._table} BY NAME {_AT} ({staged.cells(fields, types)})")
+        self._run(
+            f"DELETE FROM {self._table} WHERE (kind, entity) IN (SELECT kind, entity FROM ({staged.touched_sql}))"
+        )
+        self._run(f"INSERT INTO {self._table} BY NAME {_SELECT_IN_UTC} ({staged.cells(fields, types)})")
 
     def _read(self) -> None:
-        with told(self._path):
+        with naming_file(self._path):
             self._kept = None
             if self._has(kept.TABLE):
                 listed = ", ".join(kept.COLUMNS)

@@ -30,12 +30,12 @@ class JsonLines:
         count = 0
         with open_sink(self._path) as sink:
             for message in messages:
-                sink.write(encode_json(line(message)) + b"\n")
+                sink.write(encode_json(message_line(message)) + b"\n")
                 count += 1
         return count
 
 
-def line(message: Message) -> str:
+def message_line(message: Message) -> str:
     """Write a message as one object of JSON."""
     headers = {name: _text(value) for name, value in message.headers}
     key = None if message.key is None else _text(message.key)

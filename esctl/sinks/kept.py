@@ -18,14 +18,14 @@ COLUMNS = ("name", "store", "projection", "position", "root", "basis", "fields")
 """`name` is the table's, and the key; `position` an integer; `fields` JSON; all else text."""
 
 
-class Kept(Struct, frozen=True):
+class KeptProgress(Struct, frozen=True):
     """The progress of a view, and its columns."""
 
     progress: Progress
     fields: tuple[Field, ...]
 
 
-def to_row(name: str, kept: Kept) -> tuple[Any, ...]:
+def to_row(name: str, kept: KeptProgress) -> tuple[Any, ...]:
     """Return the cells for `COLUMNS`."""
     progress = kept.progress
     basis = progress.basis
@@ -33,7 +33,7 @@ def to_row(name: str, kept: Kept) -> tuple[Any, ...]:
     return (name, progress.store, progress.projection, basis.position, basis.root, to_json(basis), fields)
 
 
-def from_row(row: Sequence[Any], where: str) -> Kept:
+def from_row(row: Sequence[Any], where: str) -> KeptProgress:
     """Read the cells of `COLUMNS`. Raises InputError, naming `where`, for what was not written by `to_row`."""
     _, store, projection, _, _, basis_text, fields_text = row
     try:
@@ -43,4 +43,4 @@ def from_row(row: Sequence[Any], where: str) -> Kept:
         basis = None
     if basis is None or not isinstance(store, str) or not isinstance(projection, str):
         raise InputError(f"{where}: what {TABLE} says is not as esctl wrote it", "drop the view, and make it anew")
-    return Kept(Progress(store, projection, basis), fields)
+    return KeptProgress(Progress(store, projection, basis), fields)

@@ -18,27 +18,27 @@ import msgspec
 from msgspec import Struct
 
 from esctl.ask.scope.basis import parse_basis, to_json
-from esctl.engine.attached import told
+from esctl.engine.attached import naming_file
 from esctl.engine.duckdb import Session, explained, single_row
-from esctl.engine.quoting import identifier, literal, text_list
+from esctl.engine.quoting import literal, text_list
 from esctl.errors import InputError, UsageError
 from esctl.sinks.columns import Field
-from esctl.sinks.kept import Kept
+from esctl.sinks.kept import KeptProgress
 from esctl.sinks.places import check_folder
-from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
-from esctl.sinks.tabular import Staged, column_text, stage
+from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, NeedsWholeError, Progress
+from esctl.sinks.tabular import Staged, content_sql, duckdb_type, stage
 from esctl.storage.local import TEMPORARY, Filesystem, create_new, entries, read_regular, remove, write_replacing
 
 MANIFEST = "manifest.json"
 FILE_ROWS = 100_000
 """About how many rows a file has: a change rewrites the files that it falls into."""
 _LARGEST = 64 << 20
-_OWN = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
-_HINT = "drop the view, and make it anew"
-_ROOM = "it must be a folder that you may write, with room left"
-_CHANGED = "esctl_changed"
+_OWN_NAME = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
+_REMAKE_HINT = "drop the view, and make it anew"
+_FOLDER_HINT = "it must be a folder that you may write, with room left"
+_CHANGED_TABLE = "esctl_changed"
 """The table of the new rows."""
-_SORTED = "esctl_sorted"
+_SORTED_TABLE = "esctl_sorted"
 """The table of the rows that are being written: it keeps their order, so that a file is a range of row numbers."""
 
 
@@ -60,7 +60,7 @@ class ParquetFolder:
         self._writing = writing
         self._made = False  # by us, with nothing in it yet
         self._lock: int | None = None
-        self._kept: Kept | None = None
+        self._kept: KeptProgress | None = None
         self._parts: tuple[Part, ...] = ()
         self._files = Filesystem()
 
@@ -71,7 +71,7 @@ class ParquetFolder:
             return self
         try:
             if self._writing:
-                self._take(exists)
+                self._take_lock(exists)
             self._read()
             if self._writing:
                 self._sweep()  # what a killed process left
@@ -95,16 +95,14 @@ class ParquetFolder:
         """Return the progress of the files; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         """Return the rows of the files."""
         if self._kept is None or not self._parts:
-            return NOTHING
-        cells = [f"{column_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
-        listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
-        sql = f"SELECT {listed} FROM {self._source(self._parts)}"
-        with told(self._folder, _HINT):
+            return EMPTY_CONTENT
+        sql = content_sql(self._source_sql(self._parts), self._kept.fields)
+        with naming_file(self._folder, _REMAKE_HINT):
             self._session.connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").fetchall()
-        return Copied(sql, self._kept.fields)
+        return Content(sql, self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Rewrite the files that the changes fall into, then the manifest; remove the files that it no longer names.
@@ -119,8 +117,8 @@ class ParquetFolder:
         if not fresh and len(fields) != len(known):
             raise NeedsWholeError  # files that stay would lack a column
         try:
-            parts = self._written(staged, fields, () if fresh else self._parts)
-            new = Kept(progress, fields)
+            parts = self._write_parts(staged, fields, () if fresh else self._parts)
+            new = KeptProgress(progress, fields)
             write_replacing(self._files, self._folder / MANIFEST, to_text(new, parts), "manifest")
         except BaseException as error:
             self._undo()
@@ -141,7 +139,7 @@ class ParquetFolder:
         with suppress(OSError):
             self._folder.rmdir()
 
-    def _take(self, exists: bool) -> None:
+    def _take_lock(self, exists: bool) -> None:
         try:
             if not exists:
                 self._folder.mkdir()
@@ -158,7 +156,7 @@ class ParquetFolder:
         try:
             data = read_regular(self._folder / MANIFEST, _LARGEST)
         except FileNotFoundError:
-            others = [name for name in os.listdir(self._folder) if not _OWN.fullmatch(name)]
+            others = [name for name in os.listdir(self._folder) if not _OWN_NAME.fullmatch(name)]
             if others:
                 raise UsageError(
                     f"{self._folder} holds other things: {others[0]!r}", "give a folder of its own with --to"
@@ -166,35 +164,35 @@ class ParquetFolder:
             return
         self._kept, self._parts = from_text(data, str(self._folder / MANIFEST))
 
-    def _source(self, parts: Sequence[Part]) -> str:
+    def _source_sql(self, parts: Sequence[Part]) -> str:
         return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
 
-    def _written(self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    def _write_parts(self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Write the new files; return the files that count from now on."""
         types = {field.column: column_type(field) for field in fields}
         cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
         if not parts:
-            return tuple(self._files_of(cells, staged.count))
-        stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched}))"
+            return tuple(self._write_files(cells, staged.count))
+        stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched_sql}))"
         with explained():
-            self._session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CHANGED} AS {cells}")
+            self._session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CHANGED_TABLE} AS {cells}")
         listed: list[Part] = []
         for run, changes in self._runs(staged, parts):
             if not changes:
                 listed += run
                 continue
-            old = f"SELECT * FROM {self._source(run)} WHERE {stay}"
-            new = f"SELECT * FROM {_CHANGED} WHERE {_bounds(parts, run)}"
+            old = f"SELECT * FROM {self._source_sql(run)} WHERE {stay}"
+            new = f"SELECT * FROM {_CHANGED_TABLE} WHERE {_bounds_sql(parts, run)}"
             most = changes + sum(part.rows for part in run)
-            listed += self._files_of(f"{old} UNION ALL BY NAME {new} ORDER BY kind, entity", most)
-        self._session.connection.execute(f"DROP TABLE {_CHANGED}")
+            listed += self._write_files(f"{old} UNION ALL BY NAME {new} ORDER BY kind, entity", most)
+        self._session.connection.execute(f"DROP TABLE {_CHANGED_TABLE}")
         return tuple(listed)
 
     def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], int]]:
         """Yield runs of files that stay, or are rewritten together, with the number of changes that fall into each."""
         firsts = ", ".join(f"({literal(part.kind)}, {literal(part.entity)})" for part in parts[1:])
         place = f"(SELECT count(*) FROM (VALUES {firsts}) f(k, e) WHERE (f.k, f.e) <= (t.kind, t.entity))"
-        sql = f"SELECT {place if firsts else '0'} AS p, count(*) FROM ({staged.touched}) t GROUP BY p"
+        sql = f"SELECT {place if firsts else '0'} AS p, count(*) FROM ({staged.touched_sql}) t GROUP BY p"
         with explained():
             hits: dict[int, int] = dict(self._session.connection.execute(sql).fetchall())
 
@@ -207,23 +205,25 @@ class ParquetFolder:
             run = list(numbers)
             yield tuple(parts[number] for number in run), sum(hits.get(number, 0) for number in run)
 
-    def _files_of(self, rows: str, most: int) -> list[Part]:
+    def _write_files(self, rows: str, most: int) -> list[Part]:
         """Write sorted rows to files of about equal size. `most`: an upper bound of their number."""
         connection = self._session.connection
-        with told(self._folder, _ROOM):
+        with naming_file(self._folder, _FOLDER_HINT):
             if most < 2 * FILE_ROWS:
-                return self._file(rows)
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {_SORTED} AS {rows}")
-            row = single_row(connection, f"SELECT count(*) FROM {_SORTED}")
+                return self._write_file(rows)
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {_SORTED_TABLE} AS {rows}")
+            row = single_row(connection, f"SELECT count(*) FROM {_SORTED_TABLE}")
             assert row is not None
             size = -(-row[0] // max(row[0] // FILE_ROWS, 1)) or 1
             found = []
             for start in range(0, row[0], size):
-                found += self._file(f"SELECT * FROM {_SORTED} WHERE rowid >= {start} AND rowid < {start + size}")
-            connection.execute(f"DROP TABLE {_SORTED}")
+                found += self._write_file(
+                    f"SELECT * FROM {_SORTED_TABLE} WHERE rowid >= {start} AND rowid < {start + size}"
+                )
+            connection.execute(f"DROP TABLE {_SORTED_TABLE}")
         return found
 
-    def _file(self, rows: str) -> list[Part]:
+    def _write_file(self, rows: str) -> list[Part]:
         """Write a file of rows, if there are any."""
         path = self._folder / f"{secrets.token_hex(16)}.parquet"
         create_new(path).close()  # with the rights of its folder
@@ -249,22 +249,20 @@ class ParquetFolder:
         """Remove files of ours that the manifest does not name."""
         named = {part.file for part in self._parts}
         for name in entries(self._folder):
-            if _OWN.fullmatch(name) and name not in named:
+            if _OWN_NAME.fullmatch(name) and name not in named:
                 with suppress(OSError):
                     self._files.unlink(self._folder / name)
 
 
 def column_type(field: Field) -> str:
-    """Return the type of a field's column: the one that holds all of its values, else text."""
-    if field.kind == "number":
-        return "BIGINT" if field.is_integer else f"DECIMAL(38,{field.scale})" if field.is_decimal else "VARCHAR"
-    return "BOOLEAN" if field.kind == "boolean" else "VARCHAR"
+    """Return the type of a field's column: that of DuckDB, with JSON as text."""
+    return "VARCHAR" if field.kind == "json" else duckdb_type(field)
 
 
-def to_text(new: Kept, parts: Sequence[Part]) -> bytes:
+def to_text(new: KeptProgress, parts: Sequence[Part]) -> bytes:
     """Write a manifest: one JSON object, the basis as `--basis-from` reads it."""
     progress = new.progress
-    told = {
+    manifest = {
         "store": progress.store,
         "projection": progress.projection,
         "basis": json.loads(to_json(progress.basis)),
@@ -274,24 +272,24 @@ def to_text(new: Kept, parts: Sequence[Part]) -> bytes:
         "fields": msgspec.to_builtins(new.fields),
         "parts": msgspec.to_builtins(tuple(parts)),
     }
-    return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def from_text(data: bytes, where: str) -> tuple[Kept, tuple[Part, ...]]:
+def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[Part, ...]]:
     """Read a manifest. Raises InputError for one that `to_text` did not write."""
     try:
-        told = json.loads(data)
-        basis = parse_basis(json.dumps(told["basis"]))
-        fields = msgspec.convert(told["fields"], tuple[Field, ...])
-        parts = msgspec.convert(told["parts"], tuple[Part, ...])
-        if basis is None or not all(_OWN.fullmatch(part.file) for part in parts):
+        manifest = json.loads(data)
+        basis = parse_basis(json.dumps(manifest["basis"]))
+        fields = msgspec.convert(manifest["fields"], tuple[Field, ...])
+        parts = msgspec.convert(manifest["parts"], tuple[Part, ...])
+        if basis is None or not all(_OWN_NAME.fullmatch(part.file) for part in parts):
             raise ValueError
-        return Kept(Progress(str(told["store"]), str(told["projection"]), basis), fields), parts
+        return KeptProgress(Progress(str(manifest["store"]), str(manifest["projection"]), basis), fields), parts
     except (ValueError, LookupError, TypeError, RecursionError, msgspec.MsgspecError) as error:
-        raise InputError(f"{where} is not as esctl wrote it", _HINT) from error
+        raise InputError(f"{where} is not as esctl wrote it", _REMAKE_HINT) from error
 
 
-def _bounds(parts: Sequence[Part], run: Sequence[Part]) -> str:
+def _bounds_sql(parts: Sequence[Part], run: Sequence[Part]) -> str:
     """Write the condition that a key falls into a run of neighbouring files."""
     start, end = parts.index(run[0]), parts.index(run[-1]) + 1
     tests = [f"(kind, entity) >= ({literal(run[0].kind)}, {literal(run[0].entity)})"] if start else []

@@ -11,10 +11,10 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import identifier
 from esctl.errors import InputError, UsageError
 from esctl.sinks import kept
-from esctl.sinks.columns import Field
-from esctl.sinks.kept import Kept
-from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.spool import ROWS, pieces, spooled
+from esctl.sinks.columns import COLUMNS_AFTER, COLUMNS_BEFORE, Field
+from esctl.sinks.kept import KeptProgress
+from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, Progress
+from esctl.sinks.spool import ROWS, fetch_pieces, spool_rows
 from esctl.sinks.tabular import STAGED, Staged, stage
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PostgresTable:
         self._where = f"the table {table} of the database"
         self._writing = writing
         self._connection: psycopg.Connection[Any] | None = None
-        self._kept: Kept | None = None
+        self._kept: KeptProgress | None = None
 
     def __enter__(self) -> Self:
         """Connect; a table that is written is locked until it is closed."""
@@ -54,7 +54,7 @@ class PostgresTable:
         if "\0" in self._table or max(len(self._name.encode()), len(self._schema.encode())) > _LONGEST:
             raise UsageError(f"{self._where}: PostgreSQL has no such names", f"give one of at most {_LONGEST} bytes")
         try:
-            with self._told():
+            with self._explaining():
                 self._connection = psycopg.connect(self._address, application_name="esctl", client_encoding="UTF8")
                 self._begin()
         except BaseException:
@@ -78,17 +78,17 @@ class PostgresTable:
         """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         """Return the rows of the table, after reading all of them."""
         if self._kept is None:
-            return NOTHING
-        names = ["entity", "kind", *(field.column for field in self._kept.fields), "version", "position", "time"]
-        read = {field.column: _read(field) for field in self._kept.fields}
+            return EMPTY_CONTENT
+        names = [*COLUMNS_BEFORE, *(field.column for field in self._kept.fields), *COLUMNS_AFTER]
+        read = {field.column: _text_sql(field) for field in self._kept.fields}
         read["time"] = "to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
         items = [read.get(name) or f"{identifier(name)}::text" for name in names]
-        with self._told(), self._cursor("esctl_rows") as cursor:
+        with self._explaining(), self._cursor("esctl_rows") as cursor:
             cursor.execute(f"SELECT {', '.join(items)} FROM {self._table}".encode())
-            return Copied(spooled(self._session, names, pieces(cursor)), self._kept.fields)
+            return Content(spool_rows(self._session, names, fetch_pieces(cursor)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows and their progress in one transaction."""
@@ -96,9 +96,9 @@ class PostgresTable:
         known = self._kept.fields if self._kept is not None else ()
         fresh = changes.whole or self._kept is None
         fields = staged.columns(known, column_type, fresh=fresh, longest=_LONGEST)
-        new = Kept(progress, fields)
+        new = KeptProgress(progress, fields)
         assert self._connection is not None
-        with self._told():
+        with self._explaining():
             try:
                 self._begin()
                 is_other = self._kept is not None and fresh and not self._is_as_made(known)
@@ -108,14 +108,14 @@ class PostgresTable:
                     self._run(f"CREATE TABLE {self._table} ({_columns(fields)}, PRIMARY KEY ({_KEY}))")
                 else:
                     self._alter(known, fields)
-                self._put(staged, fields, whole=fresh)
+                self._replace_rows(staged, fields, whole=fresh)
                 self._keep(new)
                 self._connection.commit()
             except BaseException:
                 self._connection.rollback()
                 raise
         self._kept = new
-        with self._told():
+        with self._explaining():
             self._begin()
         staged.discard()
 
@@ -124,7 +124,7 @@ class PostgresTable:
         if self._kept is None:
             return
         assert self._connection is not None
-        with self._told():
+        with self._explaining():
             self._run(f"DROP TABLE IF EXISTS {self._table}")
             self._run(f"DELETE FROM {self._progress} WHERE name = %s", [self._name])
             self._connection.commit()
@@ -159,7 +159,7 @@ class PostgresTable:
         """Return whether the table still has all the columns that it was given."""
         listed = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         there = {name for (name,) in self._run(listed, [self._table])}
-        return there >= {"entity", "kind", *(field.column for field in known), *_AFTER}
+        return there >= {*COLUMNS_BEFORE, *(field.column for field in known), *COLUMNS_AFTER}
 
     def _alter(self, known: Sequence[Field], fields: Sequence[Field]) -> None:
         """Change the table's columns from `known` to `fields`; one whose type changes is dropped and added again."""
@@ -170,14 +170,14 @@ class PostgresTable:
         if parts:
             self._run(f"ALTER TABLE {self._table} {', '.join(parts)}")
 
-    def _put(self, staged: Staged, fields: Sequence[Field], *, whole: bool) -> None:
+    def _replace_rows(self, staged: Staged, fields: Sequence[Field], *, whole: bool) -> None:
         """Replace rows by the staged ones; `whole`: delete all others."""
-        columns = [identifier(name) for name in ("entity", "kind", *(f.column for f in fields), *_AFTER)]
+        columns = [identifier(name) for name in (*COLUMNS_BEFORE, *(f.column for f in fields), *COLUMNS_AFTER)]
         listed = ", ".join(columns)
         self._run(f"CREATE TEMP TABLE esctl_new ON COMMIT DROP AS SELECT {listed} FROM {self._table} LIMIT 0")
         self._run("CREATE TEMP TABLE esctl_gone (kind text, entity text) ON COMMIT DROP")
         self._copy("esctl_new", columns, staged.cells(fields, {}))
-        self._copy("esctl_gone", ["kind", "entity"], staged.gone)
+        self._copy("esctl_gone", ["kind", "entity"], staged.removed_sql)
         self._run("ANALYZE esctl_new")
         if whole:
             # NOT IN searches its whole list for each row, if that is larger than work_mem.
@@ -199,7 +199,7 @@ class PostgresTable:
                     for row in rows:
                         out.write_row((*row[:-1], f"{row[-1]}+00") if "time" in columns else row)
 
-    def _keep(self, new: Kept) -> None:
+    def _keep(self, new: KeptProgress) -> None:
         types = {"position": "bigint", "basis": "json", "fields": "json"}
         listed = ", ".join(f"{name} {types.get(name, 'text')}" for name in kept.COLUMNS)
         self._run(f"CREATE TABLE IF NOT EXISTS {self._progress} ({listed}, PRIMARY KEY (name))")
@@ -216,7 +216,7 @@ class PostgresTable:
         return self._connection.cursor(name) if name else self._connection.cursor()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explaining(self) -> Iterator[None]:
         """Turn the errors of the database into ours, with no address in them: it may hold a password."""
         import psycopg
 
@@ -224,8 +224,9 @@ class PostgresTable:
             yield
         except psycopg.DataError as error:
             if "NUL" in str(error):
+                entity = self._entity_with_nul()
                 raise UsageError(
-                    f"{self._where} cannot hold the states of {self._with_nul()}: PostgreSQL has no text with NUL",
+                    f"{self._where} cannot hold the states of {entity}: PostgreSQL has no text with NUL",
                     "keep them in another kind of target",
                 ) from error
             raise self._failure(error) from error
@@ -238,15 +239,12 @@ class PostgresTable:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return InputError(f"{self._where}: {lines[0] if lines else 'it cannot be reached'}", hint)
 
-    def _with_nul(self) -> str:
+    def _entity_with_nul(self) -> str:
         """Name the first staged entity whose state or name has a NUL."""
         tests = " OR ".join(f"contains({text}, chr(0))" for text in ("entity", "kind"))
-        found = f"SELECT to_json(entity)::VARCHAR FROM {STAGED} WHERE {tests} OR contains(state, '\\u0000')"
-        row = single_row(self._session.connection, f"{found} ORDER BY 1 LIMIT 1")
+        sql = f"SELECT to_json(entity)::VARCHAR FROM {STAGED} WHERE {tests} OR contains(state, '\\u0000')"
+        row = single_row(self._session.connection, f"{sql} ORDER BY 1 LIMIT 1")
         return str(row[0]) if row is not None else "some entity"
-
-
-_AFTER = ("version", "position", "time")
 
 
 def _columns(fields: Sequence[Field]) -> str:
@@ -255,7 +253,7 @@ def _columns(fields: Sequence[Field]) -> str:
     return ", ".join(["entity text NOT NULL", "kind text NOT NULL", *listed, *own])
 
 
-def _read(field: Field) -> str:
+def _text_sql(field: Field) -> str:
     column = identifier(field.column)
     if field.kind == "number":
         return f"trim_scale({column})::text"

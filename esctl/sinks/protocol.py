@@ -31,7 +31,7 @@ class Changes(Struct, frozen=True):
     whole: bool = False
 
 
-class Copied(Struct, frozen=True):
+class Content(Struct, frozen=True):
     """The content of a target: SQL of rows with entity, kind, a column per field, version, position and time.
 
     A field's cell is text, as `tabular.Staged.cells` gives it, and NULL for null and for what is missing; version and
@@ -42,7 +42,7 @@ class Copied(Struct, frozen=True):
     fields: tuple[Field, ...] = ()
 
 
-NOTHING = Copied(
+EMPTY_CONTENT = Content(
     "SELECT CAST(NULL AS VARCHAR) AS entity, CAST(NULL AS VARCHAR) AS kind, CAST(NULL AS BIGINT) AS version, "
     "CAST(NULL AS BIGINT) AS position, CAST(NULL AS TIMESTAMP) AS time LIMIT 0"
 )
@@ -72,7 +72,7 @@ class Sink(Protocol):
     def progress(self) -> Progress | None:
         """Return what the view is a copy of and which basis it is at; None if nothing is there yet."""
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         """Return the content. Raises InputError if others changed the target so that it cannot be read."""
 
     def apply(self, changes: Changes, progress: Progress) -> None:

@@ -20,14 +20,14 @@ class Cursor(Protocol):
         """Return the next rows, none at the end."""
 
 
-def pieces(rows: Cursor) -> Iterator[list[Any]]:
+def fetch_pieces(rows: Cursor) -> Iterator[list[Any]]:
     """Yield the rows of a query, some at a time."""
     while piece := rows.fetchmany(ROWS):
         yield piece
 
 
-def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Sequence[Any]]]) -> str:
-    """Write rows of texts to a temporary file of the session; return SQL that reads them, as in `Copied`.
+def spool_rows(session: Session, names: Sequence[str], fetch_pieces: Iterable[Sequence[Sequence[Any]]]) -> str:
+    """Write rows of texts to a temporary file of the session; return SQL that reads them, as in `Content`.
 
     The columns are named `names`; `version` and `position` are whole numbers, `time` is RFC 3339 in UTC.
     """
@@ -38,7 +38,7 @@ def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Se
     plain = [f"c{number}" for number in range(len(names))]
     schema = pa.schema([(name, pa.string()) for name in plain])
     with pq.ParquetWriter(file, schema) as writer:
-        for piece in pieces:
+        for piece in fetch_pieces:
             columns = [pa.array(column, pa.string()) for column in zip(*piece, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     types = {"version": "BIGINT", "position": "BIGINT", "time": "TIMESTAMP"}

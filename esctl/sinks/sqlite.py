@@ -15,11 +15,11 @@ from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import identifier
 from esctl.errors import InputError, UsageError
 from esctl.sinks import kept
-from esctl.sinks.columns import Field
-from esctl.sinks.kept import Kept
+from esctl.sinks.columns import COLUMNS_AFTER, COLUMNS_BEFORE, Field
+from esctl.sinks.kept import KeptProgress
 from esctl.sinks.places import check_file
-from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.spool import ROWS, pieces, spooled
+from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, Progress
+from esctl.sinks.spool import ROWS, fetch_pieces, spool_rows
 from esctl.sinks.tabular import Staged, stage
 
 _SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -43,7 +43,7 @@ class SqliteFile:
         self._writing = writing
         self._made = False  # by us, with nothing in it yet
         self._connection: sqlite3.Connection | None = None
-        self._kept: Kept | None = None
+        self._kept: KeptProgress | None = None
 
     def __enter__(self) -> Self:
         """Open the file; one that is written is locked until it is closed."""
@@ -59,7 +59,7 @@ class SqliteFile:
         address = f"{self._path.absolute().as_uri()}?mode={'rwc' if self._writing else reading}"
         self._made = not exists
         try:
-            with self._told():
+            with self._explaining():
                 self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)
                 self._connection.text_factory = lambda data: data.decode("utf-8", "replace")
                 self._begin()
@@ -85,16 +85,16 @@ class SqliteFile:
         """Return the progress of the table; None if nothing is there yet."""
         return self._kept.progress if self._kept is not None else None
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         """Return the rows of the table, after reading all of them."""
         if self._kept is None:
-            return NOTHING
-        names = ["entity", "kind", *(field.column for field in self._kept.fields), "version", "position", "time"]
-        read = {field.column: _read(field) for field in self._kept.fields}
+            return EMPTY_CONTENT
+        names = [*COLUMNS_BEFORE, *(field.column for field in self._kept.fields), *COLUMNS_AFTER]
+        read = {field.column: _text_sql(field) for field in self._kept.fields}
         items = [read.get(name) or f"CAST({identifier(name)} AS TEXT)" for name in names]
-        with self._told():
+        with self._explaining():
             rows = self._run(f"SELECT {', '.join(items)} FROM {self._table}")
-            return Copied(spooled(self._session, names, pieces(rows)), self._kept.fields)
+            return Content(spool_rows(self._session, names, fetch_pieces(rows)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows and their progress in one transaction."""
@@ -103,8 +103,8 @@ class SqliteFile:
         fresh = changes.whole or old is None
         known = old.fields if old is not None else ()
         fields = staged.columns(known, column_type, fresh=fresh)
-        new = Kept(progress, fields)
-        with self._told():
+        new = KeptProgress(progress, fields)
+        with self._explaining():
             self._begin()
             try:
                 self._write(staged, new, None if fresh else old)
@@ -122,14 +122,14 @@ class SqliteFile:
         """Drop the table and its progress."""
         if self._kept is None:
             return
-        with self._told():
+        with self._explaining():
             self._begin()
             self._run(f"DROP TABLE IF EXISTS {self._table}")
             self._run(f"DELETE FROM {kept.TABLE} WHERE name = ?", [self._name])
             self._run("COMMIT")
         self._kept = None
 
-    def _write(self, staged: Staged, new: Kept, old: Kept | None) -> None:
+    def _write(self, staged: Staged, new: KeptProgress, old: KeptProgress | None) -> None:
         if old is None:
             self._run(f"DROP TABLE IF EXISTS {self._table}")
             listed = ", ".join(f"{identifier(name)} {kind}" for name, kind in _columns(new.fields))
@@ -137,7 +137,7 @@ class SqliteFile:
         else:
             for field in new.fields[len(old.fields) :]:
                 self._run(f"ALTER TABLE {self._table} ADD COLUMN {identifier(field.column)} {column_type(field)}")
-            for rows in self._rows(staged.gone):
+            for rows in self._rows(staged.removed_sql):
                 self._many(f"DELETE FROM {self._table} WHERE kind = ? AND entity = ?", rows)
         columns = [name for name, _ in _columns(new.fields)]
         types = {"INTEGER": "BIGINT", "BOOLEAN": "BOOLEAN", "TEXT": "VARCHAR"}
@@ -191,7 +191,7 @@ class SqliteFile:
         self._connection.executemany(sql, rows)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explaining(self) -> Iterator[None]:
         """Turn SQLite's errors into InputErrors that name the file."""
         try:
             yield
@@ -210,7 +210,7 @@ def _columns(fields: Sequence[Field]) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _read(field: Field) -> str:
+def _text_sql(field: Field) -> str:
     column = identifier(field.column)
     if field.kind == "boolean":
         return f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE CAST({column} AS TEXT) END"

@@ -20,7 +20,7 @@ from esctl.index.scan import read_json
 from esctl.model import MARK, Answer
 from esctl.output.cells import number_sql
 from esctl.projection.fold import MOST_FIELDS
-from esctl.sinks.columns import WHOLE, Field, Kind, anew, fits, grown
+from esctl.sinks.columns import COLUMNS_BEFORE, WHOLE_STATE, Field, Kind, can_stay, grow_fields, rebuild_fields
 from esctl.sinks.protocol import NeedsWholeError
 
 STAGED = "esctl_staged"
@@ -41,13 +41,14 @@ class Staged(Struct, frozen=True):
         """
         places = {field.name: number for number, field in enumerate(self.fields, 1)}
         items = [
-            f"CAST({_cell(field, places.get(field.name))} AS {types.get(field.column, 'VARCHAR')}) "
+            f"CAST({_cell_sql(field, places.get(field.name))} AS {types.get(field.column, 'VARCHAR')}) "
             f"AS {identifier(field.column)}"
             for field in fields
         ]
         numbers = [f"CAST({name} AS BIGINT) AS {name}" for name in ("version", "position")]
-        selected = ", ".join(["entity", "kind", *items, *numbers, "time"])
-        return f"SELECT {selected} FROM ({_listed([field.name for field in self.fields])}) ORDER BY kind, entity"
+        selected = ", ".join([*COLUMNS_BEFORE, *items, *numbers, "time"])
+        states = _states_with_values([field.name for field in self.fields])
+        return f"SELECT {selected} FROM ({states}) ORDER BY kind, entity"
 
     def columns(
         self, known: Sequence[Field], type_of: Callable[[Field], str], *, fresh: bool, longest: int | None = None
@@ -57,22 +58,22 @@ class Staged(Struct, frozen=True):
         Raises NeedsWholeError if there would be too many, or the values in the table would not fit them.
         """
         if fresh:
-            return anew(known, self.fields, longest)
-        if any(field.name == WHOLE for field in known):
+            return rebuild_fields(known, self.fields, longest)
+        if any(field.name == WHOLE_STATE for field in known):
             return tuple(known)
-        found = grown(known, self.fields, longest)
-        crowded = len(found) > MOST_FIELDS or any(field.name == WHOLE for field in found)
-        if crowded or not fits(known, found, type_of):
+        wider = grow_fields(known, self.fields, longest)
+        crowded = len(wider) > MOST_FIELDS or any(field.name == WHOLE_STATE for field in wider)
+        if crowded or not can_stay(known, wider, type_of):
             raise NeedsWholeError
-        return found
+        return wider
 
     @property
-    def gone(self) -> str:
+    def removed_sql(self) -> str:
         """Return SQL of the kind and entity of the states to remove."""
         return f"SELECT kind, entity FROM {STAGED} WHERE state IS NULL"
 
     @property
-    def touched(self) -> str:
+    def touched_sql(self) -> str:
         """Return SQL of the kind and entity of all changed states, removed ones included."""
         return f"SELECT kind, entity FROM {STAGED}"
 
@@ -93,37 +94,50 @@ def stage(session: Session, rows: Answer) -> Staged:
     with explained():
         session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
         keys = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM {STAGED}"
-        found = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({keys})").fetchall()
-    names = sorted(name for (name,) in found)
+        keys_found = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({keys})").fetchall()
+    names = sorted(name for (name,) in keys_found)
     if len(names) > MOST_FIELDS:
-        return Staged(session, (Field(WHOLE, "", "json"),))
-    return Staged(session, tuple(_measured(session, names)))
+        return Staged(session, (Field(WHOLE_STATE, "", "json"),))
+    return Staged(session, tuple(_measure_fields(session, names)))
 
 
 def stage_whole(session: Session, rows: Answer) -> Staged:
     """Compute changed states, for a target that keeps each as a whole."""
     with explained():
         session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
-    return Staged(session, (Field(WHOLE, "", "json"),))
+    return Staged(session, (Field(WHOLE_STATE, "", "json"),))
 
 
-def column_text(field: Field) -> str:
-    """Write SQL for a field's column, of a DuckDB type that holds all of its values, as the text in `Copied`."""
+def duckdb_type(field: Field) -> str:
+    """Return the type of DuckDB for a field's column: the one that holds all of its values, else text."""
+    if field.kind == "number":
+        return "BIGINT" if field.is_integer else f"DECIMAL(38,{field.scale})" if field.is_decimal else "VARCHAR"
+    return {"boolean": "BOOLEAN", "json": "JSON"}.get(field.kind, "VARCHAR")
+
+
+def content_sql(table: str, fields: Sequence[Field]) -> str:
+    """Write SQL for the rows of `Content`, from a relation whose columns have types that hold all of their values."""
+    cells = [f"{_column_text(field)} AS {identifier(field.column)}" for field in fields]
+    selected = ", ".join([*COLUMNS_BEFORE, *cells, "version", "position", "timezone('UTC', time) AS time"])
+    return f"SELECT {selected} FROM {table}"
+
+
+def _column_text(field: Field) -> str:
     column = identifier(field.column)
     if field.kind == "number" and (field.is_integer or field.is_decimal):
         return number_sql(column)
     return f"CAST({column} AS VARCHAR)"
 
 
-def _measured(session: Session, names: Sequence[str]) -> list[Field]:
+def _measure_fields(session: Session, names: Sequence[str]) -> list[Field]:
     if not names:
         return []
     items = []
     for number in range(1, len(names) + 1):
-        text = f"CASE WHEN {_is_number(f'l[{number}]')} THEN {unmark_json_sql(f'l[{number}]')} END"
-        items.append(f"list(DISTINCT {_kind(f'l[{number}]')}), {_digits(text)}")
+        text = f"CASE WHEN {_is_number_sql(f'l[{number}]')} THEN {unmark_json_sql(f'l[{number}]')} END"
+        items.append(f"list(DISTINCT {_kind_sql(f'l[{number}]')}), {_digits_sql(text)}")
     with explained():
-        row = single_row(session.connection, f"SELECT {', '.join(items)} FROM ({_listed(names)})")
+        row = single_row(session.connection, f"SELECT {', '.join(items)} FROM ({_states_with_values(names)})")
     assert row is not None
     fields = []
     for number, name in enumerate(names):
@@ -134,27 +148,27 @@ def _measured(session: Session, names: Sequence[str]) -> list[Field]:
     return fields
 
 
-def _listed(names: Sequence[str]) -> str:
+def _states_with_values(names: Sequence[str]) -> str:
     """Write SQL for the states that stay, with a list `l` of each field's JSON text: a state is parsed only once."""
-    if not names or names == [WHOLE]:
+    if not names or names == [WHOLE_STATE]:
         return f"SELECT * FROM {STAGED} WHERE state IS NOT NULL"
     pointers = ", ".join(literal(json_pointer((name,))) for name in names)
     values = f"CAST(json_extract(state, [{pointers}]) AS VARCHAR[])"
     return f"SELECT *, {values} AS l FROM {STAGED} WHERE state IS NOT NULL"
 
 
-def _is_number(json: str) -> str:
+def _is_number_sql(json: str) -> str:
     marked = f"(starts_with({json}, '\"{MARK}') AND {json}[3:3] <> '{MARK}')"
     return f"(ascii({json}) BETWEEN 45 AND 57 OR {marked})"
 
 
-def _kind(json: str) -> str:
+def _kind_sql(json: str) -> str:
     """Write SQL for the kind of value that a JSON text is; NULL for null."""
-    return f"""CASE WHEN {_is_number(json)} THEN 'number' ELSE CASE {json}[1:1] WHEN '"' THEN 'text'
+    return f"""CASE WHEN {_is_number_sql(json)} THEN 'number' ELSE CASE {json}[1:1] WHEN '"' THEN 'text'
         WHEN 't' THEN 'boolean' WHEN 'f' THEN 'boolean' WHEN '{{' THEN 'json' WHEN '[' THEN 'json' END END"""
 
 
-def _digits(text: str) -> str:
+def _digits_sql(text: str) -> str:
     """Write SQL for the most digits that numbers in a column of texts have before and after the point."""
     exponent = f"coalesce(try_cast(nullif(regexp_extract({text}, '[eE][+]?(-?[0-9]+)$', 1), '') AS HUGEINT), 0)"
     whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
@@ -162,12 +176,12 @@ def _digits(text: str) -> str:
     return f"max({whole}), max({scale})"
 
 
-def _cell(field: Field, place: int | None) -> str:
+def _cell_sql(field: Field, place: int | None) -> str:
     """Write SQL for the value of a field, item `place` of the list `l`, as the text of a column of its kind.
 
     A value of another kind becomes MARK and JSON text, which no cell of the field's kind can be.
     """
-    if field.name == WHOLE:
+    if field.name == WHOLE_STATE:
         members = f"list_transform({members_sql('state')}, lambda m: {member_sql('m')})"
         return printable_json_sql(f"('{{' || array_to_string(list_sort({members}), ',') || '}}')")
     if place is None:
@@ -175,11 +189,13 @@ def _cell(field: Field, place: int | None) -> str:
     json = f"nullif(l[{place}], 'null')"
     if field.kind == "json":
         return printable_json_sql(json)
-    text = read_json(json, (), "text", marked=True) if field.kind == "text" else _tidy(printable_json_sql(json))
-    return f"CASE WHEN {_kind(json)} = {literal(field.kind)} THEN {text} ELSE {literal(MARK)} || {json} END"
+    text = (
+        read_json(json, (), "text", marked=True) if field.kind == "text" else _without_zeros(printable_json_sql(json))
+    )
+    return f"CASE WHEN {_kind_sql(json)} = {literal(field.kind)} THEN {text} ELSE {literal(MARK)} || {json} END"
 
 
-def _tidy(text: str) -> str:
+def _without_zeros(text: str) -> str:
     """Write SQL for a number's text without the zeros at its end, which a declared type may add."""
     short = f"rtrim(rtrim({text}, '0'), '.')"
     return f"CASE WHEN contains({text}, '.') AND NOT contains({text}, 'e') THEN {short} ELSE {text} END"

@@ -69,7 +69,7 @@ class Feed:
         """Add bytes that were not read from the stream."""
         self.window = np.concatenate([self.window, np.frombuffer(data, np.uint8)])
 
-    def fitting(self, starts: Offsets, ends: Offsets) -> tuple[int, InputError | None]:
+    def count_fitting(self, starts: Offsets, ends: Offsets) -> tuple[int, InputError | None]:
         """Return how many records [start, end) come before the first over the limit, and the error for that one."""
         over = np.flatnonzero(ends - starts > self.limit)
         if not len(over):

@@ -30,14 +30,14 @@ class Inflated:
             raise self._failure
         if not len(view):
             return 0
-        while self._is_going_on():
-            data = self._unpacked(len(view))
+        while self._has_more():
+            data = self._inflate(len(view))
             if data:
                 view[: len(data)] = data
                 return len(data)
         return 0
 
-    def _is_going_on(self) -> bool:
+    def _has_more(self) -> bool:
         if not self._input:
             self._input = self._raw.read1(_BLOCK)
         if self._member is None:
@@ -49,14 +49,14 @@ class Inflated:
             self._members += 1
         return True
 
-    def _unpacked(self, size: int) -> bytes:
+    def _inflate(self, size: int) -> bytes:
         member, data = self._member, self._input
         before = member.copy()
         try:
             out = member.decompress(data, size)
         except zlib.error as error:
             self._failure = error
-            out = _up_to_damage(before, data, size)
+            out = _inflate_to_damage(before, data, size)
             if not out:
                 raise
             return out
@@ -68,7 +68,7 @@ class Inflated:
         return cast(bytes, out)
 
 
-def _up_to_damage(member: Any, data: bytes, size: int) -> bytes:
+def _inflate_to_damage(member: Any, data: bytes, size: int) -> bytes:
     out = b""
     for at in range(len(data)):
         try:

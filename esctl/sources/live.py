@@ -11,12 +11,11 @@ from msgspec import Struct, field
 
 from esctl.cloud.address import SCHEMES
 from esctl.errors import UsageError, did_you_mean
-from esctl.sources.protocol import FollowedSource, SourceReader
+from esctl.sources.protocol import FollowedSource, Note, SourceReader
 
 if TYPE_CHECKING:
     from esctl.sources.files.reading import SourceOptions
 
-Note = Callable[[str], None]
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 

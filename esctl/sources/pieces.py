@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
 WRAPPER = "wrapper"
 """The header of a record that holds what surrounded it: a JSON array of objects, the outermost first."""
 BOM = b"\xef\xbb\xbf"
+NEWLINE, RETURN, QUOTE = ord("\n"), ord("\r"), ord('"')
 BLANKS = b" \t\r\n"
 NOISE = BLANKS + b"\x1e\0"
 """What may surround JSON text: blanks, the separator of RFC 7464, and the zeros of a file truncated while written."""

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+Note = Callable[[str], None]
+"""Writes a note to whoever runs the program."""
+
+
 class Delivery(Struct, frozen=True):
     """A batch of records of one source, and the cursor that holds once they are kept.
 

@@ -9,7 +9,8 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -67,7 +68,7 @@ class ByteStream:
         """Bytes of the file on disk, or None if unknown."""
         self._raw = _Counting(raw)
         buffered = io.BufferedReader(self._raw, 1 << 20)
-        self._packing, self._stream = ("", cast(IO[bytes], buffered)) if plain else _unpacked(buffered)
+        self._packing, self._stream = ("", cast(IO[bytes], buffered)) if plain else _unpack_layers(buffered)
         self._given = 0
         self.ended = False
         self._failure: InputError | None = None
@@ -106,7 +107,7 @@ class ByteStream:
         try:
             got = readinto(view) or 0
         except _DAMAGE as error:
-            raise self._damaged(error) from error
+            raise self._damage_error(error) from error
         except MemoryError:
             raise InputError(f"{self.name} needs more memory to be read than there is") from None
         self.ended = not got
@@ -130,7 +131,7 @@ class ByteStream:
         """Close the stream, except stdin."""
         self._raw.close()
 
-    def _damaged(self, error: Exception) -> InputError:
+    def _damage_error(self, error: Exception) -> InputError:
         if self._packing:
             return InputError(
                 f"{self.name}: damaged or cut-off {self._packing} data: {error}",
@@ -182,7 +183,7 @@ class _Layer(io.RawIOBase):
             raise
 
 
-def _unpacked(packed: Any) -> tuple[str, IO[bytes]]:
+def _unpack_layers(packed: Any) -> tuple[str, IO[bytes]]:
     """Return how a stream is packed ("" if it is not), and its content; it may be packed several times over."""
     names: list[str] = []
     stream = packed
@@ -214,10 +215,17 @@ def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], Any]]:
 
 def open_path(name: str, path: Path, plain: bool = False, limits: Limits = LIMITS) -> ByteStream:
     """Open the file at `path` under the name used in messages, unpacked unless `plain`. Raises InputError."""
-    try:
+    with opening(name):
         raw = path.open("rb", buffering=0)
         details = os.fstat(raw.fileno())
         size = details.st_size if stat.S_ISREG(details.st_mode) else None
         return ByteStream(name, raw, size, plain, limits)
+
+
+@contextmanager
+def opening(name: str) -> Iterator[None]:
+    """Raise InputError where the file that is called `name` cannot be opened."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{name}: cannot be opened: {error.strerror or error}", "check its permissions") from error

@@ -20,7 +20,7 @@ UNUSED = 3600.0
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def most() -> int:
+def size_limit() -> int:
     """Return how many bytes the mirrors may take. Raises UsageError if the variable is not a size."""
     given = os.environ.get(VARIABLE, "")
     if not given:

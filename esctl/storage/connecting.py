@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.config import kept_elsewhere
+from esctl.config import mirror_folders
 from esctl.errors import InputError, UnavailableError, UsageError
-from esctl.storage.mirrors import register, registered
+from esctl.storage.mirrors import is_registered, register
 
 if TYPE_CHECKING:
     from esctl.cloud.client import Patience
@@ -44,8 +44,8 @@ def located(given: Path | str, mirrors: str = "") -> Path:
         return Path(given)
     from hashlib import sha256
 
-    root = mirrors_folder() / sha256((_told_apart(url) + mirrors).encode()).hexdigest()[:32] / "store"
-    if not registered(root):
+    root = mirrors_folder() / sha256((_url_and_service(url) + mirrors).encode()).hexdigest()[:32] / "store"
+    if not is_registered(root):
         attach(root, url, connect(url))
     return root
 
@@ -55,7 +55,7 @@ def attach(root: Path, url: str, depot: Depot) -> None:
     from esctl.storage.mirror import Mirror
 
     register(Mirror(root, url, depot))
-    kept_elsewhere.add(root)
+    mirror_folders.add(root)
 
 
 def mirrors_folder() -> Path:
@@ -64,11 +64,11 @@ def mirrors_folder() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache").resolve() / "esctl" / "stores"
 
 
-def _told_apart(url: str) -> str:
+def _url_and_service(url: str) -> str:
     """Return a text that differs between stores of the same URL at different services."""
-    from esctl.cloud.credentials import place_of
+    from esctl.cloud.credentials import service_identity
 
-    return f"{place_of(url.partition(':')[0])} {url}"
+    return f"{service_identity(url.partition(':')[0])} {url}"
 
 
 def patience() -> Patience:

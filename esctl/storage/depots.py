@@ -11,21 +11,20 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.storage.local import (
-    MISPLACED,
     TEMPORARY,
     Filesystem,
     entries,
+    explained_reading,
     make_folder,
     open_plain,
     publish,
     read_regular,
     subfolders,
     temporary_name,
-    told,
     write_exclusive,
     write_replacing,
 )
-from esctl.storage.protocol import ConflictError, Found
+from esctl.storage.protocol import MISPLACED, ConflictError, Found
 
 
 class LocalDepot:
@@ -45,33 +44,34 @@ class LocalDepot:
         """Return parts of a file, each shorter if the file ends within it."""
         if any(bound < 0 for part in ranges for bound in part):
             raise ValueError(f"{name} has no bytes {ranges}")
-        with told(path := self._path(name)), open(open_plain(path), "rb") as file:
+        with explained_reading(path := self._path(name)), open(open_plain(path), "rb") as file:
             return [os.pread(file.fileno(), length, start) for start, length in ranges]
 
     def get_file(self, name: str, path: Path, limit: int) -> None:
         """Copy a whole file of at most `limit` bytes."""
-        with told(own := self._path(name)), open(open_plain(own), "rb") as file:
+        with explained_reading(own := self._path(name)), open(open_plain(own), "rb") as file:
             if os.fstat(file.fileno()).st_size > limit:
                 raise InputError(f"{own} is not a file of at most {limit:,} bytes", MISPLACED)
             with path.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
 
     def head(self, name: str) -> Found | None:
-        """Return a file's size, time and version, or None if there is none."""
-        folder, _, last = name.rpartition("/")
-        self._path(name)
-        return next((found for found in self.list(folder or ".") if found.name == last), None)
+        """Return a file's size, time and SHA-256, for which it is read, or None if there is none."""
+        path = self._path(name)
+        try:
+            return None if path.name.startswith(TEMPORARY) else _read_about(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
-        """List a folder's complete files; `.` is the store's own."""
+        """List a folder's complete files, each with its SHA-256; `.` is the store's own."""
         path, found = self._folder(folder), []
-        following = sorted(name for name in entries(path) if name.encode() > after.encode())
+        complete = (name for name in entries(path) if not name.startswith(TEMPORARY))
+        following = sorted(name for name in complete if name.encode() > after.encode())
         for name in following[:most] if most else following:
             with suppress(FileNotFoundError):
-                about = (path / name).lstat()
-                version = f"{about.st_ino}-{about.st_mtime_ns}"
-                found.append(Found(name, about.st_size, about.st_mtime, version))
-        return [each for each in found if not each.name.startswith(TEMPORARY)]
+                found.append(_read_about(path / name))
+        return found
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the names of the folders in a folder."""
@@ -132,3 +132,10 @@ class LocalDepot:
                 raise InputError(f"{inner} is a link", MISPLACED)
             path = inner
         return path / last
+
+
+def _read_about(path: Path) -> Found:
+    """Return what is known of a file. Its version is the digest of its bytes, because times are too coarse."""
+    with explained_reading(path), open(open_plain(path), "rb") as file:
+        about = os.fstat(file.fileno())
+        return Found(path.name, about.st_size, about.st_mtime, hashlib.file_digest(file, "sha256").hexdigest())

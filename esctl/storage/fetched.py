@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.storage.bounded import most, shrink
+from esctl.storage.bounded import shrink, size_limit
 from esctl.storage.kept import WHOLE, Kept
-from esctl.storage.protocol import Depot
+from esctl.storage.protocol import TEMPORARY, Depot
 
 if TYPE_CHECKING:
     from esctl.log.ranges import ByteRange
 
-TEMPORARY = ".tmp-"
 _LOOKED_AFTER = 256 << 20
 """Bytes that may be fetched before the bound of the cache is enforced again."""
 _GROUP, _GROUPS_AT_ONCE = 16 << 20, 4
@@ -55,14 +54,14 @@ class Fetched:
             return
         temporary = self._temporary(self.root / name)
         try:
-            self.depot.get_file(name, temporary, most())
-            _put(temporary, self.root / name)
+            self.depot.get_file(name, temporary, size_limit())
+            _place_file(temporary, self.root / name)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
         self._kept.drop(name)
         self._kept.add(name, *WHOLE)
-        self._bound((self.root / name).stat().st_size)
+        self._count_fetched((self.root / name).stat().st_size)
 
     def prepare(self, path: Path, size: int) -> None:
         """Make a sparse file of `size` bytes for parts to be fetched into, unless it is here."""
@@ -82,14 +81,14 @@ class Fetched:
         self._kept.touch(name)
         if not missing:
             return None
-        self._bound(sum(part.bytes for part in missing))
-        groups = _groups(missing)
+        self._count_fetched(sum(part.bytes for part in missing))
+        groups = _group_parts(missing)
         if len(groups) == 1:
-            return self._take(name, size, missing)
+            return self._fetch_parts(name, size, missing)
         with ThreadPoolExecutor(_GROUPS_AT_ONCE, "fetch") as pool:
-            return next(filter(None, pool.map(lambda group: self._take(name, size, group), groups)), None)
+            return next(filter(None, pool.map(lambda group: self._fetch_parts(name, size, group), groups)), None)
 
-    def _take(self, name: str, size: int, parts: Sequence[ByteRange]) -> ByteRange | None:
+    def _fetch_parts(self, name: str, size: int, parts: Sequence[ByteRange]) -> ByteRange | None:
         """Fetch parts of a file; return the first that does not match its digest, else None."""
         odd, good = None, []
         found = self.depot.get_ranges(name, [(part.offset, part.bytes) for part in parts])
@@ -113,19 +112,19 @@ class Fetched:
         finally:
             os.close(descriptor)
 
-    def made(self, path: Path) -> int:
+    def inode_of(self, path: Path) -> int:
         """Return a number that changes when a file is dropped and made again; 0 if it is not here."""
         try:
             return (self.root / self.name_of(path)).stat().st_ino
         except FileNotFoundError:
             return 0
 
-    def _bound(self, size: int) -> None:
+    def _count_fetched(self, size: int) -> None:
         """Count `size` bytes as fetched; now and then, shrink the mirrors of this user to their bound."""
         self._left -= size
         if self._left < 0:
             self._left = _LOOKED_AFTER
-            shrink(self.root.parent.parent, most())
+            shrink(self.root.parent.parent, size_limit())
 
     def _temporary(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -137,7 +136,7 @@ class Fetched:
             (self.root / name).unlink()
 
 
-def _put(temporary: Path, here: Path) -> None:
+def _place_file(temporary: Path, here: Path) -> None:
     """Give a whole file its name; a file with holes is filled in place, because another thread may have it open."""
     try:
         os.link(temporary, here)
@@ -147,7 +146,7 @@ def _put(temporary: Path, here: Path) -> None:
             file.truncate()
 
 
-def _groups(parts: Sequence[ByteRange]) -> list[list[ByteRange]]:
+def _group_parts(parts: Sequence[ByteRange]) -> list[list[ByteRange]]:
     """Divide parts of a file into groups that are fetched, and held in memory, together."""
     groups: list[list[ByteRange]] = [[]]
     size = 0

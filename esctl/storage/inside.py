@@ -67,7 +67,8 @@ def odd_entries(store: Path) -> Iterator[Odd]:
 
 def _odd_folder(entry: os.DirEntry[str], place: str) -> Iterator[Odd]:
     if not entry.is_dir(follow_symlinks=False):
-        yield Odd(place, _what(entry))
+        if what := _describe_entry(entry):
+            yield Odd(place, what)
         return
     waiting = [(entry.path, place)]
     while waiting:
@@ -89,15 +90,20 @@ def _odd_folder(entry: os.DirEntry[str], place: str) -> Iterator[Odd]:
 
 def _odd_file(entry: os.DirEntry[str], place: str) -> Iterator[Odd]:
     if not entry.is_file(follow_symlinks=False):
-        if what := _what(entry):
+        if what := _describe_entry(entry):
             yield Odd(place, what)
-    elif entry.name in _LOCKS and entry.stat(follow_symlinks=False).st_nlink > 1:
+    elif entry.name in _LOCKS and (there := _stat(entry)) and there.st_nlink > 1:
         yield Odd(place, "a file of two names")  # locking truncates it, under both names
 
 
-def _what(entry: os.DirEntry[str]) -> str:
+def _describe_entry(entry: os.DirEntry[str]) -> str:
+    there = _stat(entry)
+    return "" if there is None else _KINDS.get(stat.S_IFMT(there.st_mode), "no plain file")
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what the system tells of an entry; None if it was removed meanwhile."""
     try:
-        mode = entry.stat(follow_symlinks=False).st_mode
+        return entry.stat(follow_symlinks=False)
     except FileNotFoundError:
-        return ""  # removed meanwhile
-    return _KINDS.get(stat.S_IFMT(mode), "no plain file")
+        return None

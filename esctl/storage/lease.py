@@ -41,7 +41,7 @@ class Lease:
     def acquire(self, timeout: float) -> str:
         """Take the lease and return an empty text, or return who still holds it after `timeout` seconds."""
         until = time.monotonic() + timeout
-        while holder := self._taken():
+        while holder := self._try_to_take():
             if time.monotonic() >= until:
                 return holder
             time.sleep(_WAIT)
@@ -59,7 +59,7 @@ class Lease:
             if held is not None and held[0] == self._text:
                 self._depot.delete(NAME)
 
-    def _taken(self) -> str:
+    def _try_to_take(self) -> str:
         try:
             self._tag = self._depot.create(NAME, self._text)
         except ConflictError:
@@ -73,7 +73,7 @@ class Lease:
             held = self._depot.get(NAME, _LARGEST)
             if found is None or held is None:
                 return "another process"
-            about = _read(held[0])
+            about = _parse(held[0])
             is_own = (about.get("host"), about.get("mirror")) == self._host
             is_copied = not held[0]  # the lock file of a local store that was copied here
             if is_own or is_copied or clock(self._depot) - found.modified > SECONDS:
@@ -92,7 +92,7 @@ class Lease:
                     return  # it was taken over; commits decide who is first
 
 
-def _read(data: bytes) -> dict[str, object]:
+def _parse(data: bytes) -> dict[str, object]:
     try:
         found = json.loads(data)
     except ValueError:

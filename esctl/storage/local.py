@@ -17,16 +17,14 @@ from typing import BinaryIO
 
 from esctl.errors import InputError
 from esctl.storage.mirrors import mirror_of
-from esctl.storage.protocol import ConflictError
+from esctl.storage.protocol import MISPLACED, ConflictError
+from esctl.storage.protocol import TEMPORARY as TEMPORARY
 
 try:
     from fcntl import F_FULLFSYNC  # type: ignore[attr-defined,unused-ignore]
     from fcntl import fcntl as _control
 except ImportError:
     F_FULLFSYNC = None
-
-TEMPORARY = ".tmp-"
-MISPLACED = "something else was put in the store's place"
 
 
 class Filesystem:
@@ -165,7 +163,7 @@ def entries(folder: Path) -> list[str]:
     if mirror := mirror_of(folder):
         return mirror.names(folder)
     try:
-        with _folder(folder) as descriptor, os.scandir(descriptor) as found:
+        with _open_folder(folder) as descriptor, os.scandir(descriptor) as found:
             return [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
@@ -176,14 +174,14 @@ def subfolders(folder: Path) -> list[Path]:
     if mirror := mirror_of(folder):
         return mirror.folders(folder)
     try:
-        with _folder(folder) as descriptor, os.scandir(descriptor) as found:
+        with _open_folder(folder) as descriptor, os.scandir(descriptor) as found:
             return [folder / name for name in sorted(each.name for each in found if each.is_dir(follow_symlinks=False))]
     except FileNotFoundError:
         return []
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[int]:
+def _open_folder(path: Path) -> Iterator[int]:
     """Open a folder that is not a link. Raises OSError, NotADirectoryError if it is not a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -197,7 +195,7 @@ def remove(path: Path) -> None:
     if mirror := mirror_of(path):
         mirror.remove(path)
         return
-    with suppress(FileNotFoundError), _folder(path.parent) as descriptor:
+    with suppress(FileNotFoundError), _open_folder(path.parent) as descriptor:
         os.unlink(path.name, dir_fd=descriptor)
 
 
@@ -212,7 +210,7 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def rights(folder: Path) -> int:
+def file_mode(folder: Path) -> int:
     """Return the widest mode of a new file in a folder of a store: no wider than the folder's own.
 
     The umask narrows it further.
@@ -225,7 +223,7 @@ def create_new(path: Path) -> BinaryIO:
     if mirror_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    return open(os.open(path, flags, rights(path.parent)), "wb")
+    return open(os.open(path, flags, file_mode(path.parent)), "wb")
 
 
 def make_folder(path: Path) -> None:
@@ -268,7 +266,7 @@ def open_here(path: Path, *, links: bool = False) -> int:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def explained_reading(path: Path) -> Iterator[None]:
     """Turn an OSError of reading, other than that the file is missing, into an InputError."""
     try:
         yield
@@ -286,7 +284,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     """
     if mirror := mirror_of(path):
         return mirror.read(path, limit)
-    with told(path), open(open_plain(path), "rb") as file:
+    with explained_reading(path), open(open_plain(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
         data = b"" if size > limit else file.read(size + 1)  # read() allocates what it is asked for
     if max(size, len(data)) > limit:

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError, UnavailableError
-from esctl.storage.fetched import TEMPORARY, Fetched
+from esctl.storage.fetched import Fetched
 from esctl.storage.kept import WHOLE
-from esctl.storage.protocol import Depot, Found, clock
+from esctl.storage.protocol import TEMPORARY, Depot, Found, clock
 
 if TYPE_CHECKING:
     from esctl.storage.lease import Lease
 
 RETIRED = "retired-"
 """Prefix of the names of marks: a file has been out of use for as long as its mark has existed."""
-_REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
+_REPLACEABLE = ("mapping.json", "views.json", "manifest.json", "lock")
 _NUMBERED = re.compile(r"\d{20}\.json", re.ASCII)
 _SUMMED = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
 _PAGE = 1000
@@ -48,7 +48,7 @@ class Mirror(Fetched):
 
     def names(self, folder: Path) -> list[str]:
         """List the files of a folder."""
-        return [found.name for found in self._listed(folder) if not found.name.startswith(RETIRED)]
+        return [found.name for found in self._list_files(folder) if not found.name.startswith(RETIRED)]
 
     def numbered(self, folder: Path) -> list[str]:
         """List the files of a folder in which numbered files are only ever added.
@@ -57,7 +57,7 @@ class Mirror(Fetched):
         """
         place, seen = self.name_of(folder), self._kept.tag(f"{self.name_of(folder)}/seen")
         known = int(seen) if seen.isdecimal() else 0
-        names = self._from(place, known) if known > 1 else self._first_seen(place)
+        names = self._list_from(place, known) if known > 1 else self._list_first(place)
         if known and f"{known:020d}.json" not in names:
             names = [found.name for found in self.depot.list(place)]
         numbers = {int(name[:-5]) for name in names if _NUMBERED.fullmatch(name)}
@@ -66,15 +66,15 @@ class Mirror(Fetched):
             self._kept.set_tag(f"{place}/seen", str(last))
         return names
 
-    def _first_seen(self, place: str) -> list[str]:
+    def _list_first(self, place: str) -> list[str]:
         """List numbered files for the first time; of many, ask only for those from the newest summary on."""
         names = [found.name for found in self.depot.list(place, "0", _PAGE)]
         if len(names) < _PAGE:
             return names
         others = [_SUMMED.fullmatch(found.name) for found in self.depot.list(place, "a")]
-        return self._from(place, max((int(found[1]) for found in others if found), default=1))
+        return self._list_from(place, max((int(found[1]) for found in others if found), default=1))
 
-    def _from(self, place: str, number: int) -> list[str]:
+    def _list_from(self, place: str, number: int) -> list[str]:
         """List numbered files, taking those before `number` as known to exist."""
         names = [found.name for found in self.depot.list(place, f"{number - 1:020d}.json")]
         return [f"{each:020d}.json" for each in range(1, number)] + names
@@ -90,7 +90,7 @@ class Mirror(Fetched):
 
     def ages(self, folder: Path) -> dict[str, float]:
         """Return how many seconds ago files were changed or, if marked, retired; remove marks without a file."""
-        found = {each.name: each.modified for each in self._listed(folder)}
+        found = {each.name: each.modified for each in self._list_files(folder)}
         now = clock(self.depot)
         for name in [name for name in found if name.startswith(RETIRED)]:
             since = found.pop(name)
@@ -118,7 +118,7 @@ class Mirror(Fetched):
             return False
         return True
 
-    def _listed(self, folder: Path) -> list[Found]:
+    def _list_files(self, folder: Path) -> list[Found]:
         found = self.depot.list(self.name_of(folder))
         return [each for each in found if each.name not in ("", ".", "..") and "\0" not in each.name]
 
@@ -126,10 +126,10 @@ class Mirror(Fetched):
         """Return a whole file of at most `limit` bytes. Raises FileNotFoundError, or InputError for a larger one."""
         name = self.name_of(path)
         if name == IDENTITY:
-            return self._identity(path, limit)
-        if _is_replaced(name):
-            return self._replaced(name, path, limit)
-        here = _bytes(path) if self._kept.has(name, *WHOLE) else b""
+            return self._read_identity(path, limit)
+        if _is_replaceable(name):
+            return self._read_replaceable(name, path, limit)
+        here = _read_or_empty(path) if self._kept.has(name, *WHOLE) else b""
         if hashlib.sha256(here).hexdigest() == self._kept.tag(name) and len(here) <= limit:
             return here
         answer = self.depot.get(name, limit)
@@ -149,18 +149,18 @@ class Mirror(Fetched):
         with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
             list(pool.map(read, missing))
 
-    def _identity(self, path: Path, limit: int) -> bytes:
+    def _read_identity(self, path: Path, limit: int) -> bytes:
         """Read the file that says which store this is; if another store was mirrored here, remove all of that."""
-        before = _bytes(path)
-        data = self._replaced(IDENTITY, path, limit)
+        before = _read_or_empty(path)
+        data = self._read_replaceable(IDENTITY, path, limit)
         if before not in (b"", data):
             self.purge()
         return data
 
-    def _replaced(self, name: str, path: Path, limit: int) -> bytes:
+    def _read_replaceable(self, name: str, path: Path, limit: int) -> bytes:
         """Read a file that may be replaced; fetch it only if its version is not the one here."""
         known, _, digest = self._kept.tag(name).partition(" ")
-        here = _bytes(path) if known else b""
+        here = _read_or_empty(path) if known else b""
         if hashlib.sha256(here).hexdigest() != digest or len(here) > limit:
             known = ""
         try:
@@ -188,7 +188,7 @@ class Mirror(Fetched):
         Raises ConflictError if the name is taken or, with `over`, if the file to replace is not as it was last read.
         """
         name, note = self.name_of(path), ""
-        if over and not _is_replaced(name):
+        if over and not _is_replaceable(name):
             self.depot.put_file(name, temporary)
         else:
             data = temporary.read_bytes()
@@ -259,7 +259,7 @@ class Mirror(Fetched):
     @property
     def erasures(self) -> int:
         """Return how many erasures are known."""
-        known = _bytes(self.root.parent / _ERASURES).strip()
+        known = _read_or_empty(self.root.parent / _ERASURES).strip()
         return int(known) if known.isdigit() else 0
 
     def purge(self, folders: Sequence[str] = ()) -> None:
@@ -274,11 +274,11 @@ class Mirror(Fetched):
             self._kept.clear()
 
 
-def _is_replaced(name: str) -> bool:
-    return name.rpartition("/")[2] in _REPLACED
+def _is_replaceable(name: str) -> bool:
+    return name.rpartition("/")[2] in _REPLACEABLE
 
 
-def _bytes(path: Path) -> bytes:
+def _read_or_empty(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.errors import called
+from esctl.errors import mirror_urls
 
 if TYPE_CHECKING:
     from esctl.storage.mirror import Mirror
@@ -17,23 +17,23 @@ _MIRRORS: dict[Path, Mirror] = {}
 def register(mirror: Mirror) -> None:
     """Register a mirror: paths in its folder then name the files of its store."""
     _MIRRORS[mirror.root] = mirror
-    called[str(mirror.root)] = mirror.url
+    mirror_urls[str(mirror.root)] = mirror.url
 
 
-def registered(root: Path) -> bool:
+def is_registered(root: Path) -> bool:
     """Return whether a folder is a mirror."""
     return root in _MIRRORS
 
 
-def are_there() -> bool:
+def any_registered() -> bool:
     """Return whether any folder is a mirror."""
     return bool(_MIRRORS)
 
 
-def forget(root: Path) -> None:
+def unregister(root: Path) -> None:
     """Unregister a mirror: paths in its folder are plain files again."""
     _MIRRORS.pop(root, None)
-    called.pop(str(root), None)
+    mirror_urls.pop(str(root), None)
 
 
 def mirror_of(path: Path, *, links: bool = False) -> Mirror | None:

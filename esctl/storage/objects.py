@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from esctl.errors import InputError
-from esctl.storage.protocol import ConflictError, Found
-from esctl.storage.refusals import is_lost, told
+from esctl.storage.protocol import MISPLACED, ConflictError, Found
+from esctl.storage.refusals import error_for, is_lost
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -26,7 +26,6 @@ _ATTEMPTS = 5
 """How often a PUT is sent that collides with another although no object appears."""
 _APART = 1 << 18
 """Most bytes between two ranges that one request reads."""
-_MISPLACED = "something else was put in the store's place"
 
 
 class ObjectDepot:
@@ -51,15 +50,15 @@ class ObjectDepot:
             self._check(name, answer, limit)
             return bytes(answer.bytes()), _tag(answer.meta)
 
-        return self._asked("read", name, read)
+        return self._request("read", name, read)
 
     def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return parts of an object; neighbouring parts are read in one request."""
         if any(bound < 0 for part in ranges for bound in part):
             raise ValueError(f"{name} has no bytes {ranges}")
         if all(length for _, length in ranges):
-            with suppress(_Short):
-                return self._asked("read", name, lambda: self._ranges(name, ranges))
+            with suppress(_BeyondEndError):
+                return self._request("read", name, lambda: self._ranges(name, ranges))
         whole = self.get(name, 1 << 62)
         assert whole is not None, "asked for unconditionally"
         return [whole[0][start : start + length] for start, length in ranges]
@@ -71,7 +70,7 @@ class ObjectDepot:
         except self._api.exceptions.GenericError as error:
             if is_lost(error):
                 raise
-            raise _Short from error  # the object ends before a range begins
+            raise _BeyondEndError from error  # the object ends before a range begins
         return [bytes(part) for part in found]
 
     def get_file(self, name: str, path: Path, limit: int) -> None:
@@ -84,36 +83,36 @@ class ObjectDepot:
                 for piece in answer.stream():
                     file.write(piece)
 
-        self._asked("read", name, read)
+        self._request("read", name, read)
 
     def head(self, name: str) -> Found | None:
         """Return an object's size, time and version, or None if there is none."""
         try:
-            about = self._asked("read", name, lambda: self._api.head(self._store, self._name(name)))
+            about = self._request("read", name, lambda: self._api.head(self._store, self._name(name)))
         except FileNotFoundError:
             return None
-        return _found(about)
+        return _to_found(about)
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
         """List the objects directly below a prefix; `after`: only names after this one, `most`: at most this many."""
         if after:
-            return self._asked("list", folder, lambda: self._following(self._name(folder), after, most))
-        return [_found(about) for about in self._listed(folder)["objects"]]
+            return self._request("list", folder, lambda: self._list_after(self._name(folder), after, most))
+        return [_to_found(about) for about in self._list_folder(folder)["objects"]]
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the names of the prefixes directly below a prefix."""
-        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._list_folder(folder)["common_prefixes"])
 
-    def _following(self, folder: str, after: str, most: int) -> Sequence[Found]:
+    def _list_after(self, folder: str, after: str, most: int) -> Sequence[Found]:
         start, below = f"{folder}/{self._name(after)}", len(folder) + 1
         listed = (about for batch in self._api.list(self._store, folder, offset=start) for about in batch)
         # Azurite, and Azure by its older interfaces, list from the first name whatever the offset.
-        found = (_found(each) for each in listed if each["path"] > start and "/" not in each["path"][below:])
+        found = (_to_found(each) for each in listed if each["path"] > start and "/" not in each["path"][below:])
         return [*(islice(found, most) if most else found)]
 
-    def _listed(self, folder: str) -> Any:
+    def _list_folder(self, folder: str) -> Any:
         prefix = None if folder == "." else self._name(folder)
-        return self._asked("list", folder, lambda: self._api.list_with_delimiter(self._store, prefix))
+        return self._request("list", folder, lambda: self._api.list_with_delimiter(self._store, prefix))
 
     def create(self, name: str, data: bytes) -> str:
         """Create an object where there is none; one with exactly these bytes counts as made by this call."""
@@ -129,23 +128,23 @@ class ObjectDepot:
                 put = self._api.put(self._store, self._name(name), data, mode=mode, use_multipart=False)
                 return _tag(put)
             except Exception as error:
-                there = self._after(name, data, error, again=mode == "create")
+                there = self._judge_failed_put(name, data, error, again=mode == "create")
                 if there is not None:
                     return there
             time.sleep(0.05 * 2**attempt)  # another PUT was under way, and failed
         raise ConflictError(f"{self._url}/{name}")
 
-    def _after(self, name: str, data: bytes, error: Exception, *, again: bool) -> str | None:
+    def _judge_failed_put(self, name: str, data: bytes, error: Exception, *, again: bool) -> str | None:
         """Judge a failed PUT by what is there now: return its ETag if it succeeded after all, None to send it again."""
         exceptions = self._api.exceptions
         lost = isinstance(error, (exceptions.AlreadyExistsError, exceptions.PreconditionError))
         if not lost and not is_lost(error):
-            raise told(error, "write", self._url, name) from None
+            raise error_for(error, "write", self._url, name) from None
         try:
             found = self.get(name, max(len(data), 1 << 20))
         except FileNotFoundError:
             if not lost:
-                raise told(error, "write", self._url, name) from None
+                raise error_for(error, "write", self._url, name) from None
             if again:
                 return None
             raise ConflictError(f"{self._url}/{name}") from None
@@ -155,40 +154,40 @@ class ObjectDepot:
             return found[1]
         if lost:
             raise ConflictError(f"{self._url}/{name}") from None
-        raise told(error, "write", self._url, name) from None
+        raise error_for(error, "write", self._url, name) from None
 
     def put_file(self, name: str, path: Path) -> None:
         """Upload a file as an object, in parts if it is large."""
-        self._asked("write", name, lambda: self._api.put(self._store, self._name(name), path))
+        self._request("write", name, lambda: self._api.put(self._store, self._name(name), path))
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is gone already is fine."""
         with suppress(FileNotFoundError):
-            self._asked("remove", name, lambda: self._api.delete(self._store, self._name(name)))
+            self._request("remove", name, lambda: self._api.delete(self._store, self._name(name)))
 
-    def _asked(self, doing: str, name: str, call: Callable[[], T]) -> T:
+    def _request(self, doing: str, name: str, call: Callable[[], T]) -> T:
         try:
             return call()
-        except (InputError, _Short):
+        except (InputError, _BeyondEndError):
             raise
         except Exception as error:
-            raise told(error, doing, self._url, name) from None
+            raise error_for(error, doing, self._url, name) from None
 
     def _check(self, name: str, answer: Any, limit: int) -> None:
         if answer.meta["size"] > limit:
-            raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", _MISPLACED)
+            raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", MISPLACED)
 
     def _name(self, name: str) -> str:
         if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\0" in name:
-            raise InputError(f"{name!r} is not a name in {self._url}", _MISPLACED)
+            raise InputError(f"{name!r} is not a name in {self._url}", MISPLACED)
         return name
 
 
-class _Short(Exception):  # noqa: N818  # it is told to nobody
+class _BeyondEndError(Exception):
     """A range begins beyond the end of its object."""
 
 
-def _found(about: Any) -> Found:
+def _to_found(about: Any) -> Found:
     name = about["path"].rpartition("/")[2]
     return Found(name, about["size"], about["last_modified"].timestamp(), _tag(about))
 

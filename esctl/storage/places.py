@@ -22,7 +22,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[None]:
+def explained_writing(path: Path) -> Iterator[None]:
     """Turn a failure to replace a file, also because another machine replaced it first, into an InputError."""
     try:
         with describe_failure(f"write {path}"):
@@ -31,7 +31,7 @@ def changing(path: Path) -> Iterator[None]:
         raise InputError(f"{path} was changed by another machine meanwhile", "run the command again") from None
 
 
-def numbered(folder: Path) -> list[str]:
+def list_numbered(folder: Path) -> list[str]:
     """List the files of a folder in which numbered files are only ever added; none if it does not exist."""
     mirror = mirror_of(folder)
     return mirror.numbered(folder) if mirror else entries(folder)
@@ -54,7 +54,7 @@ def require_order(folder: Path) -> None:
         mirror.require_order()
 
 
-def fetched(path: Path) -> Path:
+def fetched_path(path: Path) -> Path:
     """Return the path of a file, fetched whole if it is kept elsewhere, so that it can be read by name."""
     if mirror := mirror_of(path, links=True):
         with suppress(FileNotFoundError):

@@ -9,6 +9,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+TEMPORARY = ".tmp-"
+"""Prefix of the names of files that are still being written."""
+MISPLACED = "something else was put in the store's place"
+"""The hint of errors about a file that no store has."""
+
 
 class ConflictError(Exception):
     """Report to a writer that another writer was first."""
@@ -46,7 +51,7 @@ class Depot(Protocol):
         """Copy a whole file of at most `limit` bytes to a path of this machine. Raises as `get` does."""
 
     def head(self, name: str) -> Found | None:
-        """Return a file's size, time and version without reading it, or None if there is none."""
+        """Return a file's size, time and version, which is that of `get`, or None if there is none."""
 
     def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
         """List a folder's complete files, in no order; none if there is no such folder. `.` is the store's own.

@@ -18,7 +18,7 @@ def is_lost(error: Exception) -> bool:
     return failure_of(error).is_lost
 
 
-def told(error: Exception, doing: str, url: str, name: str) -> Exception:
+def error_for(error: Exception, doing: str, url: str, name: str) -> Exception:
     """Return what to raise for an error of obstore: FileNotFoundError, PermissionError or UnavailableError."""
     if isinstance(error, EsctlError):
         return error

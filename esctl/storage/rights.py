@@ -13,7 +13,7 @@ from esctl.errors import InputError
 _GROUP, _OTHERS = 0o070, 0o007
 
 
-def withheld(sources: Iterable[os.stat_result], group: int) -> int:
+def withheld_bits(sources: Iterable[os.stat_result], group: int) -> int:
     """Return the mode bits that a store of this group must not have, because its sources do not give these rights."""
     bits = 0
     for source in sources:
@@ -23,7 +23,7 @@ def withheld(sources: Iterable[os.stat_result], group: int) -> int:
     return bits
 
 
-def seen(paths: Iterable[Path | None]) -> list[os.stat_result]:
+def source_stats(paths: Iterable[Path | None]) -> list[os.stat_result]:
     """Return the status of those sources (None: stdin) that are existing files: a pipe has no rights of its own."""
     found = []
     for path in paths:
@@ -42,7 +42,7 @@ def narrow(store: Path, sources: Iterable[os.stat_result]) -> bool:
     Raises InputError if the store cannot be changed, being somebody else's.
     """
     about = store.stat()
-    bits = withheld(sources, about.st_gid)
+    bits = withheld_bits(sources, about.st_gid)
     if not bits & about.st_mode:
         return False
     try:

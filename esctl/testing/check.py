@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="esctl-check-") as folder:
-            lines = list(_wrong(given, folder))
+            lines = list(_find_failures(given, folder))
     except EsctlError as error:
         sys.stderr.write(f"esctl: error: {visible(error.message)}\nhint: {visible(error.hint)}\n")
         return 2
@@ -44,17 +44,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _wrong(given: argparse.Namespace, folder: str) -> Iterator[str]:
+def _find_failures(given: argparse.Namespace, folder: str) -> Iterator[str]:
     from esctl.testing.event_log import EventLog
 
     with EventLog.of(*given.files, folder=folder, config=given.config) as log:
         for name in filter(None, given.checks.split(",")):
             yield from log.findings(name.strip(), most=_MOST)
         for predicate in given.never:
-            count, told = log.moments(predicate, projection=given.projection, most=_MOST)
-            yield from told
-            if count > len(told):
-                yield f"{predicate}: and {count - len(told)} more entities"
+            count, lines = log.moments(predicate, projection=given.projection, most=_MOST)
+            yield from lines
+            if count > len(lines):
+                yield f"{predicate}: and {count - len(lines)} more entities"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from esctl.api.store import Store
 from esctl.errors import NotFoundError, UsageError
 from esctl.output.text import visible
 from esctl.testing.lines import Lines
-from esctl.testing.values import differences, shown
+from esctl.testing.values import differences, value_text
 
 if TYPE_CHECKING:
     from esctl.intake.intake import Outcome
@@ -48,7 +48,7 @@ class EventLog:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         named = [
-            str(each) if isinstance(each, str | Path) else _written(each, folder, i) for i, each in enumerate(logs)
+            str(each) if isinstance(each, str | Path) else _write_events(each, folder, i) for i, each in enumerate(logs)
         ]
         sources = expand(named)
         store = Store.create(folder / ".esctl", config)
@@ -87,9 +87,9 @@ class EventLog:
         """
         __tracebackhide__ = True
         bounds: dict[str, Any] = {"from_": from_, "to": to, "projection": projection}
-        count, told = self.moments(predicate, *entities, each_event=each_event, **bounds)
+        count, lines = self.moments(predicate, *entities, each_event=each_event, **bounds)
         if count:
-            raise AssertionError(f"{predicate} held, and never should:\n{_listed(told, count)}")
+            raise AssertionError(f"{predicate} held, and never should:\n{_list_lines(lines, count)}")
 
     def moments(self, predicate: str, *entities: str, most: int = MOST_TOLD, **options: Any) -> tuple[int, list[str]]:
         """Return how many entities a condition held for, and for `most` of them where and by which event it began.
@@ -101,20 +101,21 @@ class EventLog:
         rows = found.rows()
         if not rows and found.held():  # it turned true before the bounds begin
             earlier = {**options, "from_": "", "to": options["from_"]}
-            rows = _lasting(self.store.when(predicate, *entities, which="last", **earlier).rows(), found.points[0])
+            rows = _lasting_past(self.store.when(predicate, *entities, which="last", **earlier).rows(), found.points[0])
         return len(rows), [
-            f"{self._lines.of(row['position'])}: {row['entity']}: {predicate} from {row['start']} on, "
-            f"by event {_named(row)}{_until(row)}"
+            f"{self._lines.place_of(row['position'])}: {row['entity']}: {predicate} from {row['start']} on, "
+            f"by event {_describe_event(row)}{_until_text(row)}"
             for row in rows[:most]
         ]
 
     def findings(self, check: str, *, most: int = MOST_TOLD) -> list[str]:
         """Return a line for each event that fails a check of `esctl doctor`: at most `most`, and one for the rest."""
         rows = self.store.occurrences(check).rows()
-        told = [
-            f"{self._lines.of(row['position'])}: {check}: {row['detail'] or row['id'] or ''}" for row in rows[:most]
+        lines = [
+            f"{self._lines.place_of(row['position'])}: {check}: {row['detail'] or row['id'] or ''}"
+            for row in rows[:most]
         ]
-        return told + [f"{check}: and {len(rows) - most} more"] * (len(rows) > most)
+        return lines + [f"{check}: and {len(rows) - most} more"] * (len(rows) > most)
 
     def assert_state(
         self,
@@ -144,31 +145,34 @@ class EventLog:
         wrong = differences(states[0]["state"], expected, exact=exact)
         if wrong:
             causes = self._causes(entity, [field for field, _, _ in wrong], bounds)
-            told = [f"{name} is {shown(is_)}, not {shown(wanted)}{causes.get(name, '')}" for name, is_, wanted in wrong]
-            raise AssertionError(f"the state of {entity} at {moment} is another:\n{_listed(told, len(told))}")
+            lines = [
+                f"{name} is {value_text(actual)}, not {value_text(wanted)}{causes.get(name, '')}"
+                for name, actual, wanted in wrong
+            ]
+            raise AssertionError(f"the state of {entity} at {moment} is another:\n{_list_lines(lines, len(lines))}")
 
     def _causes(self, entity: str, fields: Sequence[str], bounds: Mapping[str, Any]) -> dict[str, str]:
         """Return a phrase for each field that names the event that set it."""
         known = {row["field"]: row for row in self.store.blame(entity, **bounds)}
         return {
-            field: f", since event {_named(row)}, {self._lines.of(row['position'])}"
+            field: f", since event {_describe_event(row)}, {self._lines.place_of(row['position'])}"
             for field in fields
             if (row := known.get(field)) is not None
         }
 
 
-def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
+def _check_understood(outcome: Outcome, options: Sequence[str]) -> None:
     """Raise UsageError if no event has an entity, or if the entity or time is a guess or can be read in two ways.
 
-    `said`: the options that set the mapping, whose fields are no guess.
+    `options`: those that set the mapping, whose fields are no guess.
     """
-    from esctl.index.envelope.mapping import parted
+    from esctl.index.envelope.mapping import split_option
 
     __tracebackhide__ = True
-    told = {key.partition(".")[0] for _, key, _ in map(parted, said)}
+    given = {key.partition(".")[0] for _, key, _ in map(split_option, options)}
     for name, detection in outcome.detections:
         for row in detection.rows:
-            if row.sure and row.field in {"entity", "time"} - told:
+            if row.sure and row.field in {"entity", "time"} - given:
                 path = f"{row.field}={row.path}" if row.path != "?" else f"{row.field}=PATH"
                 raise UsageError(f"{name}: {row.field} is a guess: {row.path} ({row.why})", f"say it: map='{path}'")
         if detection.doubt is not None:
@@ -178,7 +182,7 @@ def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
         raise UsageError(f"{names}: no event has an entity", "say where it is: map='entity=PATH', or config=PATH")
 
 
-def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
+def _write_events(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
     """Write events to a file as JSON Lines, decimals with their digits; return its path."""
     from esctl.output.sink import write_bytes
     from esctl.testing.values import as_json
@@ -188,13 +192,13 @@ def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> 
     return str(path)
 
 
-def _named(row: Mapping[str, Any]) -> str:
+def _describe_event(row: Mapping[str, Any]) -> str:
     """Name an event by its id, or by its position if it has none."""
     by = f" by {row['actor']}" if row.get("actor") else ""
     return f"{row['id'] or '@' + str(row['position'])} ({row['type']}{by})"
 
 
-def _lasting(rows: Sequence[dict[str, Any]], point: AsOf | None) -> list[dict[str, Any]]:
+def _lasting_past(rows: Sequence[dict[str, Any]], point: AsOf | None) -> list[dict[str, Any]]:
     """Return the intervals that had not ended at a point in time; all of them if the point is not a time."""
     if point is None or point.instant is None:
         return [*rows]
@@ -202,11 +206,11 @@ def _lasting(rows: Sequence[dict[str, Any]], point: AsOf | None) -> list[dict[st
     return [row for row in rows if row["end"] is None or datetime.fromisoformat(row["end"]) > then]
 
 
-def _until(row: Mapping[str, Any]) -> str:
+def _until_text(row: Mapping[str, Any]) -> str:
     return f", until {row['end']}" if row.get("end") else ""
 
 
-def _listed(lines: Sequence[str], count: int) -> str:
+def _list_lines(lines: Sequence[str], count: int) -> str:
     """Return the first lines one below another, and how many more of `count` there are."""
-    told = [f"  {visible(line)}" for line in lines[:MOST_TOLD]]
-    return "\n".join(told + [f"  and {count - len(told)} more"] * (count > len(told)))
+    first = [f"  {visible(line)}" for line in lines[:MOST_TOLD]]
+    return "\n".join(first + [f"  and {count - len(first)} more"] * (count > len(first)))

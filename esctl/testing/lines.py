@@ -22,7 +22,7 @@ class Lines:
         self._store = store
         self._sources = {source.name: source for source in sources}
 
-    def of(self, position: int) -> str:
+    def place_of(self, position: int) -> str:
         """Return the file and line of a record, as FILE:LINE; its offset instead of the line for other formats."""
         from esctl.ask.events.log import events_at
         from esctl.output import to_rows

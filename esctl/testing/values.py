@@ -29,7 +29,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value for a message: as JSON, or `missing` if it is None."""
     return "missing" if value is None else as_json(value)
 

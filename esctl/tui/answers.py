@@ -11,11 +11,11 @@ from esctl.api import Relation, Store
 from esctl.errors import EsctlError
 from esctl.tui import questions
 from esctl.tui.asker import Answered, Asker
-from esctl.tui.entity_list import Entities, EntityList, FirstEntities, Listed
+from esctl.tui.entity_list import Entities, EntityList, FirstEntities, ListedEntity
 from esctl.tui.lines import Lines
 from esctl.tui.loading import Loaded, load, reload
 from esctl.tui.results import Results
-from esctl.tui.values import NO_EVENT, Difference, Entity, Found, Ground, Sort, Spot, View
+from esctl.tui.values import NO_EVENT, Difference, Entity, Ground, ResultRow, Sort, Spot, StateAt
 from esctl.tui.walk import Walk
 
 
@@ -58,9 +58,9 @@ class Answers:
         self._attaching = Lock()
         self.deliver: Callable[[Answered], object] = self._early.append
         self.asker = Asker(store, self._tell)
-        beside = store.reopened()
-        beside.snapshot = store.snapshot
-        self.lister = Asker(beside, self._tell)
+        second_store = store.reopened()
+        second_store.snapshot = store.snapshot
+        self.lister = Asker(second_store, self._tell)
         self._begin()
 
     def _begin(self) -> None:
@@ -98,42 +98,47 @@ class Answers:
 
     def choose(self, entity: Entity, position: int | None = None) -> None:
         """Show an entity: at the event at a position, else at the point that was typed, else at its last event."""
-        self.walk.chosen(entity)
+        self.walk.choose(entity)
         if position is not None:
             self.walk.pinned = ""
         self.asker.drop("view", "settle", "blame", "change", "diff", "record")
         self.asker.ask("walk", partial(load, self.ground, entity, self.walk.clock, self.walk.pinned, position))
-        self._shown()
+        self._redraw()
 
     def step(self, step: int) -> None:
         """Put the cursor on a step."""
         spot = self.walk.to_step(step)
         if spot is not None:
             self._say("")
-            self._see(spot)
+            self._ask_state(spot)
 
     def arrange(self, *, text: str | None = None, kind: str | None = None, sort: Sort | None = None) -> None:
         """Filter and order the list of entities."""
         self.text = self.text if text is None else text
         self.kind = self.kind if kind is None else kind
         self.sort = self.sort if sort is None else sort
-        self.entities = self.all.arranged(self.text, self.kind, self.sort)
+        self.entities = self.all.arrange(self.text, self.kind, self.sort)
         if self.screen is not None:
             self.screen.show_entities()
 
     # How answers are taken
 
     def take(self, answered: Answered) -> None:
-        """Take an answer, or show its problem. Raises a problem that is neither an EsctlError nor an OSError."""
+        """Take an answer that is still wanted, or show its problem.
+
+        Raises a problem that is neither an EsctlError nor an OSError.
+        """
+        if not answered.is_wanted:  # another entity was chosen since it was sent to the screen
+            return
         problem = answered.problem
         if problem is not None:
             if not isinstance(problem, EsctlError | OSError):
                 raise problem
-            self._failed(answered.job.name, problem)
+            self._show_problem(answered.job.name, problem)
             return
         getattr(self, f"_take_{answered.job.name}")(answered.value)
 
-    def _failed(self, name: str, problem: EsctlError | OSError) -> None:
+    def _show_problem(self, name: str, problem: EsctlError | OSError) -> None:
         text = (
             f"{problem.message}; {problem.hint}" if isinstance(problem, EsctlError) and problem.hint else str(problem)
         )
@@ -141,26 +146,26 @@ class Answers:
         if name in ("first", "walk") and not self._listing:
             self._list()
         if name in ("walk", "view"):
-            self.walk.view = View(self.walk.spot, missing=f"error: {text}")
-            self._shown()
+            self.walk.view = StateAt(self.walk.spot, missing=f"error: {text}")
+            self._redraw()
 
-    def _see(self, spot: Spot) -> None:
+    def _ask_state(self, spot: Spot) -> None:
         steps = self.walk.steps
         if steps is not None:
             self.asker.drop("settle")
-            self.asker.ask("view", lambda store: questions.see(store, self.ground, steps, spot))
-            self._shown()
+            self.asker.ask("view", lambda store: questions.ask_state(store, self.ground, steps, spot))
+            self._redraw()
 
-    def _take_first(self, rows: list[Listed]) -> None:
+    def _take_first(self, rows: list[ListedEntity]) -> None:
         if not self.all.whole:
-            self._listed(FirstEntities(rows))
+            self._set_entities(FirstEntities(rows))
         if not rows:
             self._list()
 
     def _take_entities(self, table: Any) -> None:
-        self._listed(EntityList(table))
+        self._set_entities(EntityList(table))
 
-    def _listed(self, found: Entities) -> None:
+    def _set_entities(self, found: Entities) -> None:
         self.all = found
         self.arrange()
         if self.walk.entity is None and len(self.entities):
@@ -168,7 +173,7 @@ class Answers:
 
     def _take_standing(self, text: str) -> None:
         self.standing = text
-        self._shown()
+        self._redraw()
 
     def _take_walk(self, loaded: Loaded) -> None:
         walk = self.walk
@@ -178,30 +183,30 @@ class Answers:
         if not self._listing:  # slow questions are asked once there is something to see
             self._list()
         moved = loaded.kept is not None and walk.spot != loaded.kept
-        walk.arrived(loaded.steps, walk.kept(loaded.steps) if moved else loaded.spot, loaded.view)
+        walk.take(loaded.steps, walk.spot_in(loaded.steps) if moved else loaded.spot, loaded.view)
         if moved:  # the cursor was moved while the trail was loaded again
-            self._see(walk.spot)
+            self._ask_state(walk.spot)
         if loaded.note:
             self._say(loaded.note)
-        self._shown()
+        self._redraw()
 
-    def _take_view(self, view: View) -> None:
+    def _take_view(self, view: StateAt) -> None:
         self.walk.view = view
-        self._shown()
+        self._redraw()
 
-    def _take_settle(self, view: View) -> None:
+    def _take_settle(self, view: StateAt) -> None:
         self.walk.spot, self.walk.view, self.walk.pinned = view.spot, view, view.spot.spec
-        self._shown()
+        self._redraw()
 
     def _take_diff(self, found: tuple[tuple[Spot, ...], list[Difference]]) -> None:
         marks, rows = found
         if marks == self.walk.marks:
             self.walk.differences = tuple(rows)
-            self._shown()
+            self._redraw()
 
     def _take_blame(self, found: tuple[str, int | None]) -> None:
         field, position = found
-        step = self.walk.steps.of_position(position) if self.walk.steps is not None else NO_EVENT
+        step = self.walk.steps.step_of(position) if self.walk.steps is not None else NO_EVENT
         if step == NO_EVENT:
             self._say(f"no event made {field}")
         else:
@@ -209,15 +214,15 @@ class Answers:
             self._say(f"{field} is as it is since @{position}")
 
     def _take_change(self, found: tuple[str, int, int | None]) -> None:
-        self._changed(*found)
+        self._go_to_change(*found)
 
-    def _changed(self, field: str, direction: int, step: int | None) -> None:
+    def _go_to_change(self, field: str, direction: int, step: int | None) -> None:
         if step is None:
             self._say(f"no {'later' if direction > 0 else 'earlier'} event changes {field}")
         else:
             self.step(step)
 
-    def _take_results(self, found: tuple[Results, Relation, list[Found]]) -> None:
+    def _take_results(self, found: tuple[Results, Relation, list[ResultRow]]) -> None:
         results, relation, rows = found
         results.relation = relation
         results.rows += rows
@@ -248,6 +253,6 @@ class Answers:
         if self.screen is not None:
             self.screen.say(text)
 
-    def _shown(self) -> None:
+    def _redraw(self) -> None:
         if self.screen is not None:
             self.screen.show_walk()

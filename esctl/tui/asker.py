@@ -26,8 +26,14 @@ class Answered(Struct, frozen=True):
     """What a job gave: a value, or what went wrong."""
 
     job: Job
+    asker: Asker
     value: Any = None
     problem: Exception | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the question was not dropped, which it may have been while its answer was on its way."""
+        return self.asker.wants(self.job)
 
 
 class Asker:
@@ -38,8 +44,9 @@ class Asker:
         self._tell = tell
         self._waiting: dict[str, Job] = {}
         self._running: Job | None = None
-        self._latest: dict[str, int] = {}
         self._count = 0
+        self._dropped: dict[str, int] = {}  # by name, the number up to which questions are not wanted
+        self._cancelled = 0  # the same for all names
         self._changed = Condition()
         self._ended = False
         Thread(target=self._run, daemon=True, name="esctl-ask").start()
@@ -56,7 +63,6 @@ class Asker:
             self._count += 1
             self._waiting.pop(name, None)
             self._waiting[name] = Job(name, self._count, ask)
-            self._latest[name] = self._count
             self._changed.notify_all()
 
     def drop(self, *names: str) -> None:
@@ -64,13 +70,17 @@ class Asker:
         with self._changed:
             for name in names:
                 self._waiting.pop(name, None)
-                self._latest.pop(name, None)
+                self._dropped[name] = self._count
+
+    def wants(self, job: Job) -> bool:
+        """Return whether a question was neither dropped nor cancelled since it was asked."""
+        return job.number > max(self._cancelled, self._dropped.get(job.name, 0))
 
     def cancel(self) -> None:
         """Stop what runs and forget what waits."""
         with self._changed:
             self._waiting.clear()
-            self._latest.clear()
+            self._cancelled = self._count
             running = self._running
         if running is not None:
             with contextlib.suppress(Exception):  # it may just have ended
@@ -92,7 +102,7 @@ class Asker:
                 job = self._running = self._waiting.pop(next(iter(self._waiting)))
             answered = self._answer(job)
             with self._changed:
-                wanted = self._latest.get(job.name, -1) >= job.number and not self._ended
+                wanted = self.wants(job) and not self._ended
             if wanted:
                 self._tell(answered)
             with self._changed:
@@ -101,6 +111,6 @@ class Asker:
 
     def _answer(self, job: Job) -> Answered:
         try:
-            return Answered(job, job.ask(self.store))
+            return Answered(job, self, job.ask(self.store))
         except Exception as problem:
-            return Answered(job, problem=problem)
+            return Answered(job, self, problem=problem)

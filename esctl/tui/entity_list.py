@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from esctl.engine.quoting import glob_regex
 from esctl.tui.values import Entity, Sort
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SORTS: tuple[Sort, ...] = ("name", "events", "first", "last")
 
 
-class Listed(Struct, frozen=True):
+class ListedEntity(Struct, frozen=True):
     """One row of the list. Times are microseconds since the epoch."""
 
     entity: Entity
@@ -38,7 +39,7 @@ class Entities(Protocol):
     def total(self) -> int:
         """How many there are without a filter."""
 
-    def listed(self, index: int) -> Listed:
+    def row(self, index: int) -> ListedEntity:
         """Return a row."""
 
     def entity(self, index: int) -> Entity:
@@ -50,7 +51,7 @@ class Entities(Protocol):
     def index_of(self, entity: Entity | None) -> int | None:
         """Return the row of an entity; None if it is not listed."""
 
-    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> Entities:
+    def arrange(self, text: str = "", kind: str = "", sort: Sort = "name") -> Entities:
         """Return the entities whose name holds a text, or matches it if it has wildcards, in an order.
 
         By name is as `esctl entities` lists them, by kind first; by numbers and times the greatest come first.
@@ -62,7 +63,7 @@ class FirstEntities:
 
     whole = False
 
-    def __init__(self, rows: Sequence[Listed] = ()) -> None:
+    def __init__(self, rows: Sequence[ListedEntity] = ()) -> None:
         self._rows = rows
 
     def __len__(self) -> int:
@@ -73,7 +74,7 @@ class FirstEntities:
         """The number of entities."""
         return len(self._rows)
 
-    def listed(self, index: int) -> Listed:
+    def row(self, index: int) -> ListedEntity:
         """Return a row."""
         return self._rows[index]
 
@@ -89,7 +90,7 @@ class FirstEntities:
         """Return the row of an entity; None if it is not listed."""
         return next((at for at, row in enumerate(self._rows) if row.entity == entity), None)
 
-    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> FirstEntities:
+    def arrange(self, text: str = "", kind: str = "", sort: Sort = "name") -> FirstEntities:
         """Return the list unchanged."""
         return self
 
@@ -113,12 +114,12 @@ class EntityList:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def listed(self, index: int) -> Listed:
+    def row(self, index: int) -> ListedEntity:
         """Return a row."""
         row = int(self.rows[index])
         cells = {name: self.table[name][row] for name in ("events", "first", "last")}
         first, last = (cells[name].value if cells[name].is_valid else None for name in ("first", "last"))
-        return Listed(self.entity(index), int(cells["events"].as_py()), first, last)
+        return ListedEntity(self.entity(index), int(cells["events"].as_py()), first, last)
 
     def entity(self, index: int) -> Entity:
         """Return the entity of a row."""
@@ -143,12 +144,12 @@ class EntityList:
         found: list[int] = np.flatnonzero(self.rows == at).tolist() if at >= 0 else []
         return found[0] if found else None
 
-    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> EntityList:
+    def arrange(self, text: str = "", kind: str = "", sort: Sort = "name") -> EntityList:
         """Return the entities that match, in an order."""
-        return EntityList(self.table, _sorted(self.table, _chosen(self.table, text, kind), sort))
+        return EntityList(self.table, _sort_rows(self.table, _matching_rows(self.table, text, kind), sort))
 
 
-def _chosen(table: Any, text: str, kind: str) -> npt.NDArray[np.int64]:
+def _matching_rows(table: Any, text: str, kind: str) -> npt.NDArray[np.int64]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -157,24 +158,19 @@ def _chosen(table: Any, text: str, kind: str) -> npt.NDArray[np.int64]:
     if kind:
         mask = pc.and_(mask, pc.equal(table["kind"], kind))
     if "*" in text or "?" in text:
-        mask = pc.and_(mask, pc.match_like(table["entity"], _like(text)))
+        mask = pc.and_(mask, pc.match_substring_regex(table["entity"], glob_regex(text)))
     elif text:
         mask = pc.and_(mask, pc.match_substring(table["entity"], text))
     mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
     return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
-def _like(glob: str) -> str:
-    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")
-
-
-def _sorted(table: Any, rows: npt.NDArray[np.int64], sort: Sort) -> npt.NDArray[np.int64]:
+def _sort_rows(table: Any, rows: npt.NDArray[np.int64], sort: Sort) -> npt.NDArray[np.int64]:
     import pyarrow.compute as pc
 
     if sort == "name":
         return rows
     keys: Sequence[tuple[str, str]] = [(sort, "descending")]
     order = pc.sort_indices(table.select([sort]).take(rows), sort_keys=keys)
-    found: npt.NDArray[np.int64] = rows[order.to_numpy()]
-    return found
+    sorted_rows: npt.NDArray[np.int64] = rows[order.to_numpy()]
+    return sorted_rows

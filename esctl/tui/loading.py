@@ -8,7 +8,7 @@ from esctl.api import Store
 from esctl.errors import EsctlError
 from esctl.tui import questions
 from esctl.tui.trail import Steps
-from esctl.tui.values import Clock, Entity, Ground, Spot, View
+from esctl.tui.values import Clock, Entity, Ground, Spot, StateAt
 from esctl.tui.walk import Walk
 
 
@@ -17,7 +17,7 @@ class Loaded(Struct, frozen=True):
 
     steps: Steps
     spot: Spot
-    view: View
+    view: StateAt
     head: int
     note: str = ""
     kept: Spot | None = None  # where the cursor was when the trail was loaded again
@@ -26,14 +26,14 @@ class Loaded(Struct, frozen=True):
 def load(ground: Ground, entity: Entity, clock: Clock, pinned: str, position: int | None, store: Store) -> Loaded:
     """Load a trail and the state at a point: one that was typed, else the event at a position, else the last event."""
     steps = Steps(questions.load_trail(store, ground, entity), clock)
-    step = steps.of_position(position) if position is not None else len(steps) - 1
+    step = steps.step_of(position) if position is not None else len(steps) - 1
     spot, note = Spot(clock, steps.spec(step), step), ""
     if pinned:
         try:
-            spot = questions.settle(store, ground, steps, clock, pinned)
+            spot = questions.find_spot(store, ground, steps, clock, pinned)
         except EsctlError as error:
             note = f"{error.message}: this is the last event instead"
-    return Loaded(steps, spot, questions.see(store, ground, steps, spot), store.snapshot.head, note)
+    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.snapshot.head, note)
 
 
 def reload(ground: Ground, entity: Entity, walk: Walk, store: Store) -> Loaded:
@@ -41,7 +41,7 @@ def reload(ground: Ground, entity: Entity, walk: Walk, store: Store) -> Loaded:
     before = walk.spot
     store.refresh()
     steps = Steps(questions.load_trail(store, ground, entity), walk.clock)
-    spot = walk.kept(steps)
+    spot = walk.spot_in(steps)
     if spot.free:
-        spot = questions.settle(store, ground, steps, walk.clock, spot.spec)
-    return Loaded(steps, spot, questions.see(store, ground, steps, spot), store.snapshot.head, kept=before)
+        spot = questions.find_spot(store, ground, steps, walk.clock, spot.spec)
+    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.snapshot.head, kept=before)

@@ -27,7 +27,7 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
-def fitted(text: str, width: int, *, right: bool = False) -> str:
+def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return a text in exactly `width` cells: padded, or cut with an ellipsis."""
     if width <= 0:
         return ""
@@ -38,7 +38,7 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
-def shortened(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """Return a name in at most `width` cells, cut in the middle: names often differ at their end."""
     if cell_len(text) <= width:
         return text
@@ -46,19 +46,19 @@ def shortened(text: str, width: int) -> str:
     return set_cell_size(text, max(width - 1 - cell_len(end), 0)) + "…" + end
 
 
-def clipped(parts: Iterable[Part], width: int) -> list[Part]:
+def clip(parts: Iterable[Part], width: int) -> list[Part]:
     """Return the parts that fit into `width` cells; the last is cut with an ellipsis."""
-    found: list[Part] = []
+    fitting: list[Part] = []
     for text, style in parts:
         size = cell_len(text)
         if size > width:
-            return [*found, (fitted(text, width), style)] if width > 0 else found
-        found.append((text, style))
+            return [*fitting, (fit(text, width), style)] if width > 0 else fitting
+        fitting.append((text, style))
         width -= size
-    return found
+    return fitting
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     """Return inert text in lines of at most `width` cells, broken at a blank near their end, if there is one."""
     lines: list[str] = []
     at, width = 0, max(width, 2)

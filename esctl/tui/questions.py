@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from esctl.api import Relation, Store
 from esctl.output import Target, write
 from esctl.output.writers.changes import compact, parse_exact
-from esctl.timespec import parse_as_of, written
-from esctl.tui.entity_list import Listed
+from esctl.timespec import parse_as_of, point_text
+from esctl.tui.entity_list import ListedEntity
 from esctl.tui.trail import Steps, Trail
-from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Event, Field, Found, Ground, Spot, View
+from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Event, Field, Ground, ResultRow, Spot, StateAt
 
 PAGE = 200
 """Rows of results asked for at a time."""
@@ -37,20 +37,22 @@ def own_rows(relation: Relation, entity: Entity, columns: Sequence[str]) -> list
     return [row for row in rows if (row["entity"], row["kind"]) == (entity.name, entity.kind)]
 
 
-def first_entities(store: Store, names: Sequence[str], known_at: str) -> list[Listed]:
+def first_entities(store: Store, names: Sequence[str], known_at: str) -> list[ListedEntity]:
     """Return a page of the entities that come first."""
     rows = rows_of(store.first_entities(*names, known_at=known_at), ("entity", "kind", "events"), 0, PAGE)
-    return [Listed(Entity(row["entity"], row["kind"] or ""), int(row["events"]), None, None) for row in rows]
+    return [ListedEntity(Entity(row["entity"], row["kind"] or ""), int(row["events"]), None, None) for row in rows]
 
 
 def load_trail(store: Store, ground: Ground, entity: Entity, known_at: str = "") -> Trail:
     """Return the trail of an entity."""
     names = ["position", "time", "recorded_at", "type", "actor", "id", "role", "changes"]
     known = known_at or ground.known_at
-    return Trail(entity, _own(store.audit(entity.name, known_at=known, projection=ground.projection), entity, names))
+    return Trail(
+        entity, _own_table(store.audit(entity.name, known_at=known, projection=ground.projection), entity, names)
+    )
 
 
-def _own(relation: Relation, entity: Entity, columns: Sequence[str]) -> Any:
+def _own_table(relation: Relation, entity: Entity, columns: Sequence[str]) -> Any:
     import pyarrow.compute as pc
 
     table = relation.arrow()
@@ -58,7 +60,7 @@ def _own(relation: Relation, entity: Entity, columns: Sequence[str]) -> Any:
     return table.filter(mine).select(list(columns)).combine_chunks()
 
 
-def see(store: Store, ground: Ground, steps: Steps, spot: Spot) -> View:
+def ask_state(store: Store, ground: Ground, steps: Steps, spot: Spot) -> StateAt:
     """Return the state at a spot, with what the last event in it changed."""
     entity = steps.trail.entity
     view, fields = _state(store, ground, entity, spot)
@@ -66,10 +68,10 @@ def see(store: Store, ground: Ground, steps: Steps, spot: Spot) -> View:
         before = _state(store, ground, entity, replace(spot, spec=steps.spec(max(spot.step - 1, NO_EVENT))))[1]
         trail = load_trail(store, ground, entity, spot.spec)
         changes = {int(at): trail.text("changes", row) for row, at in enumerate(trail.positions)}
-        return replace(view, fields=compared(before, fields), changes=changes)
+        return replace(view, fields=mark_changes(before, fields), changes=changes)
     if not steps.trail.stepped:
         before = _state(store, ground, entity, replace(spot, spec=steps.spec(max(spot.step - 1, NO_EVENT))))[1]
-        return replace(view, fields=compared(before, fields))
+        return replace(view, fields=mark_changes(before, fields))
     if spot.step == NO_EVENT:
         return view
     made = {change.field: change for change in steps.trail.changes(int(steps.rows[spot.step]))}
@@ -81,7 +83,7 @@ def see(store: Store, ground: Ground, steps: Steps, spot: Spot) -> View:
     return replace(view, fields=(*marked, *gone))
 
 
-def _state(store: Store, ground: Ground, entity: Entity, spot: Spot) -> tuple[View, dict[str, str]]:
+def _state(store: Store, ground: Ground, entity: Entity, spot: Spot) -> tuple[StateAt, dict[str, str]]:
     known = spot.clock == "known"
     states = store.replay(
         entity.name,
@@ -92,16 +94,16 @@ def _state(store: Store, ground: Ground, entity: Entity, spot: Spot) -> tuple[Vi
     )
     rows = own_rows(states, entity, ["state", "version", "position"])
     if not rows:
-        return View(spot, missing="no state yet: there is no event before"), {}
+        return StateAt(spot, missing="no state yet: there is no event before"), {}
     state, version = rows[0]["state"], rows[0]["version"]
     number = int(version) if version is not None else None
     if state is None:
-        return View(spot, missing="deleted", version=number), {}
+        return StateAt(spot, missing="deleted", version=number), {}
     fields = {name: compact(value) for name, value in state.items()}
-    return View(spot, tuple(Field(*each) for each in fields.items()), version=number), fields
+    return StateAt(spot, tuple(Field(*each) for each in fields.items()), version=number), fields
 
 
-def compared(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]:
+def mark_changes(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]:
     """Return the fields of a state, changed ones marked, and then those that were removed."""
     fields = [
         Field(name, value, before.get(name), True) if before.get(name) != value else Field(name, value)
@@ -110,34 +112,34 @@ def compared(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]
     return (*fields, *(Field(name, None, value, True) for name, value in before.items() if name not in after))
 
 
-def settle(store: Store, ground: Ground, steps: Steps, clock: Clock, text: str) -> Spot:
+def find_spot(store: Store, ground: Ground, steps: Steps, clock: Clock, text: str) -> Spot:
     """Read a point as `--at` or `--known-at` takes it. Raises UsageError or NotFoundError for one that is none.
 
     A point relative to now is made absolute. The step is that of the last event within the point.
     """
     known = clock == "known"
     point = parse_as_of(text, "--known-at" if known else "--at", tz=store.tz)
-    spot = Spot(clock, written(point), free=True)
+    spot = Spot(clock, point_text(point), free=True)
     entity = steps.trail.entity
     if known:
         limits = store.audit(entity.name, known_at=spot.spec, projection=ground.projection)
         known_rows = own_rows(limits, entity, ["position"])
         positions = [int(row["position"]) for row in known_rows]
-        return replace(spot, step=steps.of_position(max(positions, default=None)))
+        return replace(spot, step=steps.step_of(max(positions, default=None)))
     states = store.replay(
         entity.name, at=spot.spec, known_at=ground.known_at, projection=ground.projection, deleted=True
     )
     rows = own_rows(states, entity, ["position"])
-    return replace(spot, step=steps.of_position(int(rows[0]["position"]) if rows else None))
+    return replace(spot, step=steps.step_of(int(rows[0]["position"]) if rows else None))
 
 
 def differences(store: Store, ground: Ground, entity: Entity, one: Spot, other: Spot) -> list[Difference]:
     """Return what differs between two spots of one clock."""
     if one.clock == "known":
-        found = store.diff_known(one.spec, other.spec, entity.name, projection=ground.projection)
+        relation = store.diff_known(one.spec, other.spec, entity.name, projection=ground.projection)
     else:
-        found = store.diff(one.spec, other.spec, entity.name, known_at=ground.known_at, projection=ground.projection)
-    rows = own_rows(found, entity, ["change", "field", "before", "after", "positions"])
+        relation = store.diff(one.spec, other.spec, entity.name, known_at=ground.known_at, projection=ground.projection)
+    rows = own_rows(relation, entity, ["change", "field", "before", "after", "positions"])
     return [
         Difference(
             row["change"],
@@ -154,17 +156,17 @@ def _json(value: Any) -> str | None:
     return None if value is None else compact(value)
 
 
-def blamed(store: Store, ground: Ground, entity: Entity, field: str, spot: Spot) -> int | None:
+def find_blamed_event(store: Store, ground: Ground, entity: Entity, field: str, spot: Spot) -> int | None:
     """Return the position of the event that set a field as it is at a spot; None if the state has no such field."""
     known = spot.clock == "known"
-    found = store.blame(
+    relation = store.blame(
         entity.name,
         field=field,
         at="" if known else spot.spec,
         known_at=spot.spec if known else ground.known_at,
         projection=ground.projection,
     )
-    rows = own_rows(found, entity, ["field", "position"])
+    rows = own_rows(relation, entity, ["field", "position"])
     return next((int(row["position"]) for row in rows if row["field"] == field), None)
 
 
@@ -176,7 +178,7 @@ def next_known_change(store: Store, ground: Ground, steps: Steps, field: str, st
         return _state(store, ground, entity, Spot("known", steps.spec(at)))[1].get(field)
 
     touching = store.audit(entity.name, field=field, known_at=ground.known_at, projection=ground.projection)
-    touched = sorted(steps.of_position(int(row["position"])) for row in own_rows(touching, entity, ["position"]))
+    touched = sorted(steps.step_of(int(row["position"])) for row in own_rows(touching, entity, ["position"]))
     ahead = [at for at in touched if (at - step) * direction > 0]
     return next((at for at in ahead[::direction] if value(at) != value(at - 1)), None)
 
@@ -187,14 +189,14 @@ def moments(store: Store, ground: Ground, predicate: str, names: Sequence[str], 
     return store.when(predicate, *names, which="every", known_at=known, projection=ground.projection)
 
 
-def moments_page(relation: Relation, offset: int) -> list[Found]:
+def moments_page(relation: Relation, offset: int) -> list[ResultRow]:
     """Return a page of intervals."""
     names = ("entity", "kind", "start", "end", "position", "type", "actor", "end_position")
     return [
-        Found(
+        ResultRow(
             (
-                _told(row["start"]),
-                _told(row["end"]) if row["end_position"] is not None else "still",
+                _short_time(row["start"]),
+                _short_time(row["end"]) if row["end_position"] is not None else "still",
                 *(row[name] or "" for name in ("entity", "type", "actor")),
             ),
             Entity(row["entity"], row["kind"]),
@@ -204,24 +206,24 @@ def moments_page(relation: Relation, offset: int) -> list[Found]:
     ]
 
 
-def _told(time: str | None) -> str:
+def _short_time(time: str | None) -> str:
     """Shorten a time of an answer to the second, for people."""
     return "" if time is None else time[:19].replace("T", " ")
 
 
-def traced(store: Store, ground: Ground, position: int) -> Relation:
+def trace_events(store: Store, ground: Ground, position: int) -> Relation:
     """Return the events that are tied to one."""
     return store.trace(f"@{position}", known_at=ground.known_at)
 
 
-def trace_page(relation: Relation, offset: int) -> list[Found]:
+def trace_page(relation: Relation, offset: int) -> list[ResultRow]:
     """Return a page of tied events."""
     names = ("position", "time", "tree", "entity", "kind", "actor", "link")
     return [
-        Found(
+        ResultRow(
             (
                 f"@{row['position']}",
-                _told(row["time"]),
+                _short_time(row["time"]),
                 *(row[name] or "" for name in ("tree", "entity", "actor", "link")),
             ),
             Entity(row["entity"], row["kind"]) if row["entity"] is not None else None,
@@ -250,5 +252,5 @@ def standing(store: Store) -> str:
     (row,) = store.status().rows()
     counts = {name: int(row[name] or 0) for name in ("without_entity", "invalid", "conflicts")}
     words = {"without_entity": "of no entity", "invalid": "invalid", "conflicts": "conflicting"}
-    told = [f"{count:,} {words[name]}" for name, count in counts.items() if count]
-    return f"{', '.join(told)}: esctl doctor" if told else ""
+    counted = [f"{count:,} {words[name]}" for name, count in counts.items() if count]
+    return f"{', '.join(counted)}: esctl doctor" if counted else ""

@@ -93,12 +93,12 @@ class Steps:
         """Return the event of a step."""
         return self.trail.event(int(self.rows[step]))
 
-    def of_position(self, position: int | None) -> int:
+    def step_of(self, position: int | None) -> int:
         """Return the step of the event at a position of the log; `NO_EVENT` if it is none of these events."""
-        found: list[int] = [] if position is None else (self.positions == position).nonzero()[0].tolist()
-        return found[0] if found else NO_EVENT
+        steps: list[int] = [] if position is None else (self.positions == position).nonzero()[0].tolist()
+        return steps[0] if steps else NO_EVENT
 
-    def changing(self, field: str, step: int, direction: int) -> int | None:
+    def next_change(self, field: str, step: int, direction: int) -> int | None:
         """Return the next step (`direction` 1) or the one before (-1) that changes a field; None: there is none."""
         at = step + direction
         quoted = f'"{field}"' if field.isidentifier() else ""
@@ -111,7 +111,7 @@ class Steps:
             at += direction
         return None
 
-    def matching(self, wanted: str, step: int) -> int | None:
+    def next_match(self, wanted: str, step: int) -> int | None:
         """Return the next step, wrapping round, whose type, actor, id or changes hold a text in any case; or None."""
         text = wanted.casefold()
         count = len(self)

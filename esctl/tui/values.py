@@ -58,7 +58,7 @@ class Field(Struct, frozen=True):
     changed: bool = False
 
 
-class View(Struct, frozen=True):
+class StateAt(Struct, frozen=True):
     """The state at a spot: its fields, or why there are none."""
 
     spot: Spot
@@ -86,7 +86,7 @@ class Ground(Struct, frozen=True):
     known_at: str = ""  # no later records count
 
 
-class Found(Struct, frozen=True):
+class ResultRow(Struct, frozen=True):
     """A row of results: texts to show, and the entity and event that it leads to."""
 
     cells: tuple[str, ...]

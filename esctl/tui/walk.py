@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from esctl.tui.trail import Steps, Trail
-from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Spot, View
+from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Spot, StateAt
 
 
 class Walk:
@@ -19,7 +19,7 @@ class Walk:
         self.entity: Entity | None = None
         self.steps: Steps | None = None
         self.spot = Spot(clock, "")
-        self.view: View | None = None
+        self.view: StateAt | None = None
         self.pinned = pinned
         self.marks: tuple[Spot, ...] = ()
         self.differences: tuple[Difference, ...] | None = None
@@ -33,17 +33,17 @@ class Walk:
         return int(self.steps.positions[self.spot.step])
 
     @property
-    def current(self) -> View | None:
+    def current(self) -> StateAt | None:
         """The state at the cursor; None while it is asked for."""
         return self.view if self.view is not None and self.view.spot == self.spot else None
 
-    def chosen(self, entity: Entity) -> None:
+    def choose(self, entity: Entity) -> None:
         """Go to another entity; the marks, which were points of the one before, are dropped."""
         if entity != self.entity:
             self.marks, self.differences, self.steps, self.view = (), None, None, None
         self.entity = entity
 
-    def arrived(self, steps: Steps, spot: Spot, view: View) -> None:
+    def take(self, steps: Steps, spot: Spot, view: StateAt) -> None:
         """Take the trail of the entity, the spot of the cursor in it, and the state there."""
         self.steps, self.spot, self.view = steps, spot, view
 
@@ -59,7 +59,7 @@ class Walk:
         self.spot = spot
         return spot
 
-    def beside(self, direction: int) -> int:
+    def step_beside(self, direction: int) -> int:
         """Return the step before or after the cursor. Before a point between events, that is its last event."""
         before = direction < 0 and self.spot.free and not self._is_at_event()
         return self.spot.step if before else self.spot.step + direction
@@ -67,12 +67,12 @@ class Walk:
     def _is_at_event(self) -> bool:
         return self.steps is not None and self.steps.spec(self.spot.step) == self.spot.spec
 
-    def turned(self, trail: Trail) -> Steps:
+    def turn(self, trail: Trail) -> Steps:
         """Switch the clock, with the cursor on the same event; return the steps in the new order."""
         position = self.position
         self.clock = "known" if self.clock == "valid" else "valid"
         self.steps = Steps(trail, self.clock)
-        step = self.steps.of_position(position)
+        step = self.steps.step_of(position)
         self.spot = Spot(self.clock, self.steps.spec(step), step)
         self.pinned, self.marks, self.differences = "", (), None
         return self.steps
@@ -89,9 +89,9 @@ class Walk:
         self.marks, self.differences = (), None
         return had
 
-    def kept(self, steps: Steps) -> Spot:
+    def spot_in(self, steps: Steps) -> Spot:
         """Return the spot in a trail that has grown: at the same event, or the point that was typed."""
         if self.spot.free:
             return self.spot
-        step = steps.of_position(self.position)
+        step = steps.step_of(self.position)
         return replace(self.spot, spec=steps.spec(step), step=step)

@@ -16,7 +16,7 @@ from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.log.lock import store_lock
 from esctl.storage.depots import LocalDepot
 from esctl.storage.local import read_regular
-from esctl.storage.places import changing
+from esctl.storage.places import explained_writing
 from esctl.views.targets import Options, Target, parse_target, same_place
 
 FILE = "views.json"
@@ -41,7 +41,7 @@ def definitions(store: Path, config: Config) -> dict[str, Definition]:
     found = {}
     for name, body in config.views.items():
         where = f"{config.name}: views.{name}"
-        _check(name, where)
+        _check_name(name, where)
         if (
             not isinstance(body, Mapping)
             or set(body) - {"projection", "to", *Options.__struct_fields__}
@@ -91,14 +91,14 @@ def _target(view: Definition) -> Target | None:
 
 def add(store: Path, known: Mapping[str, Definition], new: Definition) -> None:
     """Keep a new view in the store. Raises UsageError if its name is invalid or taken, or its target taken."""
-    _check(new.name, "NAME")
+    _check_name(new.name, "NAME")
     if new.name in known:
         raise UsageError(f"there is a view {new.name} already", f"refresh it with: esctl view refresh {new.name}")
     check_alone(known, new)
     with store_lock(store):
         kept = _read(store)
-        known_of = msgspec.to_builtins(new.options)
-        kept[new.name] = {"projection": new.projection, "to": new.to, "base": str(new.base), **known_of}
+        options = msgspec.to_builtins(new.options)
+        kept[new.name] = {"projection": new.projection, "to": new.to, "base": str(new.base), **options}
         _write(store, kept)
 
 
@@ -110,7 +110,7 @@ def discard(store: Path, name: str) -> None:
             _write(store, kept)
 
 
-def _check(name: str, where: str) -> None:
+def _check_name(name: str, where: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{where}: {name[:80]!r} is not a name of a view", "letters, digits, '_', '-' and '.', at most 63"
@@ -149,5 +149,5 @@ def _read(store: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write(store: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
-    with changing(store / FILE):
+    with explained_writing(store / FILE):
         LocalDepot(store).replace(FILE, to_line(sealed({"views": kept})))

@@ -10,8 +10,8 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
 from esctl.model import Answer, Column
-from esctl.sinks.columns import AFTER, WHOLE, Field, named
-from esctl.sinks.protocol import Copied
+from esctl.sinks.columns import COLUMNS_AFTER, WHOLE_STATE, Field, name_columns
+from esctl.sinks.protocol import Content
 from esctl.sinks.tabular import STAGED, stage
 
 COLUMNS = (
@@ -29,30 +29,30 @@ class Difference(Struct, frozen=True):
     rows: int
 
 
-def difference(session: Session, copied: Copied, states: Answer) -> Difference:
+def difference(session: Session, copied: Content, states: Answer) -> Difference:
     """Compare the content of a target with the states of the log.
 
     Values are compared as text: the characters of a string, the digits of a number.
     """
     staged = stage(session, states)
     known = {field.name for field in copied.fields}
-    others = [field for field in staged.fields if field.name not in known and WHOLE not in known]
-    fields = (*copied.fields, *named(others, copied.fields))
+    others = [field for field in staged.fields if field.name not in known and WHOLE_STATE not in known]
+    fields = (*copied.fields, *name_columns(others, copied.fields))
     names = [f"x{number}" for number in range(len(fields))]
     there = names[: len(copied.fields)]
-    own = ", ".join(AFTER)
+    own = ", ".join(COLUMNS_AFTER)
     log = f"({staged.cells(fields, {})}) l({', '.join(['entity', 'kind', *names])}, {own})"
     view = f"({copied.sql}) v({', '.join(['entity', 'kind', *there])}, {own})"
-    tests = [f"v.{name} IS DISTINCT FROM l.{name}" for name in (*there, *AFTER)]
+    tests = [f"v.{name} IS DISTINCT FROM l.{name}" for name in (*there, *COLUMNS_AFTER)]
     tests += [f"l.{name} IS NOT NULL" for name in names[len(there) :]]
-    told = _told(fields, there)
+    differing = _differing_cells(fields, there)
     with explained():
         session.connection.execute(f"""CREATE OR REPLACE TEMP TABLE {_TABLE} AS
             SELECT coalesce(l.entity, v.entity) AS entity, coalesce(l.kind, v.kind) AS kind,
                 CASE WHEN v.entity IS NULL THEN 'missing' WHEN l.entity IS NULL THEN 'extra' ELSE 'changed' END AS how,
                 coalesce(l.version, v.version) AS version, coalesce(l.position, v.position) AS position,
                 coalesce(l.time, v.time) AS time,
-                CASE WHEN v.entity IS NOT NULL AND l.entity IS NOT NULL THEN {told} END AS told,
+                CASE WHEN v.entity IS NOT NULL AND l.entity IS NOT NULL THEN {differing} END AS differing,
                 s.state
             FROM {log} FULL JOIN {view} ON l.kind = v.kind AND l.entity = v.entity
             LEFT JOIN {STAGED} s ON s.kind = l.kind AND s.entity = l.entity
@@ -61,7 +61,7 @@ def difference(session: Session, copied: Copied, states: Answer) -> Difference:
     staged.discard()
     assert row is not None
     rows = f"""SELECT entity, kind, how AS difference, t.field AS field, t.view AS view, t.log AS log
-        FROM (SELECT *, unnest(coalesce(list_filter(told, lambda t: t IS NOT NULL), [NULL])) AS t FROM {_TABLE})
+        FROM (SELECT *, unnest(coalesce(list_filter(differing, lambda t: t IS NOT NULL), [NULL])) AS t FROM {_TABLE})
         ORDER BY kind, entity, field"""
     changes = f"SELECT entity, kind, state, version, position, time FROM {_TABLE} ORDER BY kind, entity"
     return Difference(
@@ -69,13 +69,13 @@ def difference(session: Session, copied: Copied, states: Answer) -> Difference:
     )
 
 
-def _told(fields: Sequence[Field], there: Sequence[str]) -> str:
+def _differing_cells(fields: Sequence[Field], there: Sequence[str]) -> str:
     """Write a list with a struct of field, view and log for each cell that differs, and NULL for each that does not."""
     cells = [
         (field.name, f"v.x{number}" if number < len(there) else "NULL", f"l.x{number}")
         for number, field in enumerate(fields)
     ]
-    cells += [(name, f"CAST(v.{name} AS VARCHAR)", f"CAST(l.{name} AS VARCHAR)") for name in AFTER[:2]]
+    cells += [(name, f"CAST(v.{name} AS VARCHAR)", f"CAST(l.{name} AS VARCHAR)") for name in COLUMNS_AFTER[:2]]
     cells += [("time", time_text("v.time"), time_text("l.time"))]
     items = [
         f"CASE WHEN {view} IS DISTINCT FROM {log} THEN {{'field': {literal(name)}, "

@@ -49,10 +49,12 @@ def parse_target(text: str, name: str, base: Path, options: Options = Options())
     if text.startswith("kafka://"):
         return _topic(text, base, options)
     if options != Options():
-        raise UsageError(f"--to {_shown(text)} takes no --key and no properties (-X, -F)", "they are for kafka://")
+        raise UsageError(
+            f"--to {_without_password(text)} takes no --key and no properties (-X, -F)", "they are for kafka://"
+        )
     kind, colon, rest = text.partition(":")
     if not colon or kind not in _KINDS or not rest or "\0" in text:
-        raise UsageError(f"--to {_shown(text)} is not a target", _HINT)
+        raise UsageError(f"--to {_without_password(text)} is not a target", _HINT)
     if kind in ("postgres", "postgresql"):
         return _database(text, name)
     if kind == "parquet":
@@ -98,7 +100,7 @@ def _database(text: str, name: str) -> Target:
         secret = parts.password
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--to {_shown(text)}: {error}", _HINT) from None
+        raise UsageError(f"--to {_without_password(text)}: {error}", _HINT) from None
     if (secret and not _VARIABLE.fullmatch(secret)) or re.search(r"(^|&)(password|sslpassword)=", parts.query):
         raise UsageError(
             "--to has a password in it, which would be kept in the store",
@@ -106,7 +108,7 @@ def _database(text: str, name: str) -> Target:
         )
     database, _, table = parts.path.removeprefix("/").rpartition("/")
     if "/" in database:
-        raise UsageError(f"--to {_shown(text)}: it has a path of more than database and table", _HINT)
+        raise UsageError(f"--to {_without_password(text)}: it has a path of more than database and table", _HINT)
     user = parts.netloc.rpartition("@")[0]
     host = f"{parts.hostname or ''}{f':{port}' if port else ''}"
     query = f"?{parts.query}" if parts.query else ""
@@ -163,6 +165,6 @@ def with_variables(address: str) -> str:
     return _VARIABLE.sub(value, address)
 
 
-def _shown(text: str) -> str:
+def _without_password(text: str) -> str:
     """Return a target as it was given, without what may be a password."""
     return repr(re.sub(r"//[^/@]*@", "//...@", text)[:200])

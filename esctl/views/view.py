@@ -61,12 +61,12 @@ class View:
         if known.get(self.name) == self.definition:
             check_alone(known, self.definition)
         with into or self.sink(writing=True) as sink:
-            scope, now = self._now()
-            before = _before(sink, anew=anew)
+            scope, now = self._present()
+            before = _read_progress(sink, anew=anew)
             position = before.basis.position if before is not None else 0
-            how = "whole" if anew or before is None else self._how(scope, before, now)
+            how = "whole" if anew or before is None else self._choose_refresh(scope, before, now)
             if how == "difference":
-                return self._mended(sink, scope, now, position)
+                return self._mend(sink, scope, now, position)
             if how == "changes":
                 try:
                     sink.apply(Changes(changes_since(scope, position)), now)
@@ -81,9 +81,9 @@ class View:
         before = self.progress()
         if before is None:
             raise InputError(f"view {self.name} holds nothing yet", f"fill it with: esctl view refresh {self.name}")
-        _, now = self._now()
+        _, now = self._present()
         self._check_same(before, now)
-        if not _alike(before, now):
+        if not _has_same_rules(before, now):
             raise InputError(
                 f"view {self.name} was made by another mapping or projection, or before an erasure",
                 f"bring it up to date with: esctl view refresh {self.name}",
@@ -92,7 +92,7 @@ class View:
         with self.sink(then.session) as sink:
             if sink.progress() != before:
                 raise InputError(f"view {self.name} was refreshed meanwhile", "check it again")
-            return difference(then.session, sink.copied(), replay(folding(then.scope(projection=before.projection))))
+            return difference(then.session, sink.content(), replay(folding(then.scope(projection=before.projection))))
 
     def progress(self) -> Progress | None:
         """Return the basis that the view is at, with its store and projection; None if it holds nothing yet."""
@@ -105,17 +105,17 @@ class View:
             before = self.progress()
             if before is None:
                 return "empty", None
-            scope, now = self._now()
-            how = self._how(scope, before, now)
+            scope, now = self._present()
+            how = self._choose_refresh(scope, before, now)
         except (InputError, UsageError) as error:
             return error.message, None
-        told = {"nothing": "fresh", "changes": "behind"}
-        return told.get(how, "behind" if _alike(before, now) else "of other rules"), before.basis.position
+        names = {"nothing": "fresh", "changes": "behind"}
+        return names.get(how, "behind" if _has_same_rules(before, now) else "of other rules"), before.basis.position
 
     def drop(self) -> None:
         """Remove what the view holds in its target. Raises UsageError if that is of another store."""
         with self.sink(writing=True) as sink:
-            before = _before(sink, anew=True)
+            before = _read_progress(sink, anew=True)
             if before is not None and before.store != self._store.snapshot.store_id:
                 raise UsageError(f"{self.definition.to} holds a view of another store", "look at: esctl view list")
             sink.drop()
@@ -125,12 +125,14 @@ class View:
         target = parse_target(self.definition.to, self.name, self.definition.base, self.definition.options)
         return open_sink(target, session or self._store.session, writing=writing)
 
-    def _now(self) -> tuple[Scope, Progress]:
+    def _present(self) -> tuple[Scope, Progress]:
         scope = folding(self._store.scope(projection=self.definition.projection))
         basis = self._store.basis_of(scope)
         return scope, Progress(self._store.snapshot.store_id, self.definition.projection, basis)
 
-    def _how(self, scope: Scope, before: Progress, now: Progress) -> Literal["nothing", "changes", "difference"]:
+    def _choose_refresh(
+        self, scope: Scope, before: Progress, now: Progress
+    ) -> Literal["nothing", "changes", "difference"]:
         self._check_same(before, now)
         if before.basis == now.basis and before == now:
             return "nothing"
@@ -138,7 +140,7 @@ class View:
         # earlier records are read as other events; if the projection is a query of all events; or if a change concerns
         # more rows than it names.
         read_otherwise = scope.view.manifest.judged > before.basis.position or scope.view.edits is not None
-        if not _alike(before, now) or read_otherwise or any(claim.projection.sql for claim in claims(scope)):
+        if not _has_same_rules(before, now) or read_otherwise or any(claim.projection.sql for claim in claims(scope)):
             return "difference"
         return "changes"
 
@@ -166,8 +168,8 @@ class View:
                 f"if this log is the right one: esctl view rebuild {self.name}",
             )
 
-    def _mended(self, sink: Sink, scope: Scope, now: Progress, position: int) -> Refreshed:
-        found = difference(scope.session, sink.copied(), replay(scope))
+    def _mend(self, sink: Sink, scope: Scope, now: Progress, position: int) -> Refreshed:
+        found = difference(scope.session, sink.content(), replay(scope))
         try:
             sink.apply(Changes(found.changes), now)
         except NeedsWholeError:
@@ -176,7 +178,7 @@ class View:
         return Refreshed(self.name, position, now.basis.position, "difference")
 
 
-def _before(sink: Sink, *, anew: bool) -> Progress | None:
+def _read_progress(sink: Sink, *, anew: bool) -> Progress | None:
     """Return the progress of a target; None if it is empty, or cannot be read and is to be made anew or dropped."""
     try:
         return sink.progress()
@@ -186,7 +188,7 @@ def _before(sink: Sink, *, anew: bool) -> Progress | None:
         raise
 
 
-def _alike(before: Progress, now: Progress) -> bool:
+def _has_same_rules(before: Progress, now: Progress) -> bool:
     """Return whether two bases differ only in how far the log went."""
     moved = replace(before.basis, position=now.basis.position, root=now.basis.root)
     return moved == now.basis and before.projection == now.projection

@@ -11,7 +11,7 @@ from esctl.api import Store
 from esctl.bundle import make, page
 from esctl.bundle.archive import write_archive
 from esctl.bundle.contents import PAGE
-from esctl.bundle.make import Asked, prepare
+from esctl.bundle.make import BundleRequest, plan_bundle
 from esctl.errors import UsageError
 from esctl.ledger.sign import checkpoints
 from tests.bundle.test_bundles import ALL_OK, KEY, Files, edit, ingested, judged, resealed, results, unpacked
@@ -29,14 +29,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield found
 
 
-def made(store: Store, path: Path, asked: Asked) -> Path:
-    write_archive(path, prepare(store, asked).files())
+def made(store: Store, path: Path, asked: BundleRequest) -> Path:
+    write_archive(path, plan_bundle(store, asked).files())
     return path
 
 
 @pytest.fixture(scope="module")
 def bundle(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(store, tmp_path_factory.mktemp("bundle") / "one.zip", Asked(("account-1",), html=True))
+    return made(store, tmp_path_factory.mktemp("bundle") / "one.zip", BundleRequest(("account-1",), html=True))
 
 
 def test_the_page_says_what_the_bundle_says(bundle: Path) -> None:
@@ -52,13 +52,13 @@ def test_the_page_says_what_the_bundle_says(bundle: Path) -> None:
 
 
 def test_without_a_page_a_bundle_is_what_it_was(store: Store, bundle: Path, tmp_path: Path) -> None:
-    plain = unpacked(made(store, tmp_path / "plain.zip", Asked(("account-1",))))
+    plain = unpacked(made(store, tmp_path / "plain.zip", BundleRequest(("account-1",))))
     assert PAGE not in plain
     assert PAGE.encode() not in plain["README.txt"]
     same = set(plain) - {"README.txt", "manifest.json"}
     whole = unpacked(bundle)
     assert all(whole[name] == plain[name] for name in same)
-    again = made(store, tmp_path / "again.zip", Asked(("account-1",), html=True))
+    again = made(store, tmp_path / "again.zip", BundleRequest(("account-1",), html=True))
     assert again.read_bytes() == bundle.read_bytes()
 
 
@@ -105,6 +105,6 @@ def test_a_page_that_would_be_too_large_is_refused(
 ) -> None:
     monkeypatch.setattr(page, "MOST_EVENTS", 3)
     with pytest.raises(UsageError, match="7 records"):
-        made(store, tmp_path / "x.zip", Asked(("account-1",), html=True))
+        made(store, tmp_path / "x.zip", BundleRequest(("account-1",), html=True))
     assert not (tmp_path / "x.zip").exists()
     assert make.require_room is page.require_room

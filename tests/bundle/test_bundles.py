@@ -19,7 +19,7 @@ from esctl.api import Store
 from esctl.bundle.archive import write_archive
 from esctl.bundle.check import Checked, check_bundle
 from esctl.bundle.contents import FileEntry, parse_manifest
-from esctl.bundle.make import Asked, prepare
+from esctl.bundle.make import BundleRequest, plan_bundle
 from esctl.config import read_config
 from esctl.errors import EsctlError, InputError, NotFoundError
 from esctl.ledger.prove.proof_file import parse_proof
@@ -117,7 +117,7 @@ def store(user: Path) -> Store:
 
 
 def made(store: Store, path: Path, *entities: str, **rest: str) -> Path:
-    write_archive(path, prepare(store, Asked(entities, **rest)).files())
+    write_archive(path, plan_bundle(store, BundleRequest(entities, **rest)).files())
     return path
 
 
@@ -194,7 +194,7 @@ def test_what_came_after_the_checkpoint_is_left_out(user: Path, tmp_path: Path) 
     with LogWriter(store.path, clock=logs.clock, files=logs.Unsynced()) as writer:
         writer.append([logs.part("more.jsonl", [*lines([event(9, "Paid", "account-1", amount=1)])])])
     grown = Store.open(store.path)
-    bundle = prepare(grown, Asked(("account-1",)))
+    bundle = plan_bundle(grown, BundleRequest(("account-1",)))
     assert bundle.left_out == 1
     assert made(grown, tmp_path / "after.zip", "account-1").read_bytes() == before
     checkpoints.make_checkpoint(store.path, KEY)
@@ -204,11 +204,11 @@ def test_what_came_after_the_checkpoint_is_left_out(user: Path, tmp_path: Path) 
 
 def test_nothing_to_bundle_is_said(store: Store, user: Path) -> None:
     with pytest.raises(NotFoundError, match="no entity to bundle"):
-        prepare(store, Asked(("nothing-*",)))
+        plan_bundle(store, BundleRequest(("nothing-*",)))
     with pytest.raises(NotFoundError, match="no entity 'account-9'"):
-        prepare(store, Asked(("account-9",)))
+        plan_bundle(store, BundleRequest(("account-9",)))
     with pytest.raises(InputError, match="there is no checkpoint"):
-        prepare(ingested(user / "unsigned"), Asked(("account-1",)))
+        plan_bundle(ingested(user / "unsigned"), BundleRequest(("account-1",)))
 
 
 def test_no_key_is_taken_from_a_bundle(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from esctl.errors import UsageError
 from esctl.log import commit_json
-from esctl.timespec import format_instant, parse_as_of, written
+from esctl.timespec import format_instant, parse_as_of, point_text
 from tests.support.cli_harness import esctl, good, plain_event, write_lines
 
 TIMES = ("0001-01-01T00:00:00Z", "0050-06-01T00:00:00Z", "0999-12-31T23:59:59.500000Z", "9999-12-31T23:59:59Z")
@@ -41,7 +41,7 @@ def test_a_bound_and_its_basis_are_read_back(store: Path, time: str) -> None:
     assert again.out == done.out
     assert json.loads(done.out)[0]["state"] == {"n": TIMES.index(time) + 1}
     at = parse_as_of(time)
-    assert parse_as_of(written(at)).instant == at.instant
+    assert parse_as_of(point_text(at)).instant == at.instant
 
 
 def test_other_answers_have_four_digits(store: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_bundle_of_such_years_holds(store: Path) -> None:
     ],
 )
 def test_a_day_at_the_end_of_the_calendar(text: str, zone: str, inclusive: bool, instant: str) -> None:
-    assert written(parse_as_of(text, tz=zone, inclusive=inclusive)) == instant
+    assert point_text(parse_as_of(text, tz=zone, inclusive=inclusive)) == instant
 
 
 def test_a_moment_of_no_such_year_is_none() -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from esctl.cli.options import Shared
+from esctl.cli.settings import DEFAULTS, settings
+from esctl.config import Setting
 from tests.support.cli_harness import SAMPLES, good, plain_event, refused, write_lines
 
 
@@ -72,6 +75,8 @@ def test_config_show_names_every_origin(samples: Path) -> None:
     assert origins("--tz", "UTC", ESCTL_TZ="Asia/Kathmandu")["tz"] == ("UTC", "--tz")
     assert origins(ESCTL_FORMAT="json", ESCTL_QUIET="1")["format"] == ("json", "ESCTL_FORMAT")
     assert origins(ESCTL_QUIET="1")["quiet"] == ("true", "ESCTL_QUIET")
+    assert origins("--limit", "999")["limit"] == ("999", "--limit")
+    assert settings(Shared(limit=0))[list(DEFAULTS).index("limit")] == Setting("limit", "0", "--limit")
     assert origins("--columns", "setting,value,origin")["columns"] == (
         "setting,value,origin",
         "--columns",
@@ -85,3 +90,30 @@ def test_config_show_takes_the_output_table(samples: Path, tmp_path: Path) -> No
     assert f"tz,Asia/Kathmandu,{config}\n" in text
     assert f"format,csv,{config}\n" in text
     assert text.startswith("setting,value,origin\n")
+
+
+def test_init_changes_no_state_where_there_are_more_types_or_kinds_than_it_lists(tmp_path: Path) -> None:
+    types = [{**plain_event(n, "busy-1", **{f"f{n}": n}), "type": f"T{n:02d}"} for n in range(45)]
+    untyped = [{**plain_event(n, "bare-1", **{f"f{n}": n}), "type": "Known" if n % 2 else None} for n in range(50, 56)]
+    kinds = [plain_event(100 + n, f"k{n:02d}-1") for n in range(45)]
+    write_lines(tmp_path / "a.jsonl", [*types, *untyped, *kinds])
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    before = good("replay", cwd=tmp_path).rows
+    good("init", "-q", cwd=tmp_path)
+    text = (tmp_path / "esctl.toml").read_text()
+    assert good("replay", cwd=tmp_path).rows == before
+    assert "# 5 events of the 5 other types: this rule is for every event, those with a rule too\n" in text
+    assert "# 3 events without a type: this rule is for every event, those with a rule too\n" in text
+    assert text.endswith(
+        "# 7 more kinds have no projection here, so their payloads are merged: k38, k39, k40, k41, k42, ...\n"
+    )
+
+
+def test_init_has_a_rule_for_tombstones_however_rare_they_are(tmp_path: Path) -> None:
+    from esctl.ask.events.starter_toml import _projection
+    from esctl.model import TOMBSTONE
+
+    text = _projection("busy", [*((f"T{n}", 2) for n in range(50)), (TOMBSTONE, 1)], {})
+    rules = tomllib.loads(text)["projections"]["busy"]["on"]
+    assert rules[TOMBSTONE] == {"delete": True}
+    assert next(iter(rules)) == "*"

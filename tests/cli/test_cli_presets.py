@@ -19,9 +19,9 @@ def test_all_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_is_explained(name: str) -> None:
-    from esctl.cli.commands.presets import _explained
+    from esctl.cli.commands.presets import _explain_preset
 
-    rows = _explained(PRESETS[name])
+    rows = _explain_preset(PRESETS[name])
     assert rows.title == name
     assert f"esctl ingest --preset {name} FILE" in rows.sql
 

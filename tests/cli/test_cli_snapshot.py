@@ -15,7 +15,7 @@ import pytest
 from esctl.api import Store
 from esctl.ask.scope.scope import claims
 from esctl.ask.states.replay import replay
-from esctl.ask.states.resume import resumed
+from esctl.ask.states.resume import resume
 from esctl.errors import InputError, UsageError
 from esctl.intake.batch import ingest
 from esctl.intake.intake import IngestOptions
@@ -75,7 +75,7 @@ def kept(folder: Path, lines: list[str], **settings: str) -> None:
         store = Store.create(None, None, erasable=False)
         found = file_readers([Source(name, Path(name))], OPTIONS.source)
         ingest(store.path, found, OPTIONS, store.updater, lambda *_: None, store.connection)
-        snapshots.keep(opened(folder))
+        snapshots.take_after_ingest(opened(folder))
 
 
 OPTIONS = IngestOptions(SourceOptions())
@@ -164,7 +164,7 @@ def ways(folder: Path) -> dict[str, bool]:
     """Say of each entity that has changed since the snapshot whether it is folded anew."""
     scope = opened(folder).scope()
     (claim,) = claims(scope)
-    found = resumed(scope, claim, None)
+    found = resume(scope, claim, None)
     assert found is not None
     return dict(scope.connection.execute(f"SELECT entity, late FROM {found.later}").fetchall())
 
@@ -244,18 +244,18 @@ def test_a_wrong_setting_is_told(folder: Path) -> None:
 @uncompacted
 def test_ingest_makes_them_where_they_are_worth_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "LEAST", 7)
-    assert [made.extent.position for made in snapshots.keep(opened(folder))] == [12]
-    assert snapshots.keep(opened(folder)) == []
+    assert [made.extent.position for made in snapshots.take_after_ingest(opened(folder))] == [12]
+    assert snapshots.take_after_ingest(opened(folder)) == []
     kept(folder, LATER[:6])
-    assert snapshots.keep(opened(folder)) == []
+    assert snapshots.take_after_ingest(opened(folder)) == []
     kept(folder, LATER[6:])
-    assert [made.extent.position for made in snapshots.keep(opened(folder))] == [19]
+    assert [made.extent.position for made in snapshots.take_after_ingest(opened(folder))] == [19]
 
 
 def test_a_failure_half_way_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a manifest has its name there is no snapshot; what was written until then goes."""
     store = opened(folder)
-    for step in ("_packed", "_write_cells", "_part", "with_digest"):
+    for step in ("_compress_lines", "_write_cells", "_describe_file", "with_digest"):
         with monkeypatch.context() as patch:
 
             def fail(*_: object) -> None:
@@ -264,7 +264,7 @@ def test_a_failure_half_way_leaves_nothing(folder: Path, monkeypatch: pytest.Mon
             patch.setattr(files, step, fail)
             with pytest.raises(InputError, match="No space left"):
                 snapshots.take(store)
-        assert snapshots.listed(store) == []
+        assert snapshots.list_snapshots(store) == []
         (place,) = (folder / ".esctl" / "snapshots").iterdir()
         assert not list(place.glob(".tmp-*"))
     assert len(snapshots.take(store)) == 1

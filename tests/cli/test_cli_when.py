@@ -41,6 +41,16 @@ BLAME = [
 ]
 REVERT = ["entity", "kind", "op", "field", "value", "from", "to", "undoes", "undoes_ids"]
 
+MAPPED = """
+[mapping]
+id = "id"
+type = "type"
+time = "time"
+entity = "stream"
+sequence = "seq"
+data = "data"
+"""
+
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -121,3 +131,20 @@ def test_a_point_of_a_series_is_the_sum_over_the_states_of_then(samples: Path) -
 )
 def test_mistakes_are_told_in_two_lines(samples: Path, arguments: list[str], code: int, message: str) -> None:
     assert message in refused(*arguments, "-q", code=code, cwd=samples)[0]
+
+
+def test_bounds_by_event_or_sequence_are_those_by_position(tmp_path: Path) -> None:
+    events = [{**plain_event(n, f"thing-{n % 2}", n=n // 2 % 2), "seq": 10 * n} for n in range(24)]
+    write_lines(tmp_path / "a.jsonl", events)
+    (tmp_path / "esctl.toml").write_text(MAPPED)
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+
+    def moments(start: str, end: str, *options: str) -> bytes:
+        return good("when", "n = 1", "--every", "--from", start, "--to", end, *options, cwd=tmp_path).out
+
+    for first, last in ((0, 23), (3, 15), (6, 7)):
+        for options in ((), ("--each-event",)):
+            wanted = moments(f"@{first + 1}", f"@{last + 1}", *options)
+            assert 0 < wanted.count(b"\n") < 13
+            assert moments(f"id:evt-{first}", f"id:evt-{last}", *options) == wanted
+            assert moments(f"seq:{10 * first}", f"seq:{10 * last}", *options) == wanted

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from esctl.errors import UsageError
-from esctl.index.envelope.map_options import with_options
-from esctl.index.envelope.mapping import override, parted
+from esctl.index.envelope.map_options import merge_options
+from esctl.index.envelope.mapping import override, split_option
 from tests.support.cli_harness import esctl, good, refused
 
 
@@ -36,7 +36,7 @@ def entities(folder: Path) -> list[str]:
     ],
 )
 def test_an_option_is_split_at_its_key(option: str, parts: tuple[str, str, str]) -> None:
-    assert parted(option) == parts
+    assert split_option(option) == parts
 
 
 def test_an_option_for_a_source_is_for_that_alone(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_what_is_said_of_other_sources_stays(tmp_path: Path) -> None:
     assert entities(tmp_path) == ["a-1", "s-0", "s-1", "s-2"]
     good("reindex", "--map", "", cwd=tmp_path)
     assert entities(tmp_path) == ["s-0", "s-1", "s-2"]
-    assert with_options(["a:id=x", "type=y"], ["type=z"], time_format=["usual"]) == [
+    assert merge_options(["a:id=x", "type=y"], ["type=z"], time_format=["usual"]) == [
         "a:id=x",
         "type=z",
         "time_format=usual",

@@ -14,7 +14,7 @@ import pytest
 
 from esctl.config import find_config, find_store
 from esctl.errors import InputError
-from esctl.owners import foreign
+from esctl.owners import why_foreign
 from tests.support.cli_harness import Done, esctl, good, plain_event, refused, surroundings, write_lines
 
 NOBODY = 65534
@@ -217,7 +217,7 @@ def test_what_root_owns_is_another_s_to_a_user(place: Place) -> None:
         shutil.copytree(store, folder / ".esctl")
         (folder / "esctl.toml").write_text("")
         folder.chmod(0o755)
-        assert "pwd" in sys.modules or foreign(folder) == ""
+        assert "pwd" in sys.modules or why_foreign(folder) == ""
         os.seteuid(NOBODY)
         try:
             with pytest.raises(InputError, match="it belongs to root"):

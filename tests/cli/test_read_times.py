@@ -140,6 +140,17 @@ def test_nanoseconds_order_events(tmp_path: Path) -> None:
     assert [row["position"] for row in rows("audit", "x-1", "--store", "b", cwd=tmp_path)] == [2, 1, 3]
 
 
+@pytest.mark.parametrize("core", ["0", "1"])
+def test_nanoseconds_of_arrays_and_pairs_order_events(tmp_path: Path, core: str) -> None:
+    write(tmp_path, *[[2026, 11, 23, 2, 40, 10, nano] for nano in (123456900, 123456100, 123456000)])
+    good("ingest", "-q", "a.jsonl", cwd=tmp_path, ESCTL_NATIVE=core)
+    assert [row["position"] for row in rows("audit", "x-1", cwd=tmp_path)] == [3, 2, 1]
+    times = [{"secs": 1709604882, "nsecs": nano} for nano in (123456900, 123456100, 123456000)]
+    write(tmp_path, *times, name="b.jsonl")
+    good("ingest", "-q", "b.jsonl", "--store", "b", cwd=tmp_path, ESCTL_NATIVE=core)
+    assert [row["position"] for row in rows("audit", "x-1", "--store", "b", cwd=tmp_path)] == [3, 2, 1]
+
+
 def test_hours_that_clocks_show_twice_or_never(tmp_path: Path) -> None:
     texts = ["01:30:00", "02:10:00", "02:50:00", "02:05:00", "02:40:00", "03:10:00"]
     write(tmp_path, *[f"2024-10-27T{text}" for text in texts])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esctl.errors import InputError
-from esctl.ledger.sign.timestamps import attach
+from esctl.ledger.sign.timestamps import attach_stamp
 from tests.support.cli_harness import Done, esctl, good, plain_event, write_lines
 
 CODE = "open('ran', 'w').close()\ndef fold(state, event):\n    return {'n': 1}\n"
@@ -94,5 +94,5 @@ def test_the_password_of_a_stamping_authority_is_not_told(tmp_path: Path) -> Non
     assert b"hunter4" not in everything(tmp_path, *said)
     checkpoint = next((tmp_path / ".esctl" / "checkpoints").iterdir()).read_bytes()
     with pytest.raises(InputError) as told:
-        attach(tmp_path / ".esctl", checkpoint, "http://me:hunter4@127.0.0.1:1/tsa")
+        attach_stamp(tmp_path / ".esctl", checkpoint, "http://me:hunter4@127.0.0.1:1/tsa")
     assert "hunter4" not in told.value.message + told.value.hint

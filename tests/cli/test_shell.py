@@ -167,7 +167,7 @@ def test_binary_formats_are_kept_off_the_terminal() -> None:
     assert "hint: write it to a file: -o answer.parquet" in without_colour(shown)
 
 
-@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if form.streams])
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in ("table", "junit")])
 def test_a_reader_that_leaves_ends_it_with_141_and_no_noise(form: str) -> None:
     process = subprocess.Popen(
         [*SHELL, "rows", "30000000", "-q", "-f", form],

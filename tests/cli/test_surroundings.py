@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log.commits import create_store
 from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
@@ -143,7 +143,7 @@ def test_a_clock_set_back_moves_no_record_back(tmp_path: Path, monkeypatch: pyte
     for number, now in enumerate((logs.NOW, logs.NOW - 3_600_000_000, 0)):
         with LogWriter(path, clock=lambda now=now: now, files=logs.Unsynced()) as writer:  # type: ignore[misc]
             writer.append([logs.part(f"source-{number}", [b'{"n":1}\n'])])
-    assert verify(path, Wanted(full=True)).is_intact
+    assert verify(path, VerifyOptions(full=True)).is_intact
     snapshot = logs.reopened(path)
     times = read_table(snapshot, 1, 3, ["recorded_at"])["recorded_at"].cast("int64").to_pylist()
     assert times == [logs.NOW, logs.NOW + 1, logs.NOW + 2]

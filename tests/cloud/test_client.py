@@ -9,35 +9,35 @@ import pytest
 
 from esctl.cloud.address import parse_address
 from esctl.cloud.client import open_bucket
-from esctl.cloud.credentials import place_of
+from esctl.cloud.credentials import service_identity
 from esctl.errors import EsctlError, InputError, UsageError
-from esctl.sources.objects.failures import ChangedError, VanishedError, explained
+from esctl.sources.objects.failures import ChangedError, VanishedError, explaining
 from tests.support.object_server import ObjectServer
 
 URLS = ("s3://logs", "gs://logs", "az://logs")
 
 
-def listed(url: str) -> list[str]:
+def list_keys(url: str) -> list[str]:
     import obstore
 
     address = parse_address(url)
     client = open_bucket(address)
-    with explained(url, address.scheme):
+    with explaining(url, address.scheme):
         return [each["path"] for page in obstore.list(client, address.key or None) for each in page]
 
 
-def got(url: str, **options: str) -> bytes:
+def read_object(url: str, **options: str) -> bytes:
     import obstore
 
     address = parse_address(url)
     client = open_bucket(address)
-    with explained(url, address.scheme):
+    with explaining(url, address.scheme):
         return b"".join(bytes(each) for each in obstore.get(client, address.key, options=options or None).stream())  # type: ignore[arg-type]
 
 
 def failure(url: str) -> EsctlError:
     with pytest.raises(EsctlError) as caught:
-        listed(url)
+        list_keys(url)
     return caught.value
 
 
@@ -45,9 +45,9 @@ def failure(url: str) -> EsctlError:
 def test_each_cloud_is_listed_page_by_page_and_read(server: ObjectServer, url: str) -> None:
     server.objects = {f"a/{number}": b"%d" % number for number in range(5)} | {"b": b""}
     server.page = 2
-    assert listed(f"{url}/a") == [f"a/{number}" for number in range(5)]
+    assert list_keys(f"{url}/a") == [f"a/{number}" for number in range(5)]
     assert server.asked == [("LIST", "a/")] * 3
-    assert got(f"{url}/a/3") == b"3"
+    assert read_object(f"{url}/a/3") == b"3"
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_a_bucket_that_is_not_there(server: ObjectServer, url: str) -> None:
 
 def test_an_object_that_is_gone_or_changed_is_told_apart(server: ObjectServer) -> None:
     with pytest.raises(VanishedError, match="it is not there"):
-        got("s3://logs/a")
+        read_object("s3://logs/a")
     server.objects["a"] = b"x"
     with pytest.raises(ChangedError, match="changed since it was listed"):
-        got("s3://logs/a", if_match='"other"')
+        read_object("s3://logs/a", if_match='"other"')
 
 
 def test_an_object_that_is_unpacked_on_its_way_is_told(server: ObjectServer) -> None:
     server.objects["a.gz"] = b"x"
     server.is_measured = False
     with pytest.raises(InputError, match="served in another form") as caught:
-        got("gs://logs/a.gz")
+        read_object("gs://logs/a.gz")
     assert "--clear-content-encoding" in caught.value.hint
 
 
@@ -152,7 +152,7 @@ def test_a_profile_is_read(server: ObjectServer, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(secret))
     assert "no credentials" in failure("s3://logs").message
     monkeypatch.setenv("AWS_PROFILE", "audit")
-    assert listed("s3://logs") == ["a"]
+    assert list_keys("s3://logs") == ["a"]
     monkeypatch.setenv("AWS_PROFILE", "other")
     error = failure("s3://logs")
     assert isinstance(error, UsageError)
@@ -164,7 +164,7 @@ def test_a_public_bucket_needs_no_credentials(server: ObjectServer, monkeypatch:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
-    assert listed("s3://logs") == ["a"]
+    assert list_keys("s3://logs") == ["a"]
 
 
 def test_the_region_of_the_environment_goes_before_that_of_the_profile(
@@ -208,13 +208,13 @@ def test_services_that_are_told_are_told_apart(monkeypatch: pytest.MonkeyPatch, 
     config = tmp_path / "config"
     config.write_text("[default]\nendpoint_url = http://one:1/\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    assert place_of("s3") == "http://one:1"
+    assert service_identity("s3") == "http://one:1"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://two:2")
-    assert place_of("s3") == "http://two:2"
+    assert service_identity("s3") == "http://two:2"
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "an-account")
-    assert place_of("az") == "an-account"
+    assert service_identity("az") == "an-account"
     monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://three:3")
-    assert place_of("az") == "an-account http://three:3"
+    assert service_identity("az") == "an-account http://three:3"
 
 
 def test_a_role_that_may_not_be_taken_on_is_told(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def test_a_profile_may_have_its_keys_from_a_program(
     config.write_text(f"[profile audit]\ncredential_process = cat {keys}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "audit")
-    assert listed("s3://logs") == ["a"]
+    assert list_keys("s3://logs") == ["a"]
     keys.unlink()
     error = failure("s3://logs")
     assert isinstance(error, UsageError)

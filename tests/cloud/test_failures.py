@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from esctl.cloud.failures import AWAY, DENIED, EXPIRED, GONE, MISSED, OTHER, REFUSED, UNTOLD, Kind, failure_of
+from esctl.cloud.failures import AWAY, DENIED, EXPIRED, GONE, NO_CREDENTIALS, OTHER, REFUSED, UNTOLD, Kind, failure_of
 
 SECRET = "AKIAEXAMPLE"
 
@@ -21,7 +21,7 @@ def answer(status: str, code: str = "", url: str = "http://127.0.0.1/logs/a") ->
         (FileNotFoundError(answer("404 Not Found", "NoSuchKey")), GONE),
         (FileNotFoundError(answer("404 Not Found")), GONE),
         (FileNotFoundError(answer("404 Not Found", "NoSuchAccount")), OTHER),  # of which nothing follows for the object
-        (FileNotFoundError(answer("404 Not Found", url="http://169.254.169.254/latest/api/token")), MISSED),
+        (FileNotFoundError(answer("404 Not Found", url="http://169.254.169.254/latest/api/token")), NO_CREDENTIALS),
         (RuntimeError(answer("403 Forbidden", "SignatureDoesNotMatch")), REFUSED),
         (RuntimeError(answer("403 Forbidden", "SomethingNew")), DENIED),
         (RuntimeError(answer("599 <unknown status code>")), OTHER),

@@ -18,8 +18,8 @@ from esctl.ask.states.replay import replay
 from esctl.ask.states.save import partial_states
 from esctl.cluster.engines import InProcess
 from esctl.cluster.pieces import pieces_of
+from esctl.cluster.question import ask_in_parts as ask
 from esctl.cluster.question import in_parts
-from esctl.cluster.question import spread as ask
 from esctl.cluster.spans import Span, spans_at, spans_of
 from esctl.cluster.task import Task
 from esctl.cluster.work import Failure, Part

@@ -16,14 +16,14 @@ from esctl.api import Store
 from esctl.ask.states.replay import replay
 from esctl.cluster import remote
 from esctl.cluster.engines import engine_of
-from esctl.cluster.question import in_parts, spread
+from esctl.cluster.question import ask_in_parts, in_parts
 from esctl.cluster.remote import Remote
 from esctl.cluster.spans import spans_at
 from esctl.errors import InputError, UsageError
 from esctl.intake import intake
 from esctl.intake.intake import IngestOptions
 from esctl.sources.files.reading import SourceOptions
-from tests.cluster.test_tasks import event, killed, laid
+from tests.cluster.test_tasks import event, make_store, replay_killed
 from tests.support.cli_harness import write_lines
 from tests.support.parts import Cut
 from tests.support.spans import rows_of
@@ -33,7 +33,7 @@ CUTS = ["thing-10", "thing-20", "thing-21"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return laid(tmp_path_factory.mktemp("remote"), [event(number) for number in range(200)])
+    return make_store(tmp_path_factory.mktemp("remote"), [event(number) for number in range(200)])
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def store(folder: Path) -> Iterator[Store]:
         yield opened
 
 
-def cut(engine: Any) -> Any:
+def cut_spans(engine: Any) -> Any:
     """Give an engine whose spans are cut, however small the log."""
     engine.spans = lambda manifest: spans_at(CUTS)
     return engine
@@ -68,7 +68,7 @@ def sail() -> Iterator[str]:
 
 def test_spark_connect_answers_in_parts(store: Store, sail: str) -> None:
     parts = store.reopened()
-    parts.engine = cut(engine_of(sail, None, "--engine"))
+    parts.engine = cut_spans(engine_of(sail, None, "--engine"))
     for ask in (lambda s: s.replay(), lambda s: s.audit("thing-1*"), lambda s: s.series("sum(total)", every="1mo")):
         assert rows_of(ask(parts)) == rows_of(ask(store))
     parts.engine.close()
@@ -104,7 +104,7 @@ def test_parts_that_are_not_seen_here_are_told(store: Store, monkeypatch: pytest
         shutil.rmtree(next(tmp_path.iterdir()))
         return made
 
-    answer = spread(replay, in_parts(store.scope(), cut(Remote("Far", 4, elsewhere))))
+    answer = ask_in_parts(replay, in_parts(store.scope(), cut_spans(Remote("Far", 4, elsewhere))))
     with pytest.raises(InputError, match="Far wrote a part of the answer where this machine does not see it") as told:
         rows_of(replace(store.replay(), answer=answer))
     assert remote.FOLDER in told.value.hint
@@ -121,7 +121,9 @@ def test_parts_that_are_not_seen_here_are_told(store: Store, monkeypatch: pytest
     ],
 )
 def test_what_no_task_gives_back_is_refused(store: Store, told: bytes) -> None:
-    answer = spread(replay, in_parts(store.scope(), cut(Remote("Far", 4, lambda tasks: [told] * len(tasks)))))
+    answer = ask_in_parts(
+        replay, in_parts(store.scope(), cut_spans(Remote("Far", 4, lambda tasks: [told] * len(tasks))))
+    )
     with pytest.raises(InputError, match="Far failed: "):
         rows_of(replace(store.replay(), answer=answer))
 
@@ -140,7 +142,7 @@ def test_a_worker_that_does_not_see_the_store_says_so(folder: Path, tmp_path: Pa
             shutil.move(copy / ".esctl" / "index", copy / "index")
             return by_hand(tasks)
 
-        answer = spread(replay, in_parts(store.scope(), cut(Remote("Far", 4, without))))
+        answer = ask_in_parts(replay, in_parts(store.scope(), cut_spans(Remote("Far", 4, without))))
         with pytest.raises(InputError, match="a worker does not see the index"):
             rows_of(replace(store.replay(), answer=answer))
 
@@ -175,8 +177,8 @@ def scheduler() -> Iterator[str]:
 def test_dask_answers_in_parts_and_runs_a_killed_task_again(store: Store, scheduler: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    engine = cut(engine_of(scheduler, None, "--engine"))
-    answer = spread(killed, in_parts(store.scope(), engine), marks, 1)
+    engine = cut_spans(engine_of(scheduler, None, "--engine"))
+    answer = ask_in_parts(replay_killed, in_parts(store.scope(), engine), marks, 1)
     assert rows_of(replace(store.replay(), answer=answer)) == rows_of(store.replay())
     assert len(list(marks.iterdir())) == 1
     engine.close()
@@ -190,9 +192,9 @@ def test_ray_answers_in_parts_and_runs_a_killed_task_again(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     marks = tmp_path / "marks"
     marks.mkdir()
-    engine = cut(engine_of("ray:local", None, "--engine"))
+    engine = cut_spans(engine_of("ray:local", None, "--engine"))
     try:
-        answer = spread(killed, in_parts(store.scope(), engine), marks, 1)
+        answer = ask_in_parts(replay_killed, in_parts(store.scope(), engine), marks, 1)
         assert rows_of(replace(store.replay(), answer=answer)) == rows_of(store.replay())
         assert len(list(marks.iterdir())) == 1
     finally:

@@ -20,7 +20,7 @@ from esctl.index.files.manifest import Manifest
 from esctl.intake import intake
 from esctl.intake.intake import IngestOptions
 from esctl.log import writer
-from esctl.maintain.redact import Wanted, redact
+from esctl.maintain.redact import ErasureRequest, redact
 from esctl.sources.files.reading import SourceOptions
 from esctl.storage import connecting
 from tests.cluster.test_tasks import RULES, event
@@ -145,7 +145,7 @@ def test_what_was_erased_is_kept_by_no_worker(world: World, tmp_path: Path) -> N
         store.replay().rows()
     held = {path.name for path in in_mirror(world, "worker")}
     with Store.open(URL) as store:
-        redact(store.path, Wanted([8], "asked for", "me"), store.updater())
+        redact(store.path, ErasureRequest([8], "asked for", "me"), store.updater())
     with Store.open(URL) as store:
         store.engine = OnOthers(world)
         store.replay().rows()

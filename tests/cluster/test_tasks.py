@@ -21,7 +21,7 @@ from esctl.ask.states.replay import replay
 from esctl.cluster import task, work
 from esctl.cluster.engines import InProcess, engine_of
 from esctl.cluster.local_pool import ATTEMPTS, LocalPool
-from esctl.cluster.question import in_parts, spread
+from esctl.cluster.question import ask_in_parts, in_parts
 from esctl.cluster.spans import Span, spans_at, spans_of
 from esctl.engine.duckdb import single_row
 from esctl.errors import EsctlError, InputError, UsageError
@@ -47,7 +47,7 @@ def event(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def laid(folder: Path, events: Sequence[dict[str, Any]], group: int = 10) -> Path:
+def make_store(folder: Path, events: Sequence[dict[str, Any]], group: int = 10) -> Path:
     """Lay a store of events, with an index of many row groups."""
     folder.mkdir(exist_ok=True)
     (folder / "esctl.toml").write_text(RULES, encoding="utf-8")
@@ -61,7 +61,7 @@ def laid(folder: Path, events: Sequence[dict[str, Any]], group: int = 10) -> Pat
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return laid(tmp_path_factory.mktemp("tasks"), [event(number) for number in range(400)])
+    return make_store(tmp_path_factory.mktemp("tasks"), [event(number) for number in range(400)])
 
 
 @pytest.fixture
@@ -81,10 +81,10 @@ class Pool(LocalPool):
         return spans_at(["thing-10", "thing-20", "thing-30"])
 
 
-def killed(scope: Scope, marks: Path, times: int) -> Answer:
+def replay_killed(scope: Scope, marks: Path, times: int) -> Answer:
     """Ask for the states, in a process that is killed so many times before."""
     for mark in (marks / str(number) for number in range(times)):
-        if isinstance(scope.lookups, task.Given) and not mark.exists():
+        if isinstance(scope.lookups, task.DriverLookups) and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
     return replay(scope)
@@ -93,7 +93,7 @@ def killed(scope: Scope, marks: Path, times: int) -> Answer:
 def test_a_killed_task_is_run_again_and_no_row_comes_twice(store: Store, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    answer = spread(killed, in_parts(store.scope(), Pool()), marks, ATTEMPTS - 1)
+    answer = ask_in_parts(replay_killed, in_parts(store.scope(), Pool()), marks, ATTEMPTS - 1)
     relation = replace(store.replay(), answer=answer)
     assert rows_of(relation) == rows_of(store.replay())
     assert len(list(marks.iterdir())) == ATTEMPTS - 1
@@ -102,7 +102,7 @@ def test_a_killed_task_is_run_again_and_no_row_comes_twice(store: Store, tmp_pat
 def test_a_task_that_is_always_killed_is_given_up(store: Store, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    answer = spread(killed, in_parts(store.scope(), Pool()), marks, 99)
+    answer = ask_in_parts(replay_killed, in_parts(store.scope(), Pool()), marks, 99)
     with pytest.raises(InputError, match=rf"lost their process {ATTEMPTS} times"):
         rows_of(replace(store.replay(), answer=answer))
 
@@ -159,7 +159,7 @@ def test_the_first_event_at_fault_is_named(tmp_path: Path, cuts: list[str], rule
     events = [event(number) for number in range(120)]
     for number in (31, 47, 58, 90, 111):
         events[number]["data"] = {"n": f"no number {number}"}
-    made = laid(tmp_path / "s", events)
+    made = make_store(tmp_path / "s", events)
     (made / "esctl.toml").write_text(f"[projections.p.on.Noted]\n{rule}\n", encoding="utf-8")
     with Store.open(made / ".esctl") as store:
         store.engine = CutAt(cuts)
@@ -193,7 +193,7 @@ def test_a_task_refuses_what_is_damaged_and_reads_no_other_part(folder: Path, tm
         with pytest.raises(InputError, match=file.file):
             rows_of(relation)
         store.engine = Part(0)
-        assert rows_of(replace(relation, answer=spread(replay, store.scope()))).count(b"\n") == 20
+        assert rows_of(replace(relation, answer=ask_in_parts(replay, store.scope()))).count(b"\n") == 20
 
 
 class Part(InProcess):
@@ -208,22 +208,22 @@ class Part(InProcess):
         return [spans_at(["thing-20"])[self._number]]
 
 
-def looking(scope: Scope) -> Answer:
+def look_past_lookups(scope: Scope) -> Answer:
     """Look something up past the lookups, which in a part is not what it is in the whole."""
     single_row(scope.connection, f"SELECT count(*) FROM ({scope.view.relation(['position'])})")
     return replay(scope)
 
 
-def wandering(scope: Scope) -> Answer:
+def look_up_more(scope: Scope) -> Answer:
     """Ask in parts what was not asked in the whole."""
-    if isinstance(scope.lookups, task.Given):
+    if isinstance(scope.lookups, task.DriverLookups):
         scope.lookups.once(lambda: 1)
     return replay(scope)
 
 
-@pytest.mark.parametrize(("question", "words"), [(looking, "looks up what"), (wandering, "another way")])
+@pytest.mark.parametrize(("question", "words"), [(look_past_lookups, "looks up what"), (look_up_more, "another way")])
 def test_a_part_that_is_compiled_otherwise_is_a_bug_that_is_told(store: Store, question: Any, words: str) -> None:
-    answer = spread(question, in_parts(store.scope(), CutAt(["thing-20"])))
+    answer = ask_in_parts(question, in_parts(store.scope(), CutAt(["thing-20"])))
     with pytest.raises(EsctlError, match=words):
         rows_of(replace(store.replay(), answer=answer))
 
@@ -242,7 +242,7 @@ def test_spans_have_about_as_many_rows_each(store: Store) -> None:
 
 
 def test_an_index_of_few_row_groups_has_few_spans(tmp_path: Path) -> None:
-    with Store.open(laid(tmp_path / "s", [event(0)]) / ".esctl") as store:
+    with Store.open(make_store(tmp_path / "s", [event(0)]) / ".esctl") as store:
         assert spans_of(store.view.manifest, 64) == [Span()]
     assert spans_of(Manifest(), 64) == [Span()]
 

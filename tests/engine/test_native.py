@@ -29,28 +29,30 @@ from esctl.sources.formats import lines
 from tests.support import effort
 from tests.support.hostile_json import record
 
-core = pytest.mark.skipif(not native.here(), reason=f"no native core ({native.description()}): make native builds it")
+core = pytest.mark.skipif(
+    not native.is_available(), reason=f"no native core ({native.description()}): make native builds it"
+)
 PIECES = st.sampled_from([b"\n", b"\r\n", b" ", b"\t", b"{}", b"\xef\xbb\xbf", b"\0", b"\x1e", b"\x0b", b"a b"])
 
 
 @pytest.fixture
 def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Look for the core again, and once more afterwards."""
-    native._found.cache_clear()
+    native._load_core.cache_clear()
     monkeypatch.delenv(native.SWITCH, raising=False)
     yield monkeypatch
     monkeypatch.undo()
-    native._found.cache_clear()
+    native._load_core.cache_clear()
 
 
 def test_it_can_be_turned_off(anew: pytest.MonkeyPatch) -> None:
     anew.setenv(native.SWITCH, "0")
-    assert (native.here(), native.description()) == (False, "not used (ESCTL_NATIVE=0)")
+    assert (native.is_available(), native.description()) == (False, "not used (ESCTL_NATIVE=0)")
 
 
 def test_without_it_nothing_is_said_to_be_used(anew: pytest.MonkeyPatch) -> None:
     anew.setitem(sys.modules, "esctl_native", None)
-    assert (native.here(), native.description()) == (False, "not installed")
+    assert (native.is_available(), native.description()) == (False, "not installed")
 
 
 @pytest.mark.parametrize(
@@ -63,12 +65,12 @@ def test_without_it_nothing_is_said_to_be_used(anew: pytest.MonkeyPatch) -> None
 )
 def test_another_version_is_not_used(anew: pytest.MonkeyPatch, given: dict[str, object], said: str) -> None:
     anew.setitem(sys.modules, "esctl_native", SimpleNamespace(**given))
-    assert not native.here()
+    assert not native.is_available()
     assert native.description().startswith(said)
 
 
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_found", lambda: (None, "not used"))
+    monkeypatch.setattr(native, "_load_core", lambda: (None, "not used"))
 
 
 @core
@@ -206,7 +208,7 @@ def payload_record(drawn: random.Random, names: list[str]) -> bytes:
 
 @core
 def test_what_does_not_fit_together_is_an_error() -> None:
-    library = native._found()[0]
+    library = native._load_core()[0]
     numbers = (b"\0" * 8,) * 4
     for raws in [(None, b"\0" * 8, b""), (None, b"\0" * 8 + b"\xff" * 8, b""), (b"", b"\0" * 16, b"")]:
         with pytest.raises(ValueError, match=r"length|outside"):

@@ -17,7 +17,7 @@ from esctl.ask.events.log import EventFilters, log
 from esctl.engine import offsets, zones
 from esctl.engine.duckdb import connect
 from esctl.engine.offsets import offset_at, offset_sql
-from esctl.engine.zones import find_zone, names, reading_of, version
+from esctl.engine.zones import find_zone, names, version, zone_fingerprint
 from esctl.errors import UsageError
 from esctl.index.decode.times.columns import read_times
 from esctl.index.decode.times.python import parse_instant
@@ -191,8 +191,8 @@ def test_the_version_names_the_release_of_the_zones(tmp_path: Path) -> None:
 
 
 def test_a_zone_is_told_by_its_name_and_its_data() -> None:
-    assert reading_of("+05:45") == "+05:45"
-    assert reading_of("Europe/Vienna") != reading_of("Europe/Berlin")
+    assert zone_fingerprint("+05:45") == "+05:45"
+    assert zone_fingerprint("Europe/Vienna") != zone_fingerprint("Europe/Berlin")
     assert version().startswith("20")
     with pytest.raises(UsageError, match="unknown time zone 'Europe/Wien'"):
-        reading_of("Europe/Wien")
+        zone_fingerprint("Europe/Wien")

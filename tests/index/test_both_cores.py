@@ -18,7 +18,7 @@ from tests.support.cli_harness import good
 from tests.support.hostile_json import record, value
 
 pytestmark = pytest.mark.skipif(
-    not native.here(), reason=f"no native core ({native.description()}): make native builds it"
+    not native.is_available(), reason=f"no native core ({native.description()}): make native builds it"
 )
 CONFIG = """
 [mapping]

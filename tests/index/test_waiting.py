@@ -15,12 +15,12 @@ from esctl.errors import InputError
 from esctl.index import update
 from esctl.index.current import current_view
 from esctl.index.files import write
-from esctl.index.files.freshness import empty
+from esctl.index.files.freshness import empty_manifest
 from esctl.index.files.manifest import MANIFEST
 from esctl.index.files.write import LOCK, locked_unless
 from esctl.index.scan import IndexView
 from esctl.intake.follow import Callbacks, Pace, follow
-from esctl.intake.intake import IngestOptions, unobserved
+from esctl.intake.intake import IngestOptions, observe_nothing
 from esctl.log.store_state import StoreState
 from esctl.model import Cursor
 from esctl.sources.files.finding import Source
@@ -91,7 +91,7 @@ class Failing:
     def run(self, snapshot: StoreState, fresh: Sequence[Any] = ()) -> Any:
         if fresh:
             raise InputError("no room for the index")
-        return SimpleNamespace(manifest=empty(snapshot))
+        return SimpleNamespace(manifest=empty_manifest(snapshot))
 
 
 def test_what_goes_wrong_behind_a_reader_is_told_though_nothing_more_comes(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_goes_wrong_behind_a_reader_is_told_though_nothing_more_comes(tmp_p
         return False
 
     tail = Slow(Source("app.log", tmp_path / "app.log"), SourceOptions(), lambda note: None)
-    callbacks = Callbacks(is_late, unobserved, lambda name, detection: None, lambda: None)
+    callbacks = Callbacks(is_late, observe_nothing, lambda name, detection: None, lambda: None)
     with Store.open(tmp_path / ".esctl") as store, pytest.raises(InputError, match="no room for the index"):
         follow(
             store.path, [tail], IngestOptions(SourceOptions()), Pace(seconds=0.0), lambda told: Failing(),  # type: ignore[arg-type,return-value]

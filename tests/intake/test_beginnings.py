@@ -40,7 +40,7 @@ def taken(folder: Path, *names: str, **options: bool) -> Outcome:
     store = Store.create(folder / ".esctl", None, erasable=False)
     wanted = IngestOptions(SourceOptions(), **options)
     readers = file_readers(expand([str(folder / name) for name in names]), wanted.source)
-    return batch.ingest(store.path, readers, wanted, store.updater, intake.unobserved, store.connection)
+    return batch.ingest(store.path, readers, wanted, store.updater, intake.observe_nothing, store.connection)
 
 
 def kept(folder: Path) -> list[bytes]:

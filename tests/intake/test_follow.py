@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -252,6 +253,35 @@ def test_stdin_is_followed_to_its_end(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert json.loads(out)["new"] == 3
     assert positions(tmp_path) == ["evt-1", "evt-2", "evt-3"]
+
+
+def test_a_file_is_followed_on_when_stdin_has_ended(tmp_path: Path) -> None:
+    append(tmp_path / "other.log", 1)
+    with following(tmp_path, "-", "other.log") as process:
+        assert process.stdin is not None
+        process.stdin.write(line(2).rstrip().encode())
+        process.stdin.close()
+        process.stdin = None
+        until(lambda: head(tmp_path) == 2)
+        append(tmp_path / "other.log", 3)
+        until(lambda: head(tmp_path) == 3)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+def test_a_source_that_has_ended_is_closed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stdin").write_bytes(line(1).encode())
+    descriptor = os.open(tmp_path / "stdin", os.O_RDONLY)
+    monkeypatch.setattr(os, "dup", lambda number: descriptor)
+    tail = Tail(Source("-", None), SourceOptions(), [].append)
+    assert [each.batch.num_rows for each in tail.poll({}, 1 << 20)] == [1]
+    assert tail.ended
+    reused = os.open(tmp_path / "stdin", os.O_RDONLY)
+    assert reused == descriptor
+    assert list(tail.poll({}, 1 << 20)) == []
+    tail.close()
+    os.close(reused)
 
 
 def test_a_store_is_no_wider_than_what_is_followed_and_says_where_a_zone_does_not_apply(tmp_path: Path) -> None:

@@ -268,7 +268,8 @@ def test_ids_that_come_again_are_found_whoever_has_the_first(
 
 def test_workers_write_all_and_index_most(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    lots.setattr(carried, "are_there", lambda: False)  # another test's may be: what is counted here cannot be pickled
+    # Another test's may be: what is counted here cannot be pickled.
+    lots.setattr(carried, "any_registered", lambda: False)
     for module, name in ((spread, "write_apart"), (in_parts, "build_range")):
         made = getattr(module, name)
         lots.setattr(module, name, lambda *given, made=made: (seen.append(made.__name__), made(*given))[1])
@@ -376,7 +377,7 @@ def test_processes_write_and_index_as_one_process_does(
     assert ingested(tmp_path / "parts", [files], Pool(2)) == agree(tmp_path, [files], ())
 
 
-def write_or_die(place: apart.Place, file: Path) -> apart.WrittenApart:
+def write_or_die(place: apart.SegmentOrder, file: Path) -> apart.WrittenApart:
     """Write a segment, in a process that is killed once, when it has written."""
     written = apart.write_apart(place, file)
     mark = place.store.parent / "mark"
@@ -395,7 +396,7 @@ def test_a_killed_worker_leaves_nothing_and_its_part_is_written_again(
     assert (tmp_path / "mark").exists()
 
 
-def write_never(place: apart.Place, file: Path) -> apart.WrittenApart:
+def write_never(place: apart.SegmentOrder, file: Path) -> apart.WrittenApart:
     """Write a segment, and come to no end."""
     apart.write_apart(place, file)
     time.sleep(3600)
@@ -422,7 +423,7 @@ def test_an_interrupt_ends_the_processes(tmp_path: Path, files: list[Path], lots
 def test_what_a_killed_ingest_left_is_swept(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
     """Workers that had no one to give their segments to: they are temporary files at places that others take."""
     with Store.create(tmp_path / "s") as store:
-        lots.setattr(spread, "left_behind", lambda path, run: [])
+        lots.setattr(spread, "list_leftovers", lambda path, run: [])
         store.engine = Failing("write_apart", 2)
         with pytest.raises(EsctlError, match="the engine is gone"):
             store.ingest(*files, options=IN_FOURS)

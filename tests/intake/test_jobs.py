@@ -30,7 +30,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def kept(log: Path, jobs: int) -> tuple[Any, ...]:
     """Ingest with so many processors; give the root of the log and what the index has of each event."""
-    processors.use(jobs)
+    processors.use_processors(jobs)
     try:
         with Store.create(log.parent / f"store-{jobs}", threads=jobs) as store:
             store.ingest(log)
@@ -39,17 +39,17 @@ def kept(log: Path, jobs: int) -> tuple[Any, ...]:
             events = store.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall()
             return store.snapshot.tree, store.snapshot.head, events
     finally:
-        processors.use(None)
+        processors.use_processors(None)
 
 
 @pytest.mark.parametrize("core", ["1", "0"])
 def test_any_number_of_processors_keeps_the_same(core: str, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.SWITCH, core)
-    native._found.cache_clear()
+    native._load_core.cache_clear()
     try:
         one, two = kept(log, 1), kept(log, 2)
     finally:
-        native._found.cache_clear()
+        native._load_core.cache_clear()
     assert one == two
     assert one[1] == 10_002
 

@@ -23,7 +23,7 @@ from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log.commits import open_log
 from esctl.model import Cursor, FileCursor, Stanza
 from esctl.sources.files.finding import Source, expand
-from esctl.sources.files.generations import HEAD_SIZE, Known, candidates, same_files
+from esctl.sources.files.generations import HEAD_SIZE, Known, find_candidates, same_files
 from esctl.sources.files.reading import SourceOptions, file_readers
 from esctl.sources.protocol import SourceReader
 from tests.support.cli_harness import good, plain_event, refused, write_lines
@@ -98,7 +98,7 @@ batch._read_source = reading
 store = Store.create(Path(".esctl"), None, erasable=False)
 options = intake.IngestOptions(SourceOptions())
 readers = file_readers(expand(["logs"]), options.source)
-batch.ingest(store.path, readers, options, store.updater, intake.unobserved, store.connection)
+batch.ingest(store.path, readers, options, store.updater, intake.observe_nothing, store.connection)
 """
 
 
@@ -189,7 +189,7 @@ def test_what_a_line_was_read_to_is_found_again() -> None:
         text = draw.choice([b"\n", b"\r\n"]).join(lines) + draw.choice([b"", b"\n"])
         ends = [end for end in range(1, len(text) + 1) if text[end - 1] == 10 or not text[end:].split(b"\n")[0].strip()]
         known = Known({f"{end}": cursor(text, end) for end in ends})
-        found = {one.name for one in candidates("new", text, known, foreign=True, agrees=every)}
+        found = {one.name for one in find_candidates("new", text, known, foreign=True, agrees=every)}
         assert found == {str(end) for end in ends}
 
 
@@ -204,11 +204,12 @@ def test_what_else_was_read_is_found_again() -> None:
             "no record": FileCursor(5, "", 5, hashlib.sha256(text[:5]).hexdigest(), format="jsonl", records=0),
         }
     )
-    names = [one.name for one in candidates("new", text, known, foreign=True, agrees=every)]
+    names = [one.name for one in find_candidates("new", text, known, foreign=True, agrees=every)]
     assert names == ["document", "values", "tailed"]
-    assert candidates("new", text, known, foreign=False, agrees=every) == []
+    assert find_candidates("new", text, known, foreign=False, agrees=every) == []
     known["values"] = cursor(b"other" * 10, 10, "json")
-    assert [one.name for one in candidates("new", text, known, foreign=True, agrees=every)] == ["document", "tailed"]
+    found = find_candidates("new", text, known, foreign=True, agrees=every)
+    assert [one.name for one in found] == ["document", "tailed"]
 
 
 def test_files_of_columns_are_known_by_all_of_them() -> None:
@@ -217,4 +218,4 @@ def test_files_of_columns_are_known_by_all_of_them() -> None:
     assert [one.name for one in same_files("new", known["a"].sha256, known, foreign=True)] == ["a"]
     assert same_files("new", known["a"].sha256, known, foreign=False) == []
     assert [one.name for one in same_files("b", known["b"].sha256, known, foreign=False)] == ["b"]
-    assert candidates("new", text, known, foreign=True, agrees=every) == []
+    assert find_candidates("new", text, known, foreign=True, agrees=every) == []

@@ -16,7 +16,7 @@ from esctl.errors import InputError
 from esctl.intake import intake
 from esctl.intake.batch import ingest
 from esctl.intake.follow import Callbacks, Pace, follow
-from esctl.intake.intake import IngestOptions, unobserved
+from esctl.intake.intake import IngestOptions, observe_nothing
 from esctl.log.commits import open_log
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import expand
@@ -121,7 +121,7 @@ def test_a_batch(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "COMMIT_ROWS", 5)
     records = [record(number) for number in range(14)]
     for held, new in ((records[:8], 8), (records, 6), (records, 0)):
-        outcome = ingest(store.path, [Reader(held)], OPTIONS, store.updater, unobserved, store.connection)
+        outcome = ingest(store.path, [Reader(held)], OPTIONS, store.updater, observe_nothing, store.connection)
         assert outcome.summary.new == new
     kept = open_log(store.path).read()
     assert (kept.head, kept.seq, set(kept.cursors)) == (14, 3, {NAME})
@@ -131,7 +131,8 @@ def test_a_batch(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_commits_of_a_long_ingest_are_larger(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "COMMIT_ROWS", 3)
     monkeypatch.setattr(intake, "LONG", 2)
-    ingest(store.path, [Reader([record(n) for n in range(20)])], OPTIONS, store.updater, unobserved, store.connection)
+    reader = Reader([record(n) for n in range(20)])
+    ingest(store.path, [reader], OPTIONS, store.updater, observe_nothing, store.connection)
     assert [segment.last for segment in open_log(store.path).read().segments] == [3, 6, 12, 18, 20]
     assert [file.last for file in store.view.manifest.files] == [3, 6, 12, 18, 20]
 
@@ -151,7 +152,7 @@ def counting(calls: list[int]) -> Callable[[], None]:
 def test_following(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("esctl.intake.follow.POLL_SECONDS", 0)
     records, asked = [record(number) for number in range(9)], list[int]()
-    callbacks = Callbacks(never, unobserved, nothing, counting(asked))
+    callbacks = Callbacks(never, observe_nothing, nothing, counting(asked))
     source = Followed(records[:4], records[4:])
     outcome = follow(store.path, [source], OPTIONS, Pace(3600, 4), store.updater, store.connection, callbacks)
     assert (outcome.summary.new, outcome.summary.head) == (9, 9)
@@ -169,7 +170,7 @@ def test_what_was_read_is_kept_where_the_source_is_lost(store: Store) -> None:
             yield from super().poll(known, limit)
             raise InputError("it is another one now", "")
 
-    callbacks = Callbacks(never, unobserved, nothing, nothing)
+    callbacks = Callbacks(never, observe_nothing, nothing, nothing)
     source = Lost([record(number) for number in range(4)], [])
     with pytest.raises(InputError, match="another one"):
         follow(store.path, [source], OPTIONS, Pace(3600, 100), store.updater, store.connection, callbacks)
@@ -188,7 +189,7 @@ def test_what_was_read_is_let_go_of(store: Store) -> None:
             yield reader
             del reader
 
-    outcome = ingest(store.path, readers(), OPTIONS, store.updater, unobserved, store.connection)
+    outcome = ingest(store.path, readers(), OPTIONS, store.updater, observe_nothing, store.connection)
     assert (outcome.summary.records, len(made)) == (4, 4)
 
 
@@ -197,4 +198,4 @@ def test_files_are_opened_one_after_the_other(store: Store, tmp_path: Path) -> N
         (tmp_path / f"{number}.jsonl").write_bytes(record(number) + b"\n")
     readers = file_readers(expand([str(tmp_path)]), OPTIONS.source)
     assert iter(readers) is readers, "a list would keep what each of them has read last"
-    assert ingest(store.path, readers, OPTIONS, store.updater, unobserved, store.connection).summary.records == 3
+    assert ingest(store.path, readers, OPTIONS, store.updater, observe_nothing, store.connection).summary.records == 3

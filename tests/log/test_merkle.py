@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from esctl.log import merkle
 from esctl.log.merkle import BLOCK, Frontier, Tree
+from tests.support.log_helpers import memory_tree
 
 # Leaves and roots of the tests of Certificate Transparency's own implementation (merkletree/merkle_tree_test.cc).
 CT_LEAVES = [
@@ -58,7 +59,7 @@ def test_certificate_transparency_vectors() -> None:
 @pytest.mark.parametrize("size", [*range(1, 70), 127, 128, 129, 1000])
 def test_root_is_that_of_the_definition(size: int) -> None:
     hashes = some_hashes(size)
-    assert merkle.tree_root(hashes) == reference_root(merkle.split(hashes))
+    assert merkle.tree_root(hashes) == reference_root(merkle.split_hashes(hashes))
 
 
 @given(st.lists(st.integers(0, 5000), max_size=12))
@@ -82,8 +83,8 @@ def test_every_inclusion_proof_holds_and_for_no_other_leaf(size: int, data: st.D
     hashes = some_hashes(size)
     index = data.draw(st.integers(0, size - 1))
     other = data.draw(st.integers(0, size - 1))
-    proof = merkle.inclusion_proof(merkle.memory_tree(hashes), index, size)
-    leaves, root = merkle.split(hashes), merkle.tree_root(hashes)
+    proof = merkle.inclusion_proof(memory_tree(hashes), index, size)
+    leaves, root = merkle.split_hashes(hashes), merkle.tree_root(hashes)
     assert merkle.verify_inclusion(leaves[index], index, size, proof, root)
     assert merkle.verify_inclusion(leaves[other], index, size, proof, root) == (other == index)
     assert merkle.verify_inclusion(leaves[index], other, size, proof, root) == (other == index)
@@ -94,7 +95,7 @@ def test_every_inclusion_proof_holds_and_for_no_other_leaf(size: int, data: st.D
 def test_every_consistency_proof_holds_and_for_no_other_tree(new: int, data: st.DataObject) -> None:
     hashes = some_hashes(new)
     old = data.draw(st.integers(1, new))
-    proof = merkle.consistency_proof(merkle.memory_tree(hashes), old, new)
+    proof = merkle.consistency_proof(memory_tree(hashes), old, new)
     old_root, new_root = merkle.tree_root(hashes[: old * 32]), merkle.tree_root(hashes)
     assert merkle.verify_consistency(old, new, old_root, new_root, proof)
     forged = merkle.tree_root(bytes(32) + hashes[32 : old * 32])
@@ -115,12 +116,10 @@ def test_proofs_from_block_roots_read_few_leaves() -> None:
     for index in (0, BLOCK - 1, BLOCK, 3 * BLOCK + 5, 5 * BLOCK, size - 1):
         read.clear()
         proof = merkle.inclusion_proof(tree, index, size)
-        assert proof == merkle.inclusion_proof(merkle.memory_tree(hashes), index, size)
+        assert proof == merkle.inclusion_proof(memory_tree(hashes), index, size)
         assert sum(read) <= BLOCK + 17
     for old in (1, BLOCK, BLOCK + 1, 4 * BLOCK, size - 1, size):
-        assert merkle.consistency_proof(tree, old, size) == merkle.consistency_proof(
-            merkle.memory_tree(hashes), old, size
-        )
+        assert merkle.consistency_proof(tree, old, size) == merkle.consistency_proof(memory_tree(hashes), old, size)
 
 
 def test_a_proof_for_an_older_size_ignores_later_blocks() -> None:
@@ -152,13 +151,13 @@ def test_a_damaged_frontier_is_refused(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (3, 3), (-1, 3)])
 def test_no_inclusion_proof_outside_the_tree(index: int, size: int) -> None:
     with pytest.raises(ValueError, match="not in a tree"):
-        merkle.inclusion_proof(merkle.memory_tree(some_hashes(3)), index, size)
+        merkle.inclusion_proof(memory_tree(some_hashes(3)), index, size)
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 3), (4, 3)])
 def test_no_consistency_proof_backwards(old: int, new: int) -> None:
     with pytest.raises(ValueError, match="no proof"):
-        merkle.consistency_proof(merkle.memory_tree(some_hashes(4)), old, new)
+        merkle.consistency_proof(memory_tree(some_hashes(4)), old, new)
 
 
 def test_hashes_must_be_whole_and_aligned() -> None:

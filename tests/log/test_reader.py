@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.ranges import ByteRange, parquet_ranges
-from esctl.log.reader import export_raw, iter_batches, raw_of, read_table, segments_for
+from esctl.log.reader import export_raw, iter_batches, raw_of, read_table
 from esctl.log.segment import SCHEMA
+from esctl.log.segments import segments_in
 from esctl.log.store_state import StoreState
 from esctl.log.writer import Part
 from tests.support.log_helpers import LINES, as_header, batch, cursor, part, store
@@ -39,12 +40,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> StoreState:
     return store(tmp_path_factory.mktemp("reader") / "s", parts)
 
 
-def test_segments_for_a_range(written: StoreState) -> None:
+def test_segments_in_a_range(written: StoreState) -> None:
     a, b, c = written.segments
-    assert segments_for(written, 1, 1) == (a,)
-    assert segments_for(written, COUNT, COUNT + 1) == (a, b)
-    assert segments_for(written, COUNT + 1, 10**12) == (b, c)
-    assert segments_for(written, COUNT + 14, 10**12) == ()
+    assert segments_in(written.segments, 1, 1) == (a,)
+    assert segments_in(written.segments, COUNT, COUNT + 1) == (a, b)
+    assert segments_in(written.segments, COUNT + 1, 10**12) == (b, c)
+    assert segments_in(written.segments, COUNT + 14, 10**12) == ()
 
 
 @settings(max_examples=60)

@@ -16,13 +16,13 @@ from esctl.api import Store
 from esctl.config import read_config
 from esctl.errors import InputError
 from esctl.ledger.check.summaries import Summaries
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log import commit_json, commits
 from esctl.log.commits import create_store, open_log, summary_names
 from esctl.log.erasing import erase
 from esctl.log.reader import raw_of, read_table
 from esctl.log.replacing import Replacement
-from esctl.log.segments import PartedSegments, SegmentPart, bytes_of, chunks_of, ending, unnamed, within
+from esctl.log.segments import PartedSegments, SegmentPart, begun_by, bytes_of, chunks_of, find_unnamed, segments_in
 from esctl.log.store_state import Redaction, StoreState
 from esctl.log.writer import LogWriter
 from esctl.maintain.repair import repair
@@ -89,7 +89,7 @@ def parts_of(snapshot: StoreState) -> list[SegmentPart]:
 
 
 def findings(path: Path) -> list[str]:
-    return [finding.file for check in verify(path, Wanted()).checks for finding in check.findings]
+    return [finding.file for check in verify(path, VerifyOptions()).checks for finding in check.findings]
 
 
 def test_a_store_is_what_all_its_commits_add_up_to(made: Path) -> None:
@@ -115,14 +115,14 @@ def test_what_lies_at_a_position_reads_one_part(made: Path, parts_read: list[str
     snapshot, whole = open_log(made).read(), tuple(open_log(made).read(summaries=False).segments)
     assert not parts_read
     for segment in whole[:5]:
-        assert within(snapshot.segments, segment.first, segment.last) == (segment,)
+        assert segments_in(snapshot.segments, segment.first, segment.last) == (segment,)
     assert len(set(parts_read)) < 3
     parts_read.clear()
     assert raw_of(snapshot, [7]).keys() == {7}
     assert len(parts_read) == 1
     for position in (0, 1, 30, snapshot.head):
         there = tuple(segment for segment in whole if segment.first <= position)
-        assert ending(snapshot.segments, position) == there
+        assert begun_by(snapshot.segments, position) == there
     assert pickle.loads(pickle.dumps(snapshot.segments)) == whole  # its own
     assert PartedSegments(made, ()) != whole
     assert snapshot.segments != 5
@@ -136,7 +136,7 @@ def test_a_writer_that_sweeps_reads_no_part_but_where_a_stray_file_lies(store: P
     stray = store / "log" / f"{7:020d}-{9:020d}.0badc0de.parquet"
     stray.write_bytes(b"x")
     names = [path.name for path in (store / "log").iterdir()]
-    assert unnamed(snapshot.segments, [*names, "notes.txt"]) == {stray.name}
+    assert find_unnamed(snapshot.segments, [*names, "notes.txt"]) == {stray.name}
     assert len(parts_read) == 1
     with writing(store):
         pass
@@ -246,9 +246,10 @@ def test_a_commit_that_was_made_while_names_were_listed_is_not_missed(
     names = [path.name for path in (store / "commits").iterdir()]
     for lost in (f"{max(summary_names(names).values()):020d}.json", f"{7:020d}.json"):
         listings = iter([[name for name in names if name != lost], names])
-        monkeypatch.setattr(commits, "numbered", lambda folder, listings=listings: next(listings))
+        monkeypatch.setattr(commits, "list_numbered", lambda folder, listings=listings: next(listings))
         assert log.read().head == head
-        monkeypatch.setattr(commits, "numbered", lambda folder, lost=lost: [name for name in names if name != lost])
+        left = [name for name in names if name != lost]
+        monkeypatch.setattr(commits, "list_numbered", lambda folder, left=left: left)
         with pytest.raises(InputError, match=f"{lost} is missing"):
             log.read()
 
@@ -262,7 +263,7 @@ def test_a_summary_of_a_last_commit_may_go_while_all_is_verified(store: Path) ->
     found.names = dict.fromkeys(names, snapshot.seq)
     for name in names:
         (store / "commits" / name).unlink(missing_ok=True)
-    found.look(snapshot)
+    found.compare(snapshot)
     assert list(found.findings) == [f"commits/{names[1]}"]
 
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from esctl.errors import InputError
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log import compacting
 from esctl.log.commits import open_log
-from esctl.log.compacting import compact_log, plan
+from esctl.log.compacting import compact_log, segments_to_merge
 from esctl.log.merkle import BLOCK
-from esctl.log.reader import export_raw, iter_batches, raw_of, read_table
+from esctl.log.reader import export_raw, first_positions, iter_batches, iter_firsts, raw_of, read_table
 from esctl.log.replacing import Replacement
 from esctl.log.store_state import Redaction, StoreState
 from esctl.log.writer import LogWriter, Part
@@ -42,14 +42,14 @@ def same(now: StoreState, before: StoreState) -> bool:
 def test_only_files_change(tmp_path: Path, erasable: bool) -> None:
     before = four_segments(tmp_path, erasable=erasable)
     records = check(before)
-    assert [len(group) for group in plan(before)] == [4]
+    assert [len(group) for group in segments_to_merge(before)] == [4]
     compact_log(tmp_path, Unsynced())
     after = open_log(tmp_path).read()
     assert same(after, before)
     assert len(after.segments) == 1
     assert check(after).equals(records)
     assert stray_files(after) == []
-    assert plan(after) == []
+    assert segments_to_merge(after) == []
     compact_log(tmp_path, Unsynced())
     assert open_log(tmp_path).read() == after
 
@@ -59,12 +59,12 @@ def test_segments_of_some_size_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         tmp_path, [[part(name, LINES[:count])] for name, count in (("a", 9), ("b", ROWS), ("c", 9), ("d", 9))]
     )
     monkeypatch.setattr(compacting, "SEGMENT_ROWS", 4 * ROWS - 1)
-    assert plan(before) == [before.segments[2:]]
+    assert segments_to_merge(before) == [before.segments[2:]]
     monkeypatch.setattr(compacting, "SEGMENT_ROWS", 4 * ROWS)
-    assert plan(before) == [before.segments]
+    assert segments_to_merge(before) == [before.segments]
     monkeypatch.setattr(compacting, "SEGMENT_ROWS", 10**6)
     monkeypatch.setattr(compacting, "MOST_RAW", 10)
-    assert plan(before) == []
+    assert segments_to_merge(before) == []
 
 
 def test_readers_of_an_earlier_snapshot_go_on(tmp_path: Path) -> None:
@@ -78,6 +78,10 @@ def test_readers_of_an_earlier_snapshot_go_on(tmp_path: Path) -> None:
     assert read_table(before, 1, before.head).equals(records)
     assert read_table(before, ROWS + 5, 3 * ROWS).equals(records.slice(ROWS + 4, 2 * ROWS - 4))
     assert read_table(earlier, 1, 10**9).equals(records.slice(0, 2 * ROWS))
+    assert first_positions(earlier) == {"a": 1, "b": ROWS + 1}
+    assert first_positions(earlier, ROWS + 5) == first_positions(earlier)
+    firsts = list(iter_firsts(earlier, len(LINES[0]), ["source", "offset"]))
+    assert pa.Table.from_batches(firsts).to_pydict() == {"source": ["a", "b"], "offset": [0, 0]}
     assert raw_of(before, [0, 1, 2 * ROWS, 10**9]) == {1: LINES[0], 2 * ROWS: LINES[-1]}
     for snapshot, name in ((before, "d"), (earlier, "b")):
         assert b"".join(export_raw(snapshot, name)) == b"".join(LINES)
@@ -187,7 +191,7 @@ def test_verify_meanwhile_finds_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         return chain
 
     monkeypatch.setattr(module, "walk", walk_then_compact)
-    done = verify(tmp_path, Wanted(full=True))
+    done = verify(tmp_path, VerifyOptions(full=True))
     assert done.is_intact, [check for check in done.checks if check.findings]
 
 

@@ -13,16 +13,15 @@ import pytest
 from msgspec.structs import replace
 
 from esctl.api import Relation, Store
-from esctl.ask.events.erasable import select
+from esctl.ask.events.erasable import select_records
 from esctl.ask.events.status import status as status_of
 from esctl.ask.scope.notes import erased_note
 from esctl.errors import InputError, NotFoundError, UsageError
-from esctl.ledger.check.verify import Wanted as Checked
-from esctl.ledger.check.verify import verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log.commits import create_store, open_log
 from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
-from esctl.maintain.redact import Wanted, complete, redact
+from esctl.maintain.redact import ErasureRequest, complete_erasure, redact
 from esctl.maintain.repair import repair
 from esctl.storage.local import Filesystem
 from tests.support import effort
@@ -45,13 +44,13 @@ def _user(monkeypatch: pytest.MonkeyPatch) -> None:
 def gone(folder: Path, *positions: int, files: Filesystem | None = None) -> Store:
     """Erase records, and give the store as it is then."""
     store = Store.open(folder / ".esctl")
-    redact(store.path, Wanted(positions or NAMED, "asked to", "dpo"), store.updater(), files)
+    redact(store.path, ErasureRequest(positions or NAMED, "asked to", "dpo"), store.updater(), files)
     return Store.open(folder / ".esctl")
 
 
 def intact(folder: Path) -> bool:
     store = Store.open(folder / ".esctl")
-    return verify(store.path, Checked(full=True, mapping=store.mapping)).is_intact
+    return verify(store.path, VerifyOptions(full=True, mapping=store.mapping)).is_intact
 
 
 def told(path: Path) -> bytes:
@@ -235,7 +234,7 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
         ((), ("thing-9",), "", NotFoundError),
     ):
         with pytest.raises(error):
-            select(store.scope(entities), store.snapshot, events, where)
+            select_records(store.scope(entities), store.snapshot, events, where)
     assert store.snapshot.erased == 0
 
 
@@ -289,7 +288,7 @@ def test_killed_at_every_step(made: Path, tmp_path: Path) -> None:
         assert (now.root, now.erased) in ((root, 0), (root, len(NAMED)))
         check(now)
         if now.erased:
-            complete(path)
+            complete_erasure(path)
         else:
             gone(folder, files=Unsynced())
         assert SECRET.encode() not in told(path)
@@ -308,7 +307,7 @@ def test_a_full_disk_is_an_error_and_changes_nothing_by_halves(made: Path, tmp_p
         assert now.erased in (0, len(NAMED))
         check(now)
         gone(folder, files=Unsynced())
-    complete(path)
+    complete_erasure(path)
     assert SECRET.encode() not in told(path)
 
 
@@ -331,7 +330,7 @@ def test_a_removal_that_may_not_last_is_told(folder: Path) -> None:
     with pytest.raises(InputError, match=r"log: Input/output error; the records are erased, but"):
         gone(folder, files=Forgetful())
     assert open_log(folder / ".esctl").read().erased == len(NAMED)
-    complete(folder / ".esctl")
+    complete_erasure(folder / ".esctl")
 
 
 def test_an_index_of_before_an_erasure_is_not_read(made: Path, tmp_path: Path) -> None:
@@ -345,7 +344,7 @@ def test_an_index_of_before_an_erasure_is_not_read(made: Path, tmp_path: Path) -
     assert SECRET not in str(store.events().rows())
     left = [folder for folder in (path / "index").iterdir() if SECRET.encode() in told(folder)]
     assert store.index_folder not in left
-    complete(path)
+    complete_erasure(path)
     assert SECRET.encode() not in told(path)
 
 
@@ -369,7 +368,7 @@ def test_what_an_interrupted_erasure_left_is_repaired(made: Path, tmp_path: Path
     store = gone(folder)
     for place in ("log", "index", "snapshots"):
         shutil.copytree(kept / place, path / place, dirs_exist_ok=True)
-    checks = {check.rule: check for check in verify(path, Checked()).checks}
+    checks = {check.rule: check for check in verify(path, VerifyOptions()).checks}
     assert checks["segments"].note.startswith("2 replaced files still lie there")
     assert "was built before records were erased" in checks["index files"].note
     repair(path, Store.open(path).updater())

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from esctl.api import Store
 from esctl.config import read_config
 from esctl.errors import InputError
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign.checkpoints import make_checkpoint
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import SUMMARY_EVERY
@@ -120,7 +121,7 @@ def test_what_is_derived_is_mended(store: Path, name: str) -> None:
     assert evidence(store) == whole
     assert mend(store) == []
     assert Store.open(store).replay().rows() == states
-    assert verify(store, Wanted()).is_intact
+    assert verify(store, VerifyOptions()).is_intact
 
 
 def test_summaries_are_written_anew(store: Path) -> None:
@@ -158,6 +159,25 @@ def test_what_is_lost_with_a_segment_is_said(store: Path, harm: Callable[[Path],
     assert prints(store, "log", "commits", "checkpoints", "index") == whole
 
 
+@pytest.mark.parametrize(
+    ("events", "happened"),
+    [
+        ([plain_event(4), plain_event(5)], "2024-01-02T00:04:00.000000Z to 2024-01-02T00:05:00.000000Z"),
+        ([plain_event(6) | {"time": None}], "at no time that is known"),
+    ],
+)
+def test_lost_events_happened_at_their_own_times(tmp_path: Path, events: list[dict[str, Any]], happened: str) -> None:
+    """Not at those of their neighbours, nor when a record that could not be read was recorded."""
+    write_lines(tmp_path / "0.jsonl", [plain_event(0)])
+    with write_lines(tmp_path / "1.jsonl", events).open("a") as file:
+        file.write("{not json\n")
+    for number in range(2):
+        good("ingest", f"{number}.jsonl", "-q", cwd=tmp_path, ESCTL_SNAPSHOTS="off")
+    segment(tmp_path / ".esctl").unlink()
+    step = next(step for step in mend(tmp_path / ".esctl") if step.result == "lost")
+    assert f"still knows them: of 1.jsonl, happened {happened};" in step.message
+
+
 def test_an_index_is_kept_where_it_is_all_that_is_left(store: Path) -> None:
     segment(store, 0).unlink()
     (index(store) / "manifest.json").unlink()
@@ -178,7 +198,7 @@ def test_what_is_lost_with_a_commit_is_said(store: Path) -> None:
 
 
 def test_a_store_that_went_back_is_said(store: Path) -> None:
-    assert verify(store, Wanted()).is_intact  # and is kept in mind
+    assert verify(store, VerifyOptions()).is_intact  # and is kept in mind
     (store / "commits" / commit_name(3)).unlink()
     steps = mend(store)
     assert steps[0].result == "lost"

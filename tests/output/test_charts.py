@@ -20,7 +20,7 @@ from esctl.errors import UsageError
 from esctl.output.charts import points
 from esctl.output.charts.points import Lines, Point
 from esctl.output.charts.spec import Words, chart
-from esctl.output.charts.terminal import _across, _up, runs
+from esctl.output.charts.terminal import _time_axis, _value_axis, runs
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 WIDE = "12345678901234567890.12345"
@@ -137,7 +137,7 @@ START = datetime(2024, 1, 2)  # noqa: DTZ001  # of a zone's clocks
     ("hours", "step", "width"), [(0, 24, 2), (8, 2, 42), (88 * 24, 14 * 24, 64), (88 * 24 * 365, 7300 * 24, 46)]
 )
 def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: int, step: float, width: int) -> None:
-    found, columns = _across([START, START + timedelta(hours=hours)], 80)
+    found, columns = _time_axis([START, START + timedelta(hours=hours)], 80)
     assert found == timedelta(hours=step)
     assert columns == width
 
@@ -153,7 +153,7 @@ def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: 
 def test_the_axis_of_values_begins_below_the_least_and_goes_in_whole_steps(
     heights: list[float], whole: bool, begin: float, step: float
 ) -> None:
-    low, rise, rows = _up(heights, 16, whole=whole)
+    low, rise, rows = _value_axis(heights, 16, whole=whole)
     assert (low, rise) == (pytest.approx(begin), pytest.approx(step))
     assert 2 <= rows <= 16
     assert all(low <= height < low + rise * rows for height in heights)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from esctl.api import Store
-from esctl.errors import EsctlError
-from esctl.log.merkle import inclusion_proofs, memory_tree
+from esctl.errors import EsctlError, UsageError
+from esctl.log.merkle import inclusion_proofs
 from esctl.page import make
 from esctl.page.evidence import siblings
 from esctl.page.html import split_page
 from tests.cli.test_hostile import HOSTILE, acting, event
-from tests.support.cli_harness import SAMPLES, esctl, good, refused, write_lines
+from tests.support.cli_harness import SAMPLES, esctl, good, plain_event, refused, write_lines
+from tests.support.log_helpers import memory_tree
 from tests.support.pages import inline, policy, stepped, told
 
 
@@ -138,6 +139,24 @@ def test_records_come_with_all_it_takes_to_check_them(store: Store) -> None:
     assert len(page["evidence"]["nodes"]) == 44 * len(needed)
     assert page["evidence"]["checkpoint"].encode() == (report.checkpoint.data if report.checkpoint else b"")
     assert (report.records, report.uncovered) == (131, 0)
+
+
+def test_records_with_proofs_and_without_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"cwd": tmp_path, **mine(tmp_path)}
+    for number in range(2):
+        write_lines(tmp_path / f"{number}.jsonl", [plain_event(number * 4 + n) for n in range(4)])
+        good("ingest", f"{number}.jsonl", "-q", **here)
+        if number == 0:
+            good("key", "new", "auditor", "-q", **here)
+            good("checkpoint", "-q", **here)
+    size = sum((tmp_path / f"{number}.jsonl").stat().st_size for number in range(2))
+    store = Store.open(tmp_path / ".esctl")
+    monkeypatch.setattr(make, "MOST_BYTES", size)
+    report = store.report("*")
+    assert (report.records, report.uncovered) == (8, 4)
+    monkeypatch.setattr(make, "MOST_BYTES", size - 1)
+    with pytest.raises(UsageError, match="the report would have records of more than"):
+        store.report("*")
 
 
 def test_erased_records_show_as_erased(folder: Path, tmp_path: Path) -> None:

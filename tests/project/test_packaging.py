@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,9 +45,16 @@ def test_every_dependency_has_a_lower_bound() -> None:
         assert re.match(r"[a-z0-9.-]+>=\d", requirement), requirement
 
 
+def imported_by(source: str) -> Iterator[str]:
+    """Yield the top-level packages that a module imports anywhere."""
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        yield from (name.partition(".")[0] for name in names)
+
+
 def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
-    pattern = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
-    imported = {name for path in (ROOT / "esctl").rglob("*.py") for name in pattern.findall(path.read_text("utf-8"))}
+    imported = {name for path in (ROOT / "esctl").rglob("*.py") for name in imported_by(path.read_text("utf-8"))}
     needed = {re.split(r"[.>]", requirement)[0] for requirement in PROJECT["dependencies"]}
     elsewhere = {
         "esctl",

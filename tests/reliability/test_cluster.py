@@ -23,7 +23,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_the_same_is_told_and_what_is_not(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(100))
-    monkeypatch.setattr(cluster, "verified", lambda store: str(next(numbers)))
+    monkeypatch.setattr(cluster, "findings_digest", lambda store: str(next(numbers)))
     assert cluster.main() == 1
     lines = json.loads(kept.read_text())
     assert any("Of 8 answers, 1 differ." in line for line in lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from esctl.projection.syntax import parse
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.timespec import parse_as_of
-from reliability.fuzz import run_target, shares
+from reliability import fuzz
+from reliability.fuzz import run_process, run_target, shares
 from reliability.targets import Target, all_targets
 from tests.support import effort
 
@@ -59,6 +61,20 @@ def test_a_bug_is_found_and_told_once(targets: dict[str, Target]) -> None:
     (found,) = run_target(target, 20, seed=1)
     assert found["place"].startswith("KeyError at test_fuzz.py")
     assert Path(found["input"]).read_bytes() == b"x"
+
+
+def test_a_report_larger_than_a_pipe_comes_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(batch: Sequence[bytes]) -> None:
+        exec(compile(f"{chr(10) * int(batch[0])}raise KeyError", "broken.py", "exec"))  # each at a line of its own
+
+    target = Target("broken", 1, tuple(b"%d" % number for number in range(300)), broken)
+    monkeypatch.setattr(fuzz, "all_targets", lambda folder: [target])
+    monkeypatch.setattr(fuzz, "STUCK", 5)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = run_process(["broken"], {"broken": 300}, 1)
+    assert len(found["failures"]) == 300
+    assert len(json.dumps(found)) > 1 << 16
+    assert found["inputs"] == {"broken": 300}
 
 
 def test_what_a_command_line_gives_is_refused_in_words(tmp_path: Path) -> None:

@@ -24,17 +24,17 @@ CASES = [
 @pytest.mark.parametrize(("events", "compacted"), CASES)
 def test_one_entity_of_a_large_store_opens_a_small_part(tmp_path: Path, events: int, compacted: bool) -> None:
     growth.make(tmp_path / ".esctl", events, compacted=compacted)
-    told = growth.opened(tmp_path / ".esctl")
+    figures = growth.measure_opening(tmp_path / ".esctl")
     rows = growth.COMPACTED if compacted else growth.MERGED
-    assert told.kept > events / 50
-    assert told.memory < 16 * MB
-    assert told.bytes < min(told.kept / 8, 16 * MB)
-    assert told.groups == told.files == -(-(events // growth.COMMIT * growth.COMMIT) // rows)
+    assert figures.kept > events / 50
+    assert figures.memory < 16 * MB
+    assert figures.bytes < min(figures.kept / 8, 16 * MB)
+    assert figures.groups == figures.files == -(-(events // growth.COMMIT * growth.COMMIT) // rows)
 
 
 def test_a_small_store_opens_as_it_is(tmp_path: Path) -> None:
     growth.make(tmp_path / ".esctl", 5_000_000)
-    told = growth.opened(tmp_path / ".esctl")
-    assert told.bytes < MB
-    assert (told.groups, told.files) == (3, 3)
+    figures = growth.measure_opening(tmp_path / ".esctl")
+    assert figures.bytes < MB
+    assert (figures.groups, figures.files) == (3, 3)
     assert not list(tmp_path.rglob("*.groups"))

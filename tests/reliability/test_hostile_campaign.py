@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reliability.hostile import FILES, counted
+from reliability.hostile import FILES, count_cases
 
 CASES = b"""<testsuites><testsuite>
 <testcase classname="tests.cli.test_ownership" name="a"/>
@@ -15,7 +15,7 @@ CASES = b"""<testsuites><testsuite>
 
 
 def test_cases_are_counted_by_file_and_end() -> None:
-    found = counted(CASES)
+    found = count_cases(CASES)
     assert found["tests/cli/test_ownership.py"] == {"held": 1, "skipped": 1}
     assert found["tests/storage/test_hostile_stores.py"] == {"not held": 2}
     assert found["tests/cli/test_hostile.py"] == {}

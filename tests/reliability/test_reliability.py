@@ -11,13 +11,15 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pytest
 
+from esctl.log.commits import open_log
 from reliability import crash, damage, flips, race
-from reliability.running import BROKEN, esctl, prepare
-from reliability.stores import write_log
+from reliability.running import BROKEN, esctl, prepare, start_alone
+from reliability.stores import STORE, write_log
 from tests.support import effort
 
 SEED = effort.SEED or 7
@@ -28,9 +30,9 @@ COUNTED = """
 import ctypes, os, sys
 from pathlib import Path
 from esctl.cli.app import main
-from reliability.running import surround
+from reliability.running import enter_folder
 work = Path(sys.argv[1])
-surround(work)
+enter_folder(work)
 calls = os.open(work.with_name("calls"), os.O_WRONLY | os.O_CREAT)
 sys.argv = ["esctl", "ingest", "-q", str(work / "one.jsonl")]
 ctypes.CDLL(None).fault_arm(os.fsencode(work), ctypes.c_long(0), 0, 0, calls)
@@ -78,6 +80,26 @@ def test_a_command_that_fails_anywhere_leaves_the_store_whole(name: str) -> None
     assert figures.points.total() == 7 * effort.TIMES
 
 
+def test_an_ingest_makes_several_commits(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    write_log(work)
+    assert esctl(work, ["ingest", "-q", "one.jsonl"]).code == 0  # 320 records, 150 to a commit
+    assert open_log(work / STORE).read().seq == 3
+
+
+def test_no_other_thread_takes_the_exit_code_of_a_process() -> None:
+    context = get_context("forkserver")
+    go_on = context.Event()
+    process = context.Process(target=go_on.wait)
+    start_alone(process)
+    asked = active_children()  # each start asks all of these for their codes
+    go_on.set()
+    process.join()
+    assert process not in asked
+    assert process.exitcode == 0
+
+
 def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -113,6 +135,12 @@ def test_files_that_are_cut_gone_old_or_anothers_are_found() -> None:
     figures = damage.campaign()
     assert figures.failures == []
     assert {what for _, what in figures.cases} >= {"removed", "cut in half", "another's content", "older version"}
+
+
+def test_the_numbers_of_a_race_may_be_left_out() -> None:
+    assert race.numbers([]) == (race.WRITERS, race.COMMITS)
+    assert race.numbers(["3"]) == (3, race.COMMITS)
+    assert race.numbers(["3", "2"]) == (3, 2)
 
 
 def test_writers_and_readers_at_once() -> None:

@@ -17,7 +17,7 @@ from esctl.ask.changes.since import changes_since
 from esctl.ask.scope.basis import to_json
 from esctl.engine.duckdb import Session, relational
 from esctl.errors import EsctlError
-from esctl.sinks.columns import WHOLE
+from esctl.sinks.columns import WHOLE_STATE
 from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
 
 EVENTS = [
@@ -42,7 +42,7 @@ delete = true
 Rows = dict[tuple[str, str], Mapping[str, Any]]
 
 
-def grown(folder: Path, count: int) -> Store:
+def grow_store(folder: Path, count: int) -> Store:
     """Return a store of the first events, the rest to come by calling this again; the last ones are late."""
     (folder / "esctl.toml").write_text(CONFIG, encoding="utf-8")
     lines = [
@@ -68,15 +68,15 @@ def replayed(store: Store, projection: str = "a") -> Rows:
     return rows
 
 
-def held(sink: Sink, session: Session) -> Rows:
+def rows_in(sink: Sink, session: Session) -> Rows:
     """Read what is in a sink, each cell as its kind says."""
-    copied = sink.copied()
-    found = relational(session.connection).sql(copied.sql)
+    content = sink.content()
+    found = relational(session.connection).sql(content.sql)
     rows: Rows = {}
     for values in found.fetchall():
         row = dict(zip(found.columns, values, strict=True))
-        state = {field.name: _value(row[field.column], field.kind) for field in copied.fields}
-        state = {name: value for name, value in state.get(WHOLE, state).items() if value is not None}
+        state = {field.name: _value(row[field.column], field.kind) for field in content.fields}
+        state = {name: value for name, value in state.get(WHOLE_STATE, state).items() if value is not None}
         time = f"{row['time']:%Y-%m-%dT%H:%M:%SZ}"
         own = {name: row[name] for name in ("entity", "kind", "version", "position")}
         rows[row["kind"], row["entity"]] = {**own, "time": time, "state": state}
@@ -109,47 +109,47 @@ class SinkContract(ABC):
     def assert_is(self, folder: Path, store: Store) -> None:
         """Hold what is there against the store."""
         with self.make(folder, store.session, writing=False) as sink:
-            assert held(sink, store.session) == replayed(store)
+            assert rows_in(sink, store.session) == replayed(store)
             assert sink.progress() == progress(store)
 
     def test_it_is_empty_at_first(self, tmp_path: Path) -> None:
-        store, before = grown(tmp_path, 1), {path.name for path in tmp_path.iterdir()} | {"log.jsonl", ".esctl"}
+        store, before = grow_store(tmp_path, 1), {path.name for path in tmp_path.iterdir()} | {"log.jsonl", ".esctl"}
         for writing in (True, False):
             with self.make(tmp_path, store.session, writing=writing) as sink:
                 assert sink.progress() is None
-                assert held(sink, store.session) == {}
+                assert rows_in(sink, store.session) == {}
         assert {path.name for path in tmp_path.iterdir()} <= before | {"esctl.toml"}
 
     @pytest.mark.parametrize("steps", [(10,), (3, 4, 6, 7, 10)])
     def test_it_is_what_replay_gives_at_its_basis(self, tmp_path: Path, steps: tuple[int, ...]) -> None:
         at = 0
         for count in steps:
-            store = grown(tmp_path, count)
+            store = grow_store(tmp_path, count)
             self.put(tmp_path, store, at)
             at = store.snapshot.head
             self.assert_is(tmp_path, store)
 
     def test_the_same_changes_again_change_nothing(self, tmp_path: Path) -> None:
-        store = grown(tmp_path, 6)
+        store = grow_store(tmp_path, 6)
         with self.make(tmp_path, store.session) as sink:
             for start in (0, 0, 2, 6):
                 self.apply(sink, store, start)
-                assert held(sink, store.session) == replayed(store)
+                assert rows_in(sink, store.session) == replayed(store)
         self.assert_is(tmp_path, store)
 
     def test_what_is_whole_takes_the_place_of_all(self, tmp_path: Path) -> None:
-        store = grown(tmp_path, 10)
+        store = grow_store(tmp_path, 10)
         self.put(tmp_path, store)
         (tmp_path / "other").mkdir()
-        other = grown(tmp_path / "other", 4)
+        other = grow_store(tmp_path / "other", 4)
         self.put(tmp_path, other, whole=True)
         self.assert_is(tmp_path, other)
 
     def test_what_fails_leaves_the_sink_at_the_basis_before(self, tmp_path: Path) -> None:
-        store = grown(tmp_path, 4)
+        store = grow_store(tmp_path, 4)
         self.put(tmp_path, store)
         before, rows = progress(store), replayed(store)
-        store = grown(tmp_path, 8)
+        store = grow_store(tmp_path, 8)
         good = changes_since(store.scope(projection="a"), 4)
         unordered = good.sql.rpartition(" ORDER BY ")[0]
         bad = replace(good, sql=f"{unordered} UNION ALL SELECT error('broken'), '', '', 1, 1, now()")
@@ -158,12 +158,12 @@ class SinkContract(ABC):
                 with pytest.raises(Exception, match="broken"):
                     sink.apply(Changes(bad, whole), progress(store))
                 assert sink.progress() == before
-                assert held(sink, store.session) == rows
+                assert rows_in(sink, store.session) == rows
         self.put(tmp_path, store, 4)
         self.assert_is(tmp_path, store)
 
     def test_a_second_writer_is_kept_out(self, tmp_path: Path) -> None:
-        store, other = grown(tmp_path, 4), grown(tmp_path, 4)
+        store, other = grow_store(tmp_path, 4), grow_store(tmp_path, 4)
         with self.make(tmp_path, store.session) as sink:
             self.apply(sink, store, 0)
             with pytest.raises(EsctlError, match="another process"), self.make(tmp_path, other.session):
@@ -171,21 +171,21 @@ class SinkContract(ABC):
         self.put(tmp_path, other)
 
     def test_its_basis_can_be_read_in_it(self, tmp_path: Path) -> None:
-        store = grown(tmp_path, 4)
+        store = grow_store(tmp_path, 4)
         self.put(tmp_path, store)
-        assert self.told(tmp_path) == json.loads(to_json(progress(store).basis))
+        assert self.read_basis(tmp_path) == json.loads(to_json(progress(store).basis))
 
     @abstractmethod
-    def told(self, folder: Path) -> Any:
+    def read_basis(self, folder: Path) -> Any:
         """Read the basis that stands in the target, as anybody would."""
 
     def test_nothing_is_left_of_what_is_dropped(self, tmp_path: Path) -> None:
-        store = grown(tmp_path, 6)
+        store = grow_store(tmp_path, 6)
         self.put(tmp_path, store)
         with self.make(tmp_path, store.session) as sink:
             sink.drop()
             sink.drop()
             assert sink.progress() is None
-            assert held(sink, store.session) == {}
+            assert rows_in(sink, store.session) == {}
         self.put(tmp_path, store)
         self.assert_is(tmp_path, store)

@@ -46,7 +46,7 @@ class TestKafkaTopic(SinkContract):
     def make(self, folder: Path, session: Session, *, writing: bool = True) -> Sink:
         return KafkaTopic(session, Destination(self.broker.url(self.name)), writing=writing)
 
-    def told(self, folder: Path) -> Any:
+    def read_basis(self, folder: Path) -> Any:
         record = last_records(self.broker, "esctl.progress")[f"view/{self.name}".encode()]
         assert record.value is not None
         return json.loads(record.value)["basis"]

@@ -12,8 +12,8 @@ from esctl.engine.duckdb import Session
 from esctl.engine.exact_text import printable_json_sql
 from esctl.engine.quoting import literal
 from esctl.errors import InputError
-from esctl.sinks.columns import WHOLE, Field
-from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress, Sink
+from esctl.sinks.columns import WHOLE_STATE, Field
+from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, Progress, Sink
 from tests.sinks.contract import SinkContract
 
 Kept = tuple[Progress | None, dict[tuple[str, str], tuple[Any, ...]]]
@@ -43,13 +43,13 @@ class MemorySink:
     def progress(self) -> Progress | None:
         return KEPT.get(self.folder, (None, {}))[0]
 
-    def copied(self) -> Copied:
+    def content(self) -> Content:
         rows = KEPT.get(self.folder, (None, {}))[1].values()
         if not rows:
-            return NOTHING
+            return EMPTY_CONTENT
         listed = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
         sql = f"SELECT * REPLACE (CAST(time AS TIMESTAMP) AS time) FROM (VALUES {listed}) t({', '.join(NAMES)})"
-        return Copied(sql, (Field(WHOLE, "state", "json"),))
+        return Content(sql, (Field(WHOLE_STATE, "state", "json"),))
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         rows = {} if changes.whole else dict(KEPT.get(self.folder, (None, {}))[1])
@@ -71,7 +71,7 @@ class TestMemorySink(SinkContract):
     def make(self, folder: Path, session: Session, *, writing: bool = True) -> Sink:
         return MemorySink(folder / "memory", writing=writing)
 
-    def told(self, folder: Path) -> Any:
+    def read_basis(self, folder: Path) -> Any:
         kept = KEPT[folder / "memory"][0]
         assert kept is not None
         return json.loads(to_json(kept.basis))

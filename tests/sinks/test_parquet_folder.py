@@ -19,19 +19,19 @@ from esctl.model import Answer, Basis
 from esctl.sinks import parquet_folder
 from esctl.sinks.parquet_folder import ParquetFolder
 from esctl.sinks.protocol import Changes, Progress, Sink
-from tests.sinks.contract import SinkContract, grown
+from tests.sinks.contract import SinkContract, grow_store
 
 
 class TestParquetFolder(SinkContract):
     def make(self, folder: Path, session: Session, *, writing: bool = True) -> Sink:
         return ParquetFolder(session, folder / "view", writing=writing)
 
-    def told(self, folder: Path) -> Any:
+    def read_basis(self, folder: Path) -> Any:
         return json.loads((folder / "view" / "manifest.json").read_text())["basis"]
 
     def test_only_the_files_that_the_manifest_names_are_there(self, tmp_path: Path) -> None:
         for at, count in ((0, 4), (4, 10), (10, 10)):
-            self.put(tmp_path, grown(tmp_path, count), at)
+            self.put(tmp_path, grow_store(tmp_path, count), at)
             named = json.loads((tmp_path / "view" / "manifest.json").read_text())["files"]
             assert {path.name for path in (tmp_path / "view").iterdir()} == {"manifest.json", *named}
 
@@ -39,7 +39,7 @@ class TestParquetFolder(SinkContract):
         (tmp_path / "view").mkdir()
         (tmp_path / "view" / "mine.parquet").write_text("")
         with pytest.raises(UsageError, match="holds other things"):
-            self.put(tmp_path, grown(tmp_path, 4))
+            self.put(tmp_path, grow_store(tmp_path, 4))
         assert [path.name for path in (tmp_path / "view").iterdir()] == ["mine.parquet"]
 
 
@@ -61,7 +61,7 @@ def test_a_change_writes_the_files_anew_that_it_falls_into(tmp_path: Path, monke
         files = parts(tmp_path)
         with ParquetFolder(session, tmp_path / "view", writing=True) as sink:
             sink.apply(Changes(states(session, changed)), at(position))
-            sql = f"SELECT entity, position FROM ({sink.copied().sql})"
+            sql = f"SELECT entity, position FROM ({sink.content().sql})"
             assert session.connection.execute(sql).fetchall() == sorted(kept.items())
         firsts = [keys[0] for keys in files.values()]
         fallen = {max(bisect(firsts, key) - 1, 0) for key in changed}

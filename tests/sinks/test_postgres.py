@@ -14,7 +14,7 @@ from esctl.engine.duckdb import Session
 from esctl.errors import InputError, UsageError
 from esctl.sinks.postgres import PostgresTable
 from esctl.sinks.protocol import Sink
-from tests.sinks.contract import SinkContract, grown
+from tests.sinks.contract import SinkContract, grow_store
 from tests.support.postgres import USER, running, server, why_not
 from tests.views.test_refresh import Log, assert_is
 
@@ -50,12 +50,12 @@ class TestPostgres(SinkContract):
     def make(self, folder: Path, session: Session, *, writing: bool = True) -> Sink:
         return PostgresTable(session, address(self.host), TABLE, writing=writing)
 
-    def told(self, folder: Path) -> Any:
+    def read_basis(self, folder: Path) -> Any:
         (row,) = ask(self.host, 'SELECT basis FROM "odd ""schema""".esctl_progress')
         return row[0]
 
     def test_columns_have_the_types_of_their_values(self, tmp_path: Path) -> None:
-        self.put(tmp_path, grown(tmp_path, 4))
+        self.put(tmp_path, grow_store(tmp_path, 4))
         columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name LIKE 'it%'"
         assert dict(ask(self.host, columns)) == {
             "entity": "text", "kind": "text", "n": "numeric", "owner": "text", "version": "bigint",
@@ -116,7 +116,7 @@ def test_a_text_that_no_database_holds_is_named(host: str, tmp_path: Path, monke
 
 def test_passwords_are_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store: Store = grown(tmp_path, 1)
+    store: Store = grow_store(tmp_path, 1)
     for to in ("postgres://u:s3cret@127.0.0.1:1/d/t", "postgres://u@127.0.0.1:1/d/t?password=s3cret"):
         with pytest.raises(UsageError, match="password") as failed:
             store.create_view("v", to=to)

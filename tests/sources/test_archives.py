@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from esctl.errors import InputError
+from esctl.sources.files import archives
 from esctl.sources.files.finding import is_sidecar
+from esctl.sources.streams import LIMITS
 from tests.support.cli_harness import esctl, good, refused
 
 
@@ -135,6 +138,45 @@ def test_a_damaged_archive_says_so(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(data)
     told, _ = refused("ingest", "a.zip", code=3, cwd=tmp_path)
     assert "a.zip: damaged archive" in told
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz"])
+def test_an_archive_of_too_many_members_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_MOST_MEMBERS", 3)
+    path = tmp_path / name
+    path.write_bytes(ARCHIVES[name]({f"{number}.jsonl": event(number) for number in range(3)}))
+    assert len(archives.members_of(name, path, LIMITS) or ()) == 3
+    path.write_bytes(ARCHIVES[name]({f"{number}.jsonl": event(number) for number in range(4)}))
+    with pytest.raises(InputError, match=f"^{name} has more than 3 members$"):
+        archives.members_of(name, path, LIMITS)
+
+
+def test_an_archive_that_is_gone_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(FILES))
+    members = archives.members_of("a.zip", path, LIMITS)
+    assert members
+    path.unlink()
+    with pytest.raises(InputError, match=r"^a\.zip: cannot be opened: No such file"):
+        archives.members_of("a.zip", path, LIMITS)
+    with pytest.raises(InputError, match=r"^a\.zip!a\.jsonl\.gz: cannot be opened: No such file"):
+        archives.open_member(path, members[0], LIMITS)
+
+
+def test_a_tar_that_is_gone_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tarred(FILES))
+    members = archives.members_of("a.tar", path, LIMITS)
+    assert members
+    path.unlink()
+    with pytest.raises(InputError, match=r"^a\.tar(!a\.jsonl\.gz)?: cannot be opened: No such file"):
+        archives.open_member(path, members[0], LIMITS)
+
+
+def test_a_link_that_leads_nowhere_says_so(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("x" * 300)
+    told, _ = refused("ingest", "link", code=3, cwd=tmp_path)
+    assert "link: cannot be opened: File name too long" in told
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.sources.files.reading import SourceOptions
-from esctl.sources.formats.encodings import WINDOWS, declared, encoding_of
+from esctl.sources.formats.encodings import WINDOWS, encoding_of, parse_encoding
 from tests.sources.test_values import Given
 from tests.support.cli_harness import esctl, good, refused
 
@@ -122,7 +122,7 @@ def test_an_encoding_is_found(head: bytes, expected: str) -> None:
 
 
 def test_names_of_encodings() -> None:
-    assert [declared(name) for name in ("UTF8", "utf-16", "latin1", "cp1252")] == [
+    assert [parse_encoding(name) for name in ("UTF8", "utf-16", "latin1", "cp1252")] == [
         "",
         "utf-16-le",
         "iso8859-1",

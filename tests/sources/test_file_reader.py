@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,30 @@ def test_a_file_is_known_by_another_name(tmp_path: Path) -> None:
     assert raws(rest) == subject.records[2:]
 
 
-@pytest.fixture
-def pipe(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def piped(tmp_path: Path, data: bytes) -> Iterator[Path]:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(b"".join(line + b"\n" for line in lines(0, 3)),))
+    writer = threading.Thread(target=path.write_bytes, args=(data,))
     writer.start()
     yield path
     writer.join()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    with piped(tmp_path, b"".join(line + b"\n" for line in lines(0, 3))) as path:
+        yield path
+
+
+@pytest.mark.parametrize("write", [as_lines, as_csv, as_parquet])
+def test_a_pipe_is_no_known_file(write: Callable[[Path, int], list[bytes]], tmp_path: Path) -> None:
+    subject = FileSubject(tmp_path / "source", write, grows=False)
+    known = {"source": delivered(subject, {})[-1].cursor}
+    with piped(tmp_path, subject.path.read_bytes()) as pipe:
+        reader = FileReader(Source("pipe", pipe), SourceOptions())
+        assert raws(list(reader.open(known))) == subject.records
+        assert reader.name == "pipe"
 
 
 def test_only_what_is_no_plain_file_may_wait(tmp_path: Path, pipe: Path) -> None:

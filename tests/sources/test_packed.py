@@ -112,5 +112,5 @@ def test_without_the_library_the_extra_is_named(kind: str, data: bytes, monkeypa
 
 
 def test_values_of_avro_as_json() -> None:
-    written = packed.written_value({"d": Decimal("1E+3"), "f": float("-inf"), "n": [None, True, 1.5], "k": (1, "x")})
+    written = packed.write_value({"d": Decimal("1E+3"), "f": float("-inf"), "n": [None, True, 1.5], "k": (1, "x")})
     assert json.loads(written) == {"d": 1000, "f": "-Infinity", "n": [None, True, 1.5], "k": [1, "x"]}

@@ -77,6 +77,18 @@ def test_a_mapping_looks_around(tmp_path: Path) -> None:
     assert "wrapper" not in row["data"]  # nothing asks for it
 
 
+def test_an_alias_looks_around(tmp_path: Path) -> None:
+    pages = [
+        {"requestId": f"r-{page}", "events": [{"id": f"{page}{n}", "type": "T", "on": f"x-{n}"} for n in (1, 2)]}
+        for page in ("a", "b")
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
+    options = ["--map", "entity=on", "--map", "aliases.request=wrapper.requestId"]
+    good("ingest", "a.jsonl", *options, cwd=tmp_path)
+    assert [row["id"] for row in good("trace", "r-b", "--columns", "id", cwd=tmp_path).rows] == ["b1", "b2"]
+    good("verify", cwd=tmp_path)
+
+
 def test_a_member_of_the_record_itself_stays(tmp_path: Path) -> None:
     document = {"page": 1, "events": [{**EVENTS[0], "wrapper": {"page": "own"}}]}
     (tmp_path / "a.json").write_text(json.dumps(document))

@@ -107,6 +107,19 @@ class DepotContract:
             depot.replace("mapping.json", b"four", tag)
         assert depot.head("mapping.json") is None
 
+    def test_a_file_has_one_version_however_it_is_asked_for(self, depot: Depot) -> None:
+        made = depot.create("mapping.json", b"one")
+        about, read = depot.head("mapping.json"), depot.get("mapping.json", 9)
+        assert about is not None
+        assert read is not None
+        assert {made, about.tag, read[1], *(each.tag for each in depot.list("."))} == {made}
+        replaced = depot.replace("mapping.json", b"two", about.tag)
+        again = depot.head("mapping.json")
+        assert again is not None
+        assert again.tag == replaced != about.tag
+        with pytest.raises(ConflictError):
+            depot.replace("mapping.json", b"three", about.tag)
+
     def test_several_ranges_come_in_the_order_asked_for(self, depot: Depot) -> None:
         depot.replace("log/a", b"0123456789")
         assert depot.get_ranges("log/a", [(8, 9), (0, 1), (4, 2)]) == [b"89", b"0", b"45"]

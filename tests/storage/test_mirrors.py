@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from esctl.errors import UsageError
-from esctl.storage.bounded import most, shrink
+from esctl.storage.bounded import shrink, size_limit
 from esctl.storage.fetched import Fetched
 from esctl.storage.kept import WHOLE, Kept
 from esctl.storage.protocol import Depot
@@ -78,13 +78,13 @@ def test_what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays(tmp_p
 )
 def test_the_bound_is_read(monkeypatch: pytest.MonkeyPatch, given: str, size: int) -> None:
     monkeypatch.setenv("ESCTL_CACHE_SIZE", given)
-    assert most() == size
+    assert size_limit() == size
 
 
 def test_a_bound_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESCTL_CACHE_SIZE", "much")
     with pytest.raises(UsageError, match="ESCTL_CACHE_SIZE is 'much'"):
-        most()
+        size_limit()
 
 
 class Bucket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from esctl.errors import UnavailableError
-from esctl.storage.refusals import is_lost, told
+from esctl.storage.refusals import error_for, is_lost
 
 SECRET = "AKIAEXAMPLE"
 
@@ -44,7 +44,7 @@ def answer(status: str = "", code: str = "", rest: str = "", url: str = "http://
     ],
 )
 def test_each_answer_is_one_line(error: Exception, line: str) -> None:
-    found = told(error, "read", "s3://bucket/a", "log/b")
+    found = error_for(error, "read", "s3://bucket/a", "log/b")
     assert isinstance(found, UnavailableError)
     assert found.message == line
     assert found.hint
@@ -53,9 +53,9 @@ def test_each_answer_is_one_line(error: Exception, line: str) -> None:
 
 def test_what_is_not_there_and_what_may_not_be_written() -> None:
     missing = FileNotFoundError("Object at location a not found: status code: 404")
-    assert isinstance(told(missing, "read", "s3://bucket/a", "b"), FileNotFoundError)
-    assert "no such bucket" in str(told(missing, "write", "s3://bucket/a", "b"))
-    denied = told(answer("403 Forbidden", "AccessDenied"), "write", "s3://bucket/a", "b")
+    assert isinstance(error_for(missing, "read", "s3://bucket/a", "b"), FileNotFoundError)
+    assert "no such bucket" in str(error_for(missing, "write", "s3://bucket/a", "b"))
+    denied = error_for(answer("403 Forbidden", "AccessDenied"), "write", "s3://bucket/a", "b")
     assert isinstance(denied, PermissionError)
     assert str(denied.filename) == "s3://bucket/a/b"
 

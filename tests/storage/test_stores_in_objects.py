@@ -96,7 +96,7 @@ def test_what_is_written_is_a_store_as_on_disk(world: World, tmp_path: Path) -> 
 
 def test_a_store_is_compacted_redacted_and_repaired_where_it_is(world: World, begun: Path, tmp_path: Path) -> None:
     from esctl.maintain.compact import compact
-    from esctl.maintain.redact import Wanted, redact
+    from esctl.maintain.redact import ErasureRequest, redact
     from esctl.maintain.repair import repair
 
     world.upload(begun)
@@ -107,7 +107,7 @@ def test_a_store_is_compacted_redacted_and_repaired_where_it_is(world: World, be
         parts = compact(root, store.updater())
         assert [(part.files_before, part.files_after) for part in parts if part.part == "log"] == [(2, 1)]
     with Store.open(URL) as store:
-        redact(root, Wanted([95], "asked for", "me"), store.updater())
+        redact(root, ErasureRequest([95], "asked for", "me"), store.updater())
     assert [state for state in states() if state["entity"] == "a-3"] != [
         state for state in before if state["entity"] == "a-3"
     ]
@@ -131,14 +131,14 @@ def test_a_machine_sees_what_another_wrote(world: World, begun: Path, tmp_path: 
 
 
 def test_what_one_machine_erased_no_other_keeps(world: World, begun: Path) -> None:
-    from esctl.maintain.redact import Wanted, redact
+    from esctl.maintain.redact import ErasureRequest, redact
 
     world.upload(begun)
     two = world.machine("two")
     states()
     one = world.machine("one")
     with Store.open(URL) as store:
-        redact(one, Wanted([8], "asked for", "me"), store.updater())
+        redact(one, ErasureRequest([8], "asked for", "me"), store.updater())
     held = sorted(path.name for path in two.rglob("*.parquet"))
     world.machine("two")
     states()
@@ -331,8 +331,8 @@ def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
 
     assert building.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
     monkeypatch.setattr(write, "ROW_GROUP", 60)
-    monkeypatch.setattr("esctl.index.files.levels.LEAST", 64)
-    monkeypatch.setattr("esctl.index.files.levels.PART", 16)
+    monkeypatch.setattr("esctl.index.files.levels.MOST_LISTED", 64)
+    monkeypatch.setattr("esctl.index.files.levels.MOST_IN_PART", 16)
     monkeypatch.setattr("esctl.log.commit_json.PART_BYTES", 1000)
     monkeypatch.setattr("esctl.intake.intake.COMMIT_PARTS", 1)
     costs = []
@@ -484,7 +484,7 @@ def test_wherever_an_erasure_or_compaction_ends_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool, raised: Any
 ) -> None:
     from esctl.maintain.compact import compact
-    from esctl.maintain.redact import Wanted, redact
+    from esctl.maintain.redact import ErasureRequest, redact
 
     monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
     with monkeypatch.context() as patch:
@@ -498,7 +498,7 @@ def test_wherever_an_erasure_or_compaction_ends_the_next_goes_on(
         with Store.open(URL) as store:
             compact(root, store.updater())
         with Store.open(URL) as store:
-            redact(root, Wanted([31], "asked for", "me"), store.updater())
+            redact(root, ErasureRequest([31], "asked for", "me"), store.updater())
 
     at, going_on = 0, True
     while going_on:

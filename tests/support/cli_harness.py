@@ -33,6 +33,8 @@ COLD = COMPACT or os.environ.get("ESCTL_COLD") == "always"
 """Every process is to start from nothing; else most are forked from one that has everything imported."""
 _EARLY = ("PYTHON", "LC_", "LANG")  # variables that count when Python starts
 _WARM = Warm([sys.executable, str(ROOT / "tests" / "support" / "warm.py")])
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "ESCTL_SNAPSHOTS", "PYTEST_CURRENT_TEST")
+"""Variables that the program gets as they are here; of the last one it knows nothing (see reliability/reached.py)."""
 SAMPLES = ROOT / "sample_logs"
 
 USER_FOLDERS = tempfile.TemporaryDirectory(prefix="esctl-user-")
@@ -142,7 +144,7 @@ def lines(text: str) -> list[str]:
 
 
 def surroundings(**more: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "ESCTL_SNAPSHOTS") if name in os.environ}
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     user = {f"XDG_{kind}_HOME": f"{USER_FOLDERS.name}/{kind.lower()}" for kind in ("CONFIG", "STATE", "CACHE")}
     return {**kept, **user, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
 

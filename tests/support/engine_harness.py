@@ -26,9 +26,9 @@ import pyarrow as pa
 from esctl.ask.changes.audit import audit
 from esctl.ask.changes.diff import Side, compare, diff
 from esctl.ask.scope.scope import Scope
-from esctl.ask.scope.what_if import supposed
+from esctl.ask.scope.what_if import without_events
 from esctl.ask.states.replay import replay
-from esctl.ask.states.save import take
+from esctl.ask.states.save import save_snapshots
 from esctl.engine.duckdb import Session, explained, open_session
 from esctl.errors import EsctlError, UsageError
 from esctl.index.envelope.mapping import parse_mapping
@@ -121,7 +121,7 @@ class Engine:
         known = None if known_at is None else AsOf("known", "time", instant=known_at)
         name = PROJECTION if self.projection else ""
         scope = Scope(session(), self.view, own, name, known_at=known, config=self.config, shelf=self.shelf)
-        return supposed(scope, self.without)
+        return without_events(scope, self.without)
 
     def replay(self, bounds: Bounds, where: str = "") -> dict[tuple[str, str], State]:
         """Give the states by (kind, entity), deleted ones too."""
@@ -254,7 +254,7 @@ def engine(log: Log, *, eager: bool = False, after: Callable[[int, Engine], None
 def snapshot_at_head(batch: int, made: Engine) -> None:
     """Make a snapshot, as every ingest does where they are always made."""
     with suppress(EsctlError):
-        take(made.scope(), None, "ingest", render)
+        save_snapshots(made.scope(), None, "ingest", render)
 
 
 def render(answer: Answer, path: Path) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from esctl.api import Store
 from esctl.engine.duckdb import connect
-from esctl.ledger.check.verify import Verified, Wanted, verify
+from esctl.ledger.check.verify import Verified, VerifyOptions, verify
 from esctl.ledger.sign import checkpoints, last_seen
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.commit_json import commit_from_json, commit_to_json
@@ -24,7 +24,7 @@ from esctl.log.lines import to_line
 from esctl.log.merkle import BLOCK, Frontier
 from esctl.log.reader import read_table
 from esctl.log.segment import leaf_hashes, write_segment
-from esctl.log.store_state import Commit, commit_name, empty
+from esctl.log.store_state import Commit, commit_name, state_without_commits
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor, FileCursor, MappingConfig
 from tests.support import log_helpers as logs
@@ -128,7 +128,7 @@ def judge(path: Path, *, full: bool = False, since: Path | None = None, trust: t
     remembered = last_seen.pin_path(path).read_bytes() if last_seen.pin_path(path).exists() else None
     mapping = MappingConfig() if full else None
     try:
-        judged = Judged(verify(path, Wanted(full, since, tuple(key.verifier for key in trust), mapping)))
+        judged = Judged(verify(path, VerifyOptions(full, since, tuple(key.verifier for key in trust), mapping)))
     finally:
         if remembered is not None:
             last_seen.pin_path(path).write_bytes(remembered)
@@ -172,7 +172,7 @@ def forge(path: Path, edit: Edit, *, trees: bool = True, cursors: bool = False) 
     (path / "log").mkdir()
     (path / "commits").mkdir()
     connection = connect()
-    tree, prev, raw = Frontier(), empty(path, log.store_id, log.erasable).commit_sha256, b""
+    tree, prev, raw = Frontier(), state_without_commits(path, log.store_id, log.erasable).commit_sha256, b""
     for commit in old:
         stop = table.num_rows if commit is old[-1] else commit.tree.size
         rows = table.slice(tree.size, stop - tree.size)

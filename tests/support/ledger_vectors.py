@@ -10,7 +10,7 @@ from esctl.ledger.prove.proof_file import Content, Proof, content_of
 from esctl.ledger.sign.checkpoint import Head, sign
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.leaves.leaf import leaf_of
-from esctl.log.merkle import inclusion_proof, memory_tree, tree_root
+from esctl.log.merkle import inclusion_proof, tree_root
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("example", bytes(range(32)))
@@ -68,7 +68,7 @@ def blocks() -> list[str]:
     hashes = b"".join(logs.reference_leaf(row) for row in rows)
     root = tree_root(hashes)
     checkpoint = sign(Head(ORIGIN, len(rows), root), KEY)
-    path = inclusion_proof(memory_tree(hashes), PROVEN - 1, len(rows))
+    path = inclusion_proof(logs.memory_tree(hashes), PROVEN - 1, len(rows))
     proof = Proof(PROVEN - 1, path, checkpoint, content(rows[PROVEN - 1]).extra)
     return [
         json.dumps(told, indent=1),

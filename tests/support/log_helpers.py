@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from esctl.log.commits import create_store, open_log
 from esctl.log.lock import WriterLock
-from esctl.log.merkle import leaf_hash, tree_root
+from esctl.log.merkle import HASH, Tree, leaf_hash, tree_root
 from esctl.log.reader import read_table
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
@@ -112,6 +112,11 @@ class Unlocked(LogWriter):
     def __init__(self, path: Path, **options: Any) -> None:
         super().__init__(path, **options)
         self._lock = _NoLock(path, 0)
+
+
+def memory_tree(hashes: bytes) -> Tree:
+    """Return a tree of leaf hashes that are in memory."""
+    return Tree(lambda start, stop: hashes[start * HASH : stop * HASH])
 
 
 def cursor(data: bytes, records: int, **rest: Any) -> Cursor:

@@ -32,7 +32,7 @@ class Scattered:
         patch.setattr(chunks, "CHUNK_ROWS", self.rows)
         patch.setattr(chunks, "FRESH_ROWS", self.rows)
         patch.setattr(merging, "MOST_SMALL", self.fan)
-        patch.setattr(merge, "SMALLEST", 1)
+        patch.setattr(merge, "SIZE_UNIT", 1)
 
 
 @st.composite

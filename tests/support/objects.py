@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from esctl.config import kept_elsewhere
+from esctl.config import mirror_folders
 from esctl.errors import UnavailableError
 from esctl.storage import connecting, mirrors
 from esctl.storage.objects import ObjectDepot
@@ -116,7 +116,7 @@ class World:
         if str(given) != URL:
             return Path(given)
         root = connecting.mirrors_folder() / f"it{apart}" / "store"
-        if not mirrors.registered(root):
+        if not mirrors.is_registered(root):
             connecting.attach(root, URL, Watched(ObjectDepot(self.objects, URL)))
         return root
 
@@ -156,8 +156,8 @@ class World:
 def forget_machines() -> None:
     """Let no folder be a mirror any more."""
     for root in list(mirrors._MIRRORS):
-        mirrors.forget(root)
-    kept_elsewhere.clear()
+        mirrors.unregister(root)
+    mirror_folders.clear()
 
 
 def worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esctl.cluster.calls import CalledWorkers, called
+from esctl.cluster.calls import EngineWorkers, lent_workers
 from esctl.cluster.engines import InProcess
 from esctl.cluster.spans import Span, spans_of
 from esctl.index.files.manifest import Manifest
@@ -28,7 +28,7 @@ class Cut(InProcess):
 
 
 @contextmanager
-def workers(count: int) -> Iterator[CalledWorkers]:
+def workers(count: int) -> Iterator[EngineWorkers]:
     """Lend workers who do so many parts."""
-    with called(Cut(count)) as lent:
+    with lent_workers(Cut(count)) as lent:
         yield lent

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from esctl.sources.postgres.records import Records
-from esctl.sources.postgres.transactions import Place, Transactions
+from esctl.sources.postgres.transactions import ReadUpTo, Transactions
 from tests.support.cli_harness import good
 from tests.support.postgres import USER, Server
 
@@ -257,7 +257,7 @@ def told(work: Work, *, whole: bool = False) -> list[bytes]:
         "'publication_names', 'pub', 'messages', 'true')"
     )
     keys = {oid: key for table, key in TABLES.items() for ((oid,),) in [work(_oid(table))]}
-    read = Transactions(Place(0), 0, Records(lambda relation: keys.get(relation.oid, ())), "told")
+    read = Transactions(ReadUpTo(0), 0, Records(lambda relation: keys.get(relation.oid, ())), "told")
     found = [row.raw for (data,) in rows for row in read.take(bytes(data))]
     if whole:
         return found

@@ -9,7 +9,7 @@ from typing import Any
 from esctl.api import Relation
 from esctl.ask.scope.scope import Scope
 from esctl.cluster.engines import InProcess
-from esctl.cluster.question import in_parts, spread
+from esctl.cluster.question import ask_in_parts, in_parts
 from esctl.cluster.spans import Span, spans_at
 from esctl.errors import EsctlError
 from esctl.index.files.manifest import Manifest
@@ -38,7 +38,7 @@ def told(ask: Callable[..., Answer], *arguments: Any, form: str = "jsonl", **nam
     """Give the bytes of an answer as a format has it, or the error in its place."""
     buffer = io.BytesIO()
     try:
-        write(spread(ask, *arguments, **named), Target(form, buffer))
+        write(ask_in_parts(ask, *arguments, **named), Target(form, buffer))
     except EsctlError as error:
         return error
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from esctl.ask.states.save import take
+from esctl.ask.states.save import save_snapshots
 from esctl.errors import UsageError
 from esctl.log.commits import open_log
 from esctl.maintain.compact import compact
@@ -108,7 +108,7 @@ def snapshotted(made: Ground, random: Random) -> Ground:
     made = replace(made, engine=replace(engine, shelf=shelf))
     number = random.randint(1, engine.snapshot.head)
     with suppress(UsageError):  # states that are wrong there
-        take(made.engine.scope(), AsOf("", "position", number=number), "user", render)
+        save_snapshots(made.engine.scope(), AsOf("", "position", number=number), "user", render)
     return made
 
 

@@ -104,7 +104,7 @@ def _load() -> None:
     from esctl.index.envelope.detect import detect
 
     detect([{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])  # compiles most patterns
-    duckdb._begun[:] = [_Opened()]  # type: ignore[list-item]
+    duckdb._openings[:] = [_Opened()]  # type: ignore[list-item]
     gc.collect()
     gc.freeze()  # a process that is forked looks for no garbage in what is here, which would copy it
 

@@ -103,8 +103,8 @@ def test_what_g_does_not_understand_is_told_and_moves_nothing(store: Path) -> No
         async with browsing(store, "acc-1") as hand:
             for text in ("nonsense", "id:nobody"):
                 await hand.type("g", text)
-                assert hand.app.said.startswith("error: ")
-                assert text.removeprefix("id:") in hand.app.said
+                assert hand.app.status_text.startswith("error: ")
+                assert text.removeprefix("id:") in hand.app.status_text
                 assert hand.position == 6
 
     run(story)
@@ -193,7 +193,7 @@ def test_n_and_shift_n_go_to_the_changes_of_the_field(store: Path) -> None:
                 await hand.press(key)
                 places.append(hand.position)
             assert places == [3, 3, 1, 1]
-            assert "no earlier event changes limit" in hand.app.said
+            assert "no earlier event changes limit" in hand.app.status_text
 
     run(story)
 
@@ -214,7 +214,7 @@ def test_the_clock_of_what_was_known_is_known_at(store: Path) -> None:
             await hand.type("g", "@9")
             assert hand.state == replayed(store, "acc-late", known_at="@9")
             await hand.type("g", "version:2")
-            assert "--known-at" in hand.app.said
+            assert "--known-at" in hand.app.status_text
             await hand.press("m", "right", "m")
             asked = truth(store).diff_known("@9", "@10", "acc-late")
             assert [d.field for d in hand.app.session.walk.differences or ()] == [
@@ -261,7 +261,7 @@ def test_when_and_trace_list_events_to_go_to(store: Path) -> None:
             await hand.press("home", "enter")
             assert hand.position == 10
             await hand.type("w", "nonsense > 1")
-            assert "nonsense" in hand.app.said
+            assert "nonsense" in hand.app.status_text
 
     run(story)
 
@@ -334,7 +334,7 @@ def test_following_does_not_move_the_cursor(tmp_path: Path) -> None:
             assert hand.position == 2
             truth(store).refresh()
             assert hand.state == replayed(store, "acc-1", at="version:3")
-            assert "3 more records" in hand.app.said
+            assert "3 more records" in hand.app.status_text
             await hand.press("right")
             assert hand.position == 4
 

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 
-from esctl.tui.look import clipped, fitted, moment, shortened, width_of, wrapped
+from esctl.tui.look import clip, fit, moment, shorten, width_of, wrap
 
 TEXTS = ("", " ", "word " * 40, "漢字" * 50, "x" * 200, "a🙂" * 30, "é" * 30 + " 漢", " " * 30, "e\u0301" * 20)
 
@@ -14,18 +14,18 @@ TEXTS = ("", " ", "word " * 40, "漢字" * 50, "x" * 200, "a🙂" * 30, "é" * 3
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("width", [2, 3, 7, 20, 33])
 def test_texts_fit(text: str, width: int) -> None:
-    lines = wrapped(text, width)
+    lines = wrap(text, width)
     assert "".join(lines) == text
     assert max(map(width_of, lines)) <= width
-    assert width_of(fitted(text, width)) == width
-    assert width_of(fitted(text, width, right=True)) == width
-    assert width_of(shortened(text, width)) <= width
-    assert sum(width_of(part) for part, _ in clipped([(text, ""), (text, "bold")], width)) <= width
+    assert width_of(fit(text, width)) == width
+    assert width_of(fit(text, width, right=True)) == width
+    assert width_of(shorten(text, width)) <= width
+    assert sum(width_of(part) for part, _ in clip([(text, ""), (text, "bold")], width)) <= width
 
 
 def test_lines_break_at_blanks_and_names_keep_their_ends() -> None:
-    assert wrapped("one two three four", 10) == ["one two ", "three four"]
-    assert shortened("account-000000000017", 10) == "acco…00017"
+    assert wrap("one two three four", 10) == ["one two ", "three four"]
+    assert shorten("account-000000000017", 10) == "acco…00017"
 
 
 def test_instants_that_no_calendar_has_are_told_as_numbers() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from esctl.sinks.jsonl import line
+from esctl.sinks.jsonl import message_line
 from esctl.sinks.protocol import Message
 from tests.support.cli_harness import esctl, good, on_terminal, refused
 
@@ -104,4 +104,4 @@ def test_a_target_that_is_none_is_refused(folder: Path) -> None:
     ],
 )
 def test_each_value_can_be_told_from_its_line(value: bytes | None, member: str) -> None:
-    assert line(Message(b"k", value, (("h", b"v"),))) == f'{{"key":"k","headers":{{"h":"v"}},{member}}}'
+    assert message_line(Message(b"k", value, (("h", b"v"),))) == f'{{"key":"k","headers":{{"h":"v"}},{member}}}'

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from esctl.errors import InputError, UsageError
-from esctl.sinks.jsonl import line
+from esctl.sinks.jsonl import message_line
 from esctl.sinks.kafka.channel import KafkaChannel
 from esctl.sinks.kafka.destination import Destination
 from esctl.sinks.protocol import Message
@@ -201,7 +201,7 @@ def test_the_command_asks_shows_and_sends(broker: Broker, log: Log) -> None:
             Message(each.key, each.value, tuple((name, text.encode()) for name, text in each.headers.items()))
             for each in found
         ]
-        assert sorted(line(each) for each in sent) == sorted(shown)
+        assert sorted(message_line(each) for each in sent) == sorted(shown)
     again = good(*call, "--yes", cwd=log.folder).err
     assert "0 messages sent; what is up to position 3 was sent before" in again
     revert = ("emit", "revert", "a2", "--back-to", "@1", "-p", "p", "--to", broker.url(topic))

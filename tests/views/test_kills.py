@@ -10,7 +10,7 @@ import pytest
 from esctl.api import Store
 from reliability.running import BROKEN, FULL, KILLED, Fault, esctl, prepare
 from reliability.stores import write_log
-from tests.sinks.contract import held, replayed
+from tests.sinks.contract import replayed, rows_in
 from tests.support import effort
 from tests.views.test_refresh import FILES
 
@@ -23,7 +23,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def good(work: Path, *arguments: str) -> tuple[str, ...]:
     ran = esctl(work, arguments)
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.err
     return ran.calls
 
 
@@ -39,7 +39,7 @@ def position(work: Path, *, refreshed: bool = False) -> int:
     assert view.check().rows == 0
     then = store if before.basis.position == store.snapshot.head else store.on_basis(before.basis)
     with view.sink(then.session) as sink:
-        assert held(sink, then.session) == replayed(then, "thing")
+        assert rows_in(sink, then.session) == replayed(then, "thing")
     return before.basis.position
 
 
@@ -66,8 +66,8 @@ def test_a_refresh_that_ends_anywhere(to: str, fault: Fault, tmp_path: Path) -> 
         work = tmp_path / "work"
         shutil.copytree(start, work)
         ran = esctl(work, ["view", "refresh"], fault, number)
-        assert ran.code == (-9 if fault is KILLED else ran.code), ran.said
-        assert "Traceback" not in ran.said
+        assert ran.code == (-9 if fault is KILLED else ran.code), ran.err
+        assert "Traceback" not in ran.err
         assert position(work) in ((before, after) if ran.code else (after,)), (number, calls[number - 1])
         assert position(work, refreshed=True) == after
         if to.startswith("parquet"):

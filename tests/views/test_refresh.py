@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from esctl.api import Store
 from esctl.ask.states import replay as asked
-from esctl.ask.states.resume import Resumed, resumed
+from esctl.ask.states.resume import Resumed, resume
 from esctl.errors import InputError, UsageError
-from esctl.maintain.redact import Wanted, redact
+from esctl.maintain.redact import ErasureRequest, redact
 from esctl.maintain.save_states import take
 from esctl.views.targets import open_sink, parse_target
-from tests.sinks.contract import held, replayed
+from tests.sinks.contract import replayed, rows_in
 from tests.support import effort
 from tests.support.kafka import Broker, needs_broker
 
@@ -90,7 +90,7 @@ class Log:
         elif step == "redact":
             store = self.open()
             if store.snapshot.redaction_of(1 + self.count // 2) is None:
-                redact(store.path, Wanted((1 + self.count // 2,), "asked for", "ann"), store.updater())
+                redact(store.path, ErasureRequest((1 + self.count // 2,), "asked for", "ann"), store.updater())
 
 
 def assert_is(log: Log, to: str) -> None:
@@ -98,7 +98,7 @@ def assert_is(log: Log, to: str) -> None:
     store = log.open()
     assert store.find_view("v").check().rows == 0
     with open_sink(parse_target(to, "v", log.folder), store.session, writing=False) as sink:
-        assert held(sink, store.session) == replayed(store, "p")
+        assert rows_in(sink, store.session) == replayed(store, "p")
         found = sink.progress()
         assert found is not None
         assert found.basis == store.basis_of(store.scope(projection="p"))
@@ -168,7 +168,7 @@ def test_states_that_were_saved_are_gone_on_from(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     log, to = Log(tmp_path), "sqlite:a.db/v"
     found: list[Resumed | None] = []
-    monkeypatch.setattr(asked, "resumed", lambda *given, **more: found.append(resumed(*given, **more)) or found[-1])
+    monkeypatch.setattr(asked, "resume", lambda *given, **more: found.append(resume(*given, **more)) or found[-1])
     log.open().create_view("v", to=to, projection="p")
     log.take([("a2", "Changed", {"n": 2}, 3), ("b'1", "Changed", {"n": 3}, 3)])
     log.take("saved")  # beyond the view's basis: b'1 is not in the view, and has no event after it
@@ -188,7 +188,7 @@ def test_late_events_that_only_add_are_taken_without_those_around_them(
     monkeypatch.chdir(tmp_path)
     log, to = Log(tmp_path), "sqlite:a.db/v"
     found: list[Resumed | None] = []
-    monkeypatch.setattr(asked, "resumed", lambda *given, **more: found.append(resumed(*given, **more)) or found[-1])
+    monkeypatch.setattr(asked, "resume", lambda *given, **more: found.append(resume(*given, **more)) or found[-1])
     log.take("anew")
     log.take([(name, kind, {"n": 1}, day) for name in ("a1", "a2") for kind, day in (("Closed", 3), ("Changed", 6))])
     log.take("saved")

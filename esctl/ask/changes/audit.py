@@ -43,7 +43,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, 
     parts = [trail(scope, claim, at, touched, wanted.fields) for claim in claims(scope)]
     if wanted.fields:
         check_touched(scope, wanted.fields, frozenset[str]().union(*(touched_fields(scope, part) for part in parts)))
-    shown = _shown(scope, wanted)
+    shown = _shown_conditions(scope, wanted)
     if wanted.fields:
         shown.append("len(fields) > 0")
     where = f" WHERE {' AND '.join(shown)}" if shown else ""
@@ -65,7 +65,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, 
     )  # fmt: skip
 
 
-def _shown(scope: Scope, filters: Filters) -> list[str]:
+def _shown_conditions(scope: Scope, filters: Filters) -> list[str]:
     # The trail's own times are naive; comparing them with an instant needs its zone.
     matching = filter_conditions(scope, filters)
     if not matching:

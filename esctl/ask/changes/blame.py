@@ -13,7 +13,7 @@ from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted,
 from esctl.ask.states.trail import check_touched
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.blame import blame_sql, contributions_sql
-from esctl.projection.fold import NeedsStreamError
+from esctl.projection.fold import NotSetwiseError
 
 COLUMNS = (
     Column("entity", "text"),
@@ -40,7 +40,7 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
     """
     check_entities(scope)
     check_order(scope)
-    parts = [_blamed(scope, claim, at, fields, every=every) for claim in claims(scope) if not claim.projection.sql]
+    parts = [_blame_rows(scope, claim, at, fields, every=every) for claim in claims(scope) if not claim.projection.sql]
     if fields:
         check_touched(
             scope, fields, frozenset[str]().union(*(part.fields for part in parts if part.fields is not None))
@@ -59,27 +59,27 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
     return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="blame", order=order)
 
 
-class _Blamed(Struct, frozen=True):
+class _BlameRows(Struct, frozen=True):
     """SQL with the columns of `blame_sql`, and the possible fields; None if they are not known beforehand."""
 
     sql: str
     fields: frozenset[str] | None
 
 
-def _blamed(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str], *, every: bool) -> _Blamed:
+def _blame_rows(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str], *, every: bool) -> _BlameRows:
     try:
         if claim.projection.python:
-            raise NeedsStreamError
+            raise NotSetwiseError
         plan = plan_for(scope, claim.projection)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
         known = frozenset(field.name for field in plan.fields)
         if fields:
             plan = replace(plan, fields=tuple(field for field in plan.fields if field.name in fields))
-        return _Blamed((contributions_sql if every else blame_sql)(plan, rows), known)
-    except NeedsStreamError:
+        return _BlameRows((contributions_sql if every else blame_sql)(plan, rows), known)
+    except NotSetwiseError:
         from esctl.ask.states.event_by_event import stream_touches
 
-        return _Blamed(_last_touches(stream_touches(scope, claim, at, fields), every=every), None)
+        return _BlameRows(_last_touches(stream_touches(scope, claim, at, fields), every=every), None)
 
 
 def _last_touches(touches: str, *, every: bool) -> str:

@@ -15,10 +15,10 @@ from esctl.ask.scope.scope import (
     claims,
     counted,
     event_rows,
-    hold_checks,
     known_limits,
     limit,
     projection_notes,
+    run_fieldless_checks,
 )
 from esctl.ask.states.replay import states
 from esctl.ask.states.state_fields import States
@@ -29,7 +29,7 @@ from esctl.engine.quoting import literal
 from esctl.index.pruning import Test, all_of, any_of
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column, Totals
-from esctl.projection.fold import NeedsStreamError
+from esctl.projection.fold import NotSetwiseError
 from esctl.projection.pairs import SIDES, pair_sql
 from esctl.projection.reads import Reads
 from esctl.projection.sql import touched_sql
@@ -86,12 +86,12 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     else:
         none = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
         one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
-        rows = _joined(one, other, none)
+        rows = _join_fields(one, other, none)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL"""
-        totals = Totals(sql, ("kind", "change"), {"entities": "sum", "fields": "sum"}, _in_order)
-        return Answer(scope.session, _in_order(sql), SUMMARY_COLUMNS, title="differences", totals=totals)
+        totals = Totals(sql, ("kind", "change"), {"entities": "sum", "fields": "sum"}, _sort_summary)
+        return Answer(scope.session, _sort_summary(sql), SUMMARY_COLUMNS, title="differences", totals=totals)
     listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
@@ -103,7 +103,7 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     )
 
 
-def _in_order(summary: str) -> str:
+def _sort_summary(summary: str) -> str:
     return f"SELECT * FROM ({summary}) ORDER BY kind, change"
 
 
@@ -116,14 +116,14 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
     apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
     try:
-        return _folded(before, after, claim, events)
-    except NeedsStreamError:
-        narrowed = _narrowed(claim, events)
+        return _fold_differences(before, after, claim, events)
+    except NotSetwiseError:
+        narrowed = _claim_on_events(claim, events)
         one, other = (_all_fields(side, [narrowed]) for side in (before, after))
-        return _joined(one, other, _touched(before, after, claim, narrowed, apart))
+        return _join_fields(one, other, _select_touches(before, after, claim, narrowed, apart))
 
 
-def _narrowed(claim: Claim, events: str, count: int | None = None) -> Claim:
+def _claim_on_events(claim: Claim, events: str, count: int | None = None) -> Claim:
     """Return a claim on only the entities of some events; `count`: how many events these are, if known."""
     # The limit cuts nothing off: without it DuckDB expects more entities than rows to look up among them, and keeps
     # the rows in memory instead. Two columns take less memory per row than one of pairs.
@@ -132,26 +132,26 @@ def _narrowed(claim: Claim, events: str, count: int | None = None) -> Claim:
     return Claim(claim.projection, f"{claim.condition} AND (kind, entity) IN ({entities})")
 
 
-def _folded(before: Side, after: Side, claim: Claim, events: str) -> str:
-    """Select the differences by one fold within both bounds. Raises NeedsStreamError if that is not possible.
+def _fold_differences(before: Side, after: Side, claim: Claim, events: str) -> str:
+    """Select the differences by one fold within both bounds. Raises NotSetwiseError if that is not possible.
 
     `events` selects the events that only one side has.
     """
-    inside = [_inside(side) for side in (before, after)]
+    inside = [_inside_condition(side) for side in (before, after)]
     if claim.projection.python or claim.projection.sql or None in inside:
-        raise NeedsStreamError
-    shared = _shared(before.scope, after.scope)
+        raise NotSetwiseError
+    shared = _common_scope(before.scope, after.scope)
     plan = plan_for(shared, claim.projection)
     bounded = None not in (before.at, after.at)
     bounds = (before.at, after.at) if bounded else (None, None)
     sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
     # Finding the entities first takes longer than folding all, unless they are few. If folding may fail, it is done
     # all the same, so that no other entity can.
-    count = shared.lookups.once(lambda: _count(shared, events))
+    count = shared.lookups.once(lambda: _count_rows(shared, events))
     few = plan.may_fail or count * NARROW_RATIO < shared.view.manifest.events
-    concerned = _narrowed(claim, events, count) if few else claim
+    concerned = _claim_on_events(claim, events, count) if few else claim
     rows = event_rows(shared, plan.reads, [concerned.condition], bounds[0], also=bounds[1], more=sides)
-    hold_checks(shared, plan, rows)
+    run_fieldless_checks(shared, plan, rows)
     none = "CAST(NULL AS VARCHAR)"
     numbers = range(len(plan.fields))
     bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])
@@ -170,7 +170,7 @@ def _folded(before: Side, after: Side, claim: Claim, events: str) -> str:
         FROM ({listed}) WHERE f IS NOT NULL"""
 
 
-def _count(scope: Scope, events: str) -> int:
+def _count_rows(scope: Scope, events: str) -> int:
     with explained():
         found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
     return 0 if found is None else int(found[0])
@@ -181,16 +181,16 @@ def _member(field: str, before: str, after: str, positions: str, resets: str) ->
         'resets': {resets}}}"""
 
 
-def _inside(side: Side) -> str | None:
+def _inside_condition(side: Side) -> str | None:
     """Write the condition that a row is in a side; None if the row alone cannot decide it."""
     bound = limit(side.scope, side.at)
     if bound.first_versions is not None:
         return None
     # An event without a sequence is in no bound by sequence.
-    return f"coalesce({all_of([bound.condition, *_known(side.scope)]).sql}, false)"
+    return f"coalesce({all_of([bound.condition, *_known_conditions(side.scope)]).sql}, false)"
 
 
-def _shared(one: Scope, other: Scope) -> Scope:
+def _common_scope(one: Scope, other: Scope) -> Scope:
     """Return a scope with the events of both scopes."""
     return replace(
         one,
@@ -203,7 +203,7 @@ def _all_fields(side: Side, shared: list[Claim]) -> str:
     return " UNION ALL ".join(_fields(states(side.scope, claim, side.at)) for claim in shared)
 
 
-def _joined(before: str, after: str, touched: str) -> str:
+def _join_fields(before: str, after: str, touched: str) -> str:
     """Select the differences between two lists of fields, each with the events in `touched` that concern it."""
     names = ", ".join(f"coalesce(x.{name}, y.{name}) AS {name}" for name in ("entity", "kind", "field"))
     joined = f"""SELECT {names}, x.value AS before, y.value AS after, x.entity IS NOT NULL AS was,
@@ -218,12 +218,12 @@ def _joined(before: str, after: str, touched: str) -> str:
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
     # The events of each field, and for each entity the events of all its fields.
-    told = f"""SELECT kind, entity, field, grouping(field) AS whole,
+    events = f"""SELECT kind, entity, field, grouping(field) AS whole,
         list(DISTINCT position ORDER BY position) AS positions, bool_or(resets) AS resets
         FROM ({touched}) WHERE position IS NOT NULL GROUP BY GROUPING SETS ((kind, entity, field), (kind, entity))"""
     return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce(t.positions, []) AS positions,
         coalesce(t.resets, true) AS resets
-        FROM ({differing}) d LEFT JOIN ({told}) t ON t.entity = d.entity AND t.kind = d.kind
+        FROM ({differing}) d LEFT JOIN ({events}) t ON t.entity = d.entity AND t.kind = d.kind
         AND t.field IS NOT DISTINCT FROM d.field AND t.whole = CASE WHEN d.field IS NULL THEN 1 ELSE 0 END"""
 
 
@@ -243,7 +243,7 @@ def _fields(part: States) -> str:
 
 def apart_conditions(before: Side, after: Side) -> list[str]:
     """Write the conditions for the events that only one of the two sides has."""
-    inside = [_inside(side) for side in (before, after)]
+    inside = [_inside_condition(side) for side in (before, after)]
     if None not in inside:
         return [f"{inside[0]} <> {inside[1]}"]
     nothing = Reads(before.scope.view, {})
@@ -255,22 +255,22 @@ def apart_conditions(before: Side, after: Side) -> list[str]:
     return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
 
 
-def _known(scope: Scope) -> list[Test]:
+def _known_conditions(scope: Scope) -> list[Test]:
     return [*known_limits(scope), *(skipped.condition for skipped in scope.without)]
 
 
-def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
+def _select_touches(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
     """Select which fields the events between two sides touched: kind, entity, position, field, resets.
 
     `narrowed`: the claim on only the entities with such events, for folds that need all events of an entity.
     """
-    scope = _shared(before.scope, after.scope)
+    scope = _common_scope(before.scope, after.scope)
     try:
         if claim.projection.python or claim.projection.sql:
-            raise NeedsStreamError
+            raise NotSetwiseError
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
-    except NeedsStreamError:
+    except NotSetwiseError:
         bounded = None not in (before.at, after.at)
         trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field, true AS resets FROM ({trails})"

@@ -51,7 +51,7 @@ _HINT = (
 )
 
 
-def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
+def shape_answer(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
     """Return the answer with each row shaped by the template: a column per member.
 
     A text that is just one placeholder, `"{value}"`, becomes that column's JSON value; placeholders within other text
@@ -75,14 +75,14 @@ def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Li
     """Return the SQL and kind of a member of the template: `text`, not JSON text, if it can only be a text."""
     if not isinstance(value, str):
         return _json(value, known, option), "json"
-    alone = _alone(value)
+    alone = _sole_placeholder(value)
     if alone is None:
         return _text(value, known, option), "text"
-    column = _column(alone, known, option)
+    column = _find_column(alone, known, option)
     return (identifier(column.name), "text") if column.kind == "text" else (_json(value, known, option), "json")
 
 
-def _alone(text: str) -> str | None:
+def _sole_placeholder(text: str) -> str | None:
     """Return the name of the placeholder that is the whole text; None if it is anything else."""
     found = _TOKEN.fullmatch(text)
     return found[1] if found else None
@@ -91,14 +91,14 @@ def _alone(text: str) -> str | None:
 def _json(value: Any, known: Mapping[str, Column], option: str) -> str:
     """Write SQL for a value of the template as JSON text."""
     if isinstance(value, str):
-        alone = _alone(value)
+        alone = _sole_placeholder(value)
         if alone is None:
             return json_string_sql(_text(value, known, option))
-        column = _column(alone, known, option)
+        column = _find_column(alone, known, option)
         name = identifier(column.name)
         return f"coalesce({name if column.kind == 'json' else json_string_sql(name)}, 'null')"
     if isinstance(value, list):
-        return _joined("[", [_json(item, known, option) for item in value], "]")
+        return _concatenate("[", [_json(item, known, option) for item in value], "]")
     if isinstance(value, dict):
         return _object(value, known, option)
     if isinstance(value, date | time):
@@ -114,10 +114,10 @@ def _object(value: Mapping[str, Any], known: Mapping[str, Column], option: str) 
         f"{json_string_sql(_text(name, known, option))} || ':' || {_json(item, known, option)}"
         for name, item in value.items()
     ]
-    return _joined("{", members, "}")
+    return _concatenate("{", members, "}")
 
 
-def _joined(opening: str, items: list[str], closing: str) -> str:
+def _concatenate(opening: str, items: list[str], closing: str) -> str:
     return "(" + " || ".join([f"'{opening}'", " || ',' || ".join(items) or "''", f"'{closing}'"]) + ")"
 
 
@@ -132,20 +132,20 @@ def _text(text: str, known: Mapping[str, Column], option: str) -> str:
         elif token[1] is None:
             raise UsageError(f"{option}: {text!r} has a lone {token[0]!r}", f"write {token[0] * 2} for one")
         else:
-            column = _column(token[1], known, option)
+            column = _find_column(token[1], known, option)
             name = identifier(column.name)
-            parts.append(f"coalesce({_shown(name) if column.kind == 'json' else f'CAST({name} AS VARCHAR)'}, '')")
+            parts.append(f"coalesce({_plain_text(name) if column.kind == 'json' else f'CAST({name} AS VARCHAR)'}, '')")
     parts.append(literal(text[end:]))
     return "(" + " || ".join(parts) + ")"
 
 
-def _shown(json: str) -> str:
+def _plain_text(json: str) -> str:
     """Write SQL for JSON text within other text: a string without its quotes."""
     string = read_json(json, (), "text", marked=True)
     return f"CASE WHEN starts_with({json}, '\"') THEN {string} ELSE {unmark_json_sql(json)} END"
 
 
-def _column(name: str, known: Mapping[str, Column], option: str) -> Column:
+def _find_column(name: str, known: Mapping[str, Column], option: str) -> Column:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, 1)

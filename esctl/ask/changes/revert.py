@@ -1,4 +1,4 @@
-"""revert: the changes that would take entities from what they are back to what they were."""
+"""revert: the changes that would take entities back to an earlier state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.composed import total_shape
 from esctl.projection.conversions import declared_scale
-from esctl.projection.fold import NeedsStreamError
+from esctl.projection.fold import NotSetwiseError
 from esctl.projection.values import Shape, number_text, scaled_text
 
 COLUMNS = (
@@ -30,8 +30,8 @@ COLUMNS = (
 def revert(scope: Scope, to: AsOf) -> Answer:
     """Return the changes that take the present states back to those at `to`, in the order to apply them.
 
-    `op` is `set` or `unset` of a field, `add` of `value` to a sum that was only added to since; `create` comes before
-    the fields of an entity that was there at `to` and is not now, `delete` is for one that was not.
+    `op` is `set` or `unset` of a field, or `add` of `value` to a sum that has only been added to since. `create`, which
+    comes before the fields, is for an entity that existed at `to` and does not now; `delete` is for the opposite.
     """
     check_entities(scope)
     check_order(scope)
@@ -62,15 +62,15 @@ _LIVES = """SELECT c.entity, c.kind, CASE c.change WHEN 'created' THEN 'create' 
     CAST(NULL AS VARCHAR) AS "to", list(u.position) AS positions, c.change
     FROM (SELECT DISTINCT entity, kind, change FROM changes WHERE change <> 'changed') c
     JOIN undone u USING (kind, entity) GROUP BY c.entity, c.kind, c.change"""
-"""An entity that comes or goes undoes all of its events since."""
+"""The rows that create or delete an entity; each undoes all of its events since."""
 
 
 def _changes(now: Side, then: Side, claim: Claim) -> str:
     """Select the fields that differ: entity, kind, op, field, value, from, to, positions, change.
 
-    `op` is NULL where there is nothing to do for a field by itself.
+    `op` is NULL if nothing has to be done for the field by itself.
     """
-    added = _added(now.scope, claim)
+    added = _added_amount(now.scope, claim)
     return f"""SELECT entity, kind,
         CASE WHEN change = 'deleted' OR field IS NULL THEN NULL WHEN after IS NULL THEN 'unset'
             WHEN amount IS NOT NULL THEN 'add' ELSE 'set' END AS op,
@@ -79,14 +79,14 @@ def _changes(now: Side, then: Side, claim: Claim) -> str:
             FROM ({differences(now, then, claim)}))"""
 
 
-def _added(scope: Scope, claim: Claim) -> str:
+def _added_amount(scope: Scope, claim: Claim) -> str:
     """Write what to add to a field that is a sum, as JSON text; NULL for other fields and other values."""
     try:
         if claim.projection.python or claim.projection.sql:
-            raise NeedsStreamError
+            raise NotSetwiseError
         sums = [field for field in plan_for(scope, claim.projection).fields if field.family == "sum"]
-        shapes = {field.name: (total_shape(field, scope.view.manifest.events), field.declared) for field in sums}
-    except NeedsStreamError:
+        shapes = {field.name: (total_shape(field, scope.view.manifest.rows), field.declared) for field in sums}
+    except NotSetwiseError:
         return "CAST(NULL AS VARCHAR)"
     amounts = "".join(f" WHEN field = {literal(name)} THEN {_amount(*typed)}" for name, typed in shapes.items())
     return f"CASE{amounts} END" if amounts else "CAST(NULL AS VARCHAR)"
@@ -95,8 +95,8 @@ def _added(scope: Scope, claim: Claim) -> str:
 def _amount(shape: Shape, declared: str) -> str:
     before, after = unmark_json_sql("before"), unmark_json_sql("after")
     wider = Shape(shape.whole + 1, shape.scale)
-    if wider.held.is_wide:
+    if wider.or_wide.is_wide:
         return "CAST(NULL AS VARCHAR)"
     difference = f"TRY_CAST({after} AS {wider.sql_type}) - TRY_CAST({before} AS {wider.sql_type})"
     number, scale = f"CAST({difference} AS {wider.sql_type})", declared_scale(declared)
-    return number_text(number, wider) if scale is None else scaled_text(number, Shape(wider.whole, scale.scale).held)
+    return number_text(number, wider) if scale is None else scaled_text(number, Shape(wider.whole, scale.scale).or_wide)

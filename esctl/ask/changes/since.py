@@ -30,7 +30,7 @@ def changes_since(scope: Scope, position: int) -> Answer:
     later = Predicate(f"position > {int(position)}", Reach(min_position=int(position) + 1))
     touched = scope.view.relation(["kind", "entity"], None, [*counted(scope), later])
     among = f"(kind, entity) IN (SELECT kind, entity FROM ({touched}))"
-    named = _named(scope, touched)
+    named = _changed_entities(scope, touched)
     if named:
         listed = ", ".join(f"({literal(kind)}, {literal(entity)})" for kind, entity in named)
         among = f"(kind, entity) IN (VALUES {listed})"
@@ -53,7 +53,7 @@ def _states(scope: Scope, claim: Claim, position: int, among: str) -> States:
     return states(scope, Claim(claim.projection, f"({claim.condition}) AND {among}") if among else claim, None)
 
 
-def _named(scope: Scope, touched: str) -> Sequence[tuple[str, str]]:
+def _changed_entities(scope: Scope, touched: str) -> Sequence[tuple[str, str]]:
     """List the kinds and names of the entities that changed; empty if they are too many or a name would be a glob."""
     sql = f"SELECT DISTINCT kind, entity FROM ({touched}) LIMIT {_MOST_NAMED + 1}"
     with explained():

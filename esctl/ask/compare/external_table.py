@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +76,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
         kind, how.records_path, final=True, null=how.null, encoding=how.encoding, header=how.header, decimal=how.decimal
     )
     reading = read(Source(str(path), path), options, {})
-    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    spool = session.new_parquet()
     schema = pa.schema([("row", pa.int64()), ("j", pa.large_string())])
     count = 0
     columns: tuple[str, ...] = ()
@@ -207,7 +206,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
         found = relational(session.connection).sql(texts).to_arrow_table()
     raws = found.column("state").combine_chunks().cast(pa.binary())
     judged = judge(raws, Cursor(format="jsonl"), session.connection)
-    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    spool = session.new_parquet()
     pq.write_table(pa.table({"row": found.column("row"), "state": judged.text}), spool)
     members = [f"{literal(json_string(STATE) + ':')} || coalesce(s.state, 'null')"]
     for name in table.columns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -54,19 +53,21 @@ def read_live(
     Raises UsageError if the URL names no table, InputError if the table cannot be read.
     """
     from esctl.sources.postgres.lsn import lsn_text
-    from esctl.sources.postgres.table import opened, parse_table_address
+    from esctl.sources.postgres.table import open_table, parse_table_address
 
     address = parse_table_address(url)
-    with opened(address, ignored if not key else ()) as table:
+    with open_table(address, ignored if not key else ()) as table:
         naming = _naming(table, stanzas)
-        spool = _spooled(session, table, address.where, naming)
+        spool = _write_rows(session, table, address.where, naming)
         columns = tuple(column.name for column in table.relation.columns)
         place = lsn_text(table.snapshot.lsn)
-        before, notes = _bounded(table, place, cursors)
+        before, notes = _bound_and_notes(table, place, cursors)
     foreign = ForeignTable(address.where, _sql(spool, plain=bool(key)), ("entity", "kind", "state"), False, notes)
     if key:
         foreign = replace(foreign, columns=keys_of(session, foreign.sql, ()) or columns)
-    return LiveTable(foreign, "" if key else f"{naming.named((), table_name(address.schema, address.table))}/*", before)
+    return LiveTable(
+        foreign, "" if key else f"{naming.name_with_origin((), table_name(address.schema, address.table))}/*", before
+    )
 
 
 def _naming(table: OpenTable, stanzas: Sequence[Stanza]) -> Naming:
@@ -78,7 +79,7 @@ def _naming(table: OpenTable, stanzas: Sequence[Stanza]) -> Naming:
     return Naming(home=homes[0].row_home, own=(server, table.database))
 
 
-def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tuple[str, tuple[str, ...]]:
+def _bound_and_notes(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tuple[str, tuple[str, ...]]:
     """Return the bound on the log to compare with (empty: none), and a note on the place that the table is as of."""
     ours = [
         cursor
@@ -87,8 +88,8 @@ def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tup
         and cursor.database == table.database
         and table.system in ("", cursor.system)
     ]
-    if table.about:
-        return "", (f"note: the table is as of about {place}: {table.about}",)
+    if table.why_approximate:
+        return "", (f"note: the table is as of about {place}: {table.why_approximate}",)
     if not ours:
         return "", (f"note: the table is as of {place}",)
     read = max(cursor.lsn for cursor in ours)
@@ -99,7 +100,7 @@ def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tup
     return (f"seq:{place}" if alone else ""), (f"note: the table is as of {place}",)
 
 
-def _spooled(session: Session, table: OpenTable, where: str, naming: Naming) -> str:
+def _write_rows(session: Session, table: OpenTable, where: str, naming: Naming) -> str:
     """Write the rows to a temporary file as changes in the log's form (row, JSON text). Return SQL to read it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -107,7 +108,7 @@ def _spooled(session: Session, table: OpenTable, where: str, naming: Naming) -> 
     from esctl.index.decode.exact_json import judge
     from esctl.index.decode.rows.reading import read_rows
 
-    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    spool = session.new_parquet()
     schema = pa.schema([("row", pa.int64()), ("t", pa.large_string())])
     count = 0
     with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
@@ -116,12 +117,12 @@ def _spooled(session: Session, table: OpenTable, where: str, naming: Naming) -> 
             if judged.invalid.null_count < len(raws):
                 raise InputError(f"{where}: a row cannot be read: it has text that is not UTF-8", "")
             texts, _ = read_rows(judged.text, judged.marked, "pgoutput", naming)
-            writer.write_table(pa.table([_numbers(count, len(raws)), texts], schema=schema))
+            writer.write_table(pa.table([_number_rows(count, len(raws)), texts], schema=schema))
             count += len(raws)
     return f"read_parquet({literal(str(spool))})"
 
 
-def _numbers(count: int, more: int) -> pa.Array:
+def _number_rows(count: int, more: int) -> pa.Array:
     import pyarrow as pa
 
     return pa.array(range(count + 1, count + 1 + more), pa.int64())

@@ -21,7 +21,7 @@ from esctl.ask.compare.external_table import (
     key_sql,
     read_foreign,
 )
-from esctl.ask.compare.same_value import Eyes, Unclear, differ_sql, is_time_sql, readings_of, with_texts
+from esctl.ask.compare.same_value import Unclear, ValueComparison, differ_sql, is_time_sql, readings_of, with_texts
 from esctl.ask.scope.bounds import entity_conditions, is_glob
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, find_projection
@@ -103,16 +103,16 @@ def compare(scope: Scope, table: ForeignTable, at: AsOf | None, how: Comparison)
     check_order(scope)
     shared = claims(scope)
     parts = [states(scope, claim, at) for claim in shared]
-    names, left_out = _compared(scope, parts, fields, how)
+    names, left_out = _choose_fields(scope, parts, fields, how)
     if not names:
-        _check_nothing_compared(table, parts, left_out)
+        _refuse_disjoint_fields(table, parts, left_out)
     mine = " UNION ALL ".join(_state_rows(part, names) for part in parts)
     theirs = _file_rows(scope, table, key, fields, names)
     own = {name: fields.values.get(name, "NULL") for name in names}
     readings, unclear = readings_of(scope.session, table, own, how.time_format)
     _check_dates(scope, table, mine, unclear)
-    eyes = Eyes(scope.tz, readings)
-    spool = _compare(scope, (mine, theirs), names, eyes, by_kind=bool(fields.kind), delimited=table.delimited)
+    values = ValueComparison(scope.tz, readings)
+    spool = _compare(scope, (mine, theirs), names, values, by_kind=bool(fields.kind), delimited=table.delimited)
     counts = _counts(scope, spool)
     notes = list(table.notes)
     notes += [f"note: not compared, as no state has them: {', '.join(left_out)}"] if left_out else []
@@ -139,7 +139,7 @@ def _check_named(scope: Scope, rows: str) -> None:
         check_entities(replace(scope, entities=tuple(name for name in names if name not in there)))
 
 
-def _compared(
+def _choose_fields(
     scope: Scope, parts: Sequence[States], fields: ForeignFields, how: Comparison
 ) -> tuple[list[str], list[str]]:
     """Return the fields to compare, and the fields of the file that are left out because no state has them."""
@@ -166,17 +166,18 @@ def _check_dates(scope: Scope, table: ForeignTable, mine: str, unclear: Sequence
             )
 
 
-def _check_nothing_compared(table: ForeignTable, parts: Sequence[States], left_out: Sequence[str]) -> None:
+def _refuse_disjoint_fields(table: ForeignTable, parts: Sequence[States], left_out: Sequence[str]) -> None:
     """Raise UsageError if both the file and the states have fields: with none in common all would seem to agree."""
     known = list(dict.fromkeys(name for part in parts for name in _state_names(part)))
     if left_out and known:
+        theirs, mine = _list_names(left_out), _list_names(known)
         raise UsageError(
-            f"{table.name}: nothing to compare: the file has {_listed(left_out)}, and the state has {_listed(known)}",
+            f"{table.name}: nothing to compare: the file has {theirs}, and the state has {mine}",
             "name the columns as the fields are, or choose a projection with -p; --all-fields compares them regardless",
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_LISTED]) + (f" and {len(names) - _MOST_LISTED} more" * (len(names) > _MOST_LISTED))
 
 
@@ -206,12 +207,18 @@ def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignField
 
 
 def _compare(
-    scope: Scope, sides: tuple[str, str], names: Sequence[str], eyes: Eyes, *, by_kind: bool, delimited: bool
+    scope: Scope,
+    sides: tuple[str, str],
+    names: Sequence[str],
+    values: ValueComparison,
+    *,
+    by_kind: bool,
+    delimited: bool,
 ) -> str:
     """Write a row per entity to a temporary file (its result, differences and last event); return SQL that reads it."""
     function = f"esctl_agree_{secrets.token_hex(8)}"
     types: list[Any] = ["VARCHAR", "VARCHAR", "INTEGER"]
-    relational(scope.connection).create_function(function, eyes.agree, types, "BOOLEAN")
+    relational(scope.connection).create_function(function, values.agree, types, "BOOLEAN")
     mine, theirs = sides
     same = "s.entity = f.entity" + (" AND s.kind = f.kind" if by_kind else "")
     rows = f"""SELECT coalesce(s.entity, f.entity) AS entity, coalesce(s.kind, f.kind) AS kind,
@@ -228,7 +235,7 @@ def _compare(
         CASE WHEN live THEN {_object("l", names)} END AS log,
         CASE WHEN given THEN {_object("r", names)} END AS file
         FROM ({with_texts(rows, len(names), delimited=delimited)}) WHERE live OR given"""
-    spool = literal(str(scope.session.folder / f"{secrets.token_hex(8)}.parquet"))
+    spool = literal(str(scope.session.new_parquet()))
     with explained():
         scope.connection.execute(f"COPY ({sql}) TO {spool} (FORMAT parquet)")
     found = "CASE WHEN len(changes) > 0 THEN 'different' ELSE found END"
@@ -259,9 +266,8 @@ def _answer_sql(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: s
         UNION ALL SELECT * EXCLUDE (c), c.field, c.log, c.file
         FROM (SELECT {common}, unnest(changes) AS c FROM ({spool}) WHERE found = 'different')"""
     last = _last_events(scope, spool)
-    touching = (
-        _touching(scope, shared, at, spool, names) if names else f"SELECT *, NULL AS field FROM ({last}) WHERE false"
-    )
+    none = f"SELECT *, NULL AS field FROM ({last}) WHERE false"
+    touching = _last_touches(scope, shared, at, spool, names) if names else none
     event = ", ".join(f"coalesce(t.{name}, l.{name}) AS {name}" for name in _EVENT)
     return f"""SELECT d.entity, d.kind, difference, d.field, d.log, d.file, {event} FROM ({rows}) d
         LEFT JOIN ({touching}) t ON t.kind = d.kind AND t.entity = d.entity AND t.field = d.field
@@ -276,7 +282,7 @@ def _last_events(scope: Scope, spool: str) -> str:
     return f"SELECT DISTINCT kind, entity, {', '.join(_EVENT)} FROM ({rows})"
 
 
-def _touching(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, names: Sequence[str]) -> str:
+def _last_touches(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, names: Sequence[str]) -> str:
     """Write the last event that touched each of some fields, for the entities with a different field."""
     only = f"(kind, entity) IN (SELECT (kind, entity) FROM ({spool}) WHERE found = 'different')"
     event = ", ".join(_EVENT)

@@ -18,7 +18,7 @@ from esctl.index.decode.times.forms import ORDERS
 from esctl.index.decode.times.python import instant_of
 from esctl.index.decode.times.reading import Reading, check_format
 from esctl.index.scan import read_json
-from esctl.projection.json_values import loads, same
+from esctl.projection.json_values import are_equal, loads
 from esctl.projection.values import NUMBER_TEXT
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
 _QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
 _DATES = r"^[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?:[^0-9]|$)"
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[ntr])")
-_NAMED = {"n": "\n", "t": "\t", "r": "\r"}
+_NAMED_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _NUMBER = re.compile(NUMBER_TEXT)
 
 
@@ -51,7 +51,7 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
     texts = ", ".join(f"{_text(column)} AS text_{column}" for column in sides)
     wanted = []
     for number in range(count):
-        mine, theirs = f"text_l{number}", _trimmed(f"text_r{number}")
+        mine, theirs = f"text_l{number}", _without_trailing_zeros(f"text_r{number}")
         for name, text in ((f"a{number}", mine), (f"b{number}", theirs)):
             wanted.append(f"nullif({text}, '') AS {name}" if delimited else f"{text} AS {name}")
     return f"SELECT *, {', '.join(wanted)} FROM (SELECT *, {texts} FROM ({rows}))" if count else rows
@@ -60,7 +60,7 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
 def differ_sql(number: int, function: str) -> str:
     """Write whether two columns of rows from `with_texts` differ by value; missing and null are the same.
 
-    Equal spellings are settled here; `function` names an SQL function that asks `Eyes.agree` about the rest.
+    Equal spellings are settled here; `function` names an SQL function that asks `ValueComparison.agree` about the rest.
     """
     a, b = f"a{number}", f"b{number}"
     return f"""CASE WHEN {a} IS NOT DISTINCT FROM {b} THEN false WHEN {a} IS NULL OR {b} IS NULL THEN true
@@ -74,13 +74,13 @@ def _text(column: str) -> str:
     return f"CASE WHEN {column}[1:1] = '\"' THEN {string} ELSE {plain} END"
 
 
-def _trimmed(text: str) -> str:
+def _without_trailing_zeros(text: str) -> str:
     """Write a text, without trailing zeros if it is a number with a fraction."""
     return f"CASE WHEN regexp_matches({text}, {literal(NUMBER_TEXT)}) THEN {canonical_json_sql(text)} ELSE {text} END"
 
 
-class Eyes(Struct, frozen=True):
-    """How to read times: the zone of those without one, and the reading of each column, by its number."""
+class ValueComparison(Struct, frozen=True):
+    """How to compare values: the zone of times without one, and the reading of each column's times, by its number."""
 
     tz: str = "UTC"
     readings: tuple[Reading, ...] = ()
@@ -90,7 +90,7 @@ class Eyes(Struct, frozen=True):
         try:
             mine, theirs = loads(log), loads(file)
             if not isinstance(theirs, str):
-                return same(mine, theirs)
+                return are_equal(mine, theirs)
             return _agrees_with_text(mine, theirs) or self._are_one_instant(mine, theirs, number)
         except (ValueError, RecursionError, EsctlError):
             return False
@@ -156,7 +156,7 @@ def _agrees_with_text(value: Any, text: str) -> bool:
         return number is not None and Decimal(number) == value
     if isinstance(value, str):
         return value in _meanings(text)
-    return same(value, json.loads(text, parse_float=Decimal))
+    return are_equal(value, json.loads(text, parse_float=Decimal))
 
 
 def _plain_number(text: str) -> str | None:
@@ -172,5 +172,5 @@ def _plain_number(text: str) -> str | None:
 
 def _meanings(text: str) -> set[str]:
     """Return the texts that a displayed one may come from: it may have escaped characters or a disarmed formula."""
-    raw = _ESCAPE.sub(lambda found: _NAMED.get(found[1]) or chr(int(found[1][1:], 16)), text)
+    raw = _ESCAPE.sub(lambda found: _NAMED_ESCAPES.get(found[1]) or chr(int(found[1][1:], 16)), text)
     return {text, raw, text.removeprefix("'"), raw.removeprefix("'")}

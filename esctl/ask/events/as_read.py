@@ -32,7 +32,7 @@ class ReadEvent(Struct, frozen=True):
     text: str
 
 
-def as_read(
+def read_as_events(
     connection: duckdb.DuckDBPyConnection, snapshot: StoreState, positions: Sequence[int], source: str, stanza: Stanza
 ) -> list[ReadEvent]:
     """Read some records of a source as events, in order of position; times are in UTC, None for an undated event."""

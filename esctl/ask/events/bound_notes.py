@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esctl.ask.events.status import last_instant, placed_at
+from esctl.ask.events.status import find_event, last_instant
 from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.sequence_notes import sequence_notes
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
-from esctl.timespec import format_instant, written
+from esctl.timespec import format_instant, point_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,7 +25,7 @@ def bound_notes(scope: Scope, at: AsOf, head: int) -> list[str]:
     if at.kind == "sequence":
         return sequence_notes(scope.connection, scope.view, at)
     if at.kind in ("position", "event"):
-        found = placed_at(scope, at)
+        found = find_event(scope, at)
         return [f"{word} {format_instant(found[0])}, position {found[1]}"] if found else []
     if at.kind != "time" or at.instant is None:
         return []
@@ -43,8 +43,8 @@ def known_note(scope: Scope) -> str:
     rows = scope.view.relation(["position"], None, known)
     with explained():
         ((last,),) = scope.connection.execute(f"SELECT max(position) FROM ({rows})").fetchall()
-    told = "no record, so the answer is empty" if last is None else f"the records up to position {last}"
-    return f"known at {written(scope.known_at)}: {told}"
+    extent = "no record, so the answer is empty" if last is None else f"the records up to position {last}"
+    return f"known at {point_text(scope.known_at)}: {extent}"
 
 
 def names_like(

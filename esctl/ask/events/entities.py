@@ -24,7 +24,7 @@ def entities(scope: Scope, *, first: bool = False) -> Answer:
     `first`: only some of those whose names come first, which takes no longer if there are millions.
     """
     check_entities(scope)
-    within = [_among_first(scope.view)] if first else []
+    within = [_first_names(scope.view)] if first else []
     tests = [test for test in (*counted(scope), *within) if test != ALWAYS]
     rows = scope.view.relation(["entity", "kind", "position", "time", "undated"], None, tests)
     count = "count(DISTINCT position)" if scope.view.has_roles else "count(*)"
@@ -33,7 +33,7 @@ def entities(scope: Scope, *, first: bool = False) -> Answer:
     return Answer(scope.session, sql, COLUMNS, title="entities")
 
 
-def _among_first(view: IndexView) -> Predicate:
+def _first_names(view: IndexView) -> Predicate:
     """Write the condition that a name is not after the lowest last name of a row group, or of a part of the manifest.
 
     Of the row groups whose names are known, only those whose range includes that name hold such names.

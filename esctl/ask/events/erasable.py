@@ -13,11 +13,11 @@ from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
-from esctl.index.decode.log_rows import trimmed
+from esctl.index.decode.log_rows import trimmed, trimmed_column
 from esctl.index.files.manifest import IS_ERASED
 from esctl.index.pruning import any_of
 from esctl.index.seen_ids.numberings import by_stanza, numberings
-from esctl.log.erasing import ranges_of
+from esctl.log.erasing import to_ranges
 from esctl.log.reader import iter_batches, raw_of
 from esctl.log.store_state import StoreState
 from esctl.model import Answer, Column
@@ -41,7 +41,7 @@ class ErasureSelection(Struct, frozen=True):
     already: tuple[int, ...]
 
 
-def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
+def select_records(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
     """Find the records to erase: those named, else those that `log` would list for the scope's entities and `where`.
 
     Raises NotFoundError for an event or entity that does not exist, UsageError if neither or both of these are given.
@@ -51,7 +51,7 @@ def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str
     if not (events or scope.entities or where):
         raise UsageError("nothing to erase is named", "name events, or give --entity or --where")
     if events:
-        found = {position for event in events for position in _named(scope, snapshot, event)}
+        found = {position for event in events for position in _find_positions(scope, snapshot, event)}
     else:
         listed = log(scope, EventFilters(where=where))
         with explained():
@@ -61,7 +61,7 @@ def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str
     return ErasureSelection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
 
 
-def _named(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
+def _find_positions(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
     if re.fullmatch(r"@[0-9]{1,18}", event) and 1 <= int(event[1:]) <= snapshot.head:
         return [int(event[1:])]
     found = find_event(scope, event)
@@ -72,23 +72,23 @@ def _named(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
 
 
 def same_bytes(snapshot: StoreState, positions: Sequence[int]) -> tuple[int, ...]:
-    """Find the other records, whatever their ids, that equal one of these as trimmed, but for a line end."""
+    """Find the other records, whatever their ids, that equal one of these but for what stands around their text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     contents = {trimmed(raw) for raw in raw_of(snapshot, positions).values()} - {b""}
-    forms = pa.array(sorted(form + end for form in contents for end in (b"", b"\n", b"\r\n")), pa.large_binary())
-    found: set[int] = set()
+    values = pa.array(sorted(contents), pa.large_binary())
+    equal: set[int] = set()
     for batch in iter_batches(snapshot, 1, snapshot.head, _BATCH, ["position", "raw"]) if contents else ():
-        found.update(batch["position"].filter(pc.is_in(batch["raw"], value_set=forms)).to_pylist())
-    return tuple(sorted(found - set(positions)))
+        equal.update(batch["position"].filter(pc.is_in(trimmed_column(batch["raw"]), value_set=values)).to_pylist())
+    return tuple(sorted(equal - set(positions)))
 
 
 def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
     """Find the other events with the id of one of these."""
     columns = ["stanza", "scope", "id", "position"]
-    own = scope.view.relation(columns, None, [within(positions), "id IS NOT NULL"])
-    others = scope.view.relation(columns, None, [f"NOT {within(positions)}", "invalid IS NULL"])
+    own = scope.view.relation(columns, None, [position_condition(positions), "id IS NOT NULL"])
+    others = scope.view.relation(columns, None, [f"NOT {position_condition(positions)}", "invalid IS NULL"])
     numbers = numberings(scope.view.manifest.stanzas)
     sql = f"""SELECT DISTINCT o.position FROM ({others}) o JOIN ({own}) e
         ON o.id = e.id AND {by_stanza(numbers, "o.stanza")} = {by_stanza(numbers, "e.stanza")}
@@ -97,28 +97,32 @@ def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
         return tuple(position for (position,) in scope.connection.execute(sql).fetchall())
 
 
-def within(positions: Iterable[int]) -> str:
+def position_condition(positions: Iterable[int]) -> str:
     """Write the condition that a record is at one of these positions."""
-    ranges = ranges_of(sorted(set(positions)))
+    ranges = to_ranges(sorted(set(positions)))
     return any_of(f"position BETWEEN {first} AND {last}" for first, last in ranges).sql
 
 
-def planned(scope: Scope, positions: Sequence[int]) -> Answer:
+def list_planned(scope: Scope, positions: Sequence[int]) -> Answer:
     """Return what would be erased: one row per event and entity that it concerns."""
     names = [column.name for column in PLAN]
-    rows = scope.view.relation([*names, "role_order"], None, [within(positions)])
+    rows = scope.view.relation([*names, "role_order"], None, [position_condition(positions)])
     listed = ", ".join(f'"{name}"' for name in names)
     return Answer(
         scope.session, f"SELECT {listed} FROM ({rows}) ORDER BY position, role_order", PLAN, title="to be erased"
     )
 
 
-def done(scope: Scope, selection: ErasureSelection) -> Answer:
+def list_erased(scope: Scope, selection: ErasureSelection) -> Answer:
     """Return one row per record, in a store in which they are erased: whether it was erased now or before."""
     every = [*selection.positions, *selection.already]
-    result = f"CASE WHEN {within(selection.already)} THEN {literal('erased before')} ELSE {literal('erased')} END"
+    before = position_condition(selection.already)
+    result = f"CASE WHEN {before} THEN {literal('erased before')} ELSE {literal('erased')} END"
     rows = scope.view.relation(
-        ["position", "source", "offset", "recorded_at"], None, [within(every), IS_ERASED], f"{result} AS result"
+        ["position", "source", "offset", "recorded_at"],
+        None,
+        [position_condition(every), IS_ERASED],
+        f"{result} AS result",
     )
     listed = ", ".join(f'"{column.name}"' for column in DONE)
     return Answer(scope.session, f"SELECT {listed} FROM ({rows}) ORDER BY position", DONE, title="erased")

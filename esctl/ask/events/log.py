@@ -10,20 +10,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.ask.events.raw_fields import check_paths, raw_columns, with_records
-from esctl.ask.events.raw_records import holding, texts_of
+from esctl.ask.events.raw_records import positions_holding, texts_of
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
-from esctl.ask.scope.event_names import events_of, part_condition, several, text_values
+from esctl.ask.scope.event_names import ambiguity_text, events_of, part_condition, text_values
 from esctl.ask.scope.filters import Filters, check_filters, filter_conditions, one_of
-from esctl.ask.scope.ignored import ignored
+from esctl.ask.scope.ignored import ignored_positions
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE, PayloadPath
 from esctl.index.pruning import Predicate, Reach, Test, all_of
-from esctl.index.scan import OWN_TIME, Read
+from esctl.index.scan import FIRST_DELIVERY, OWN_TIME, Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import Reads, measure_shapes
 
 if TYPE_CHECKING:
     from esctl.log.store_state import StoreState
@@ -80,16 +80,16 @@ def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -
         *known_conditions(scope.connection, scope.view, scope.known_at),
     ]
     if wanted.only == "ignored":
-        conditions.append(f"position IN ({ignored(scope) or 'NULL'})")
+        conditions.append(f"position IN ({ignored_positions(scope) or 'NULL'})")
     else:
         conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
     conditions += [one_of("source", wanted.sources)] if wanted.sources else []
     if wanted.grep is not None and records is not None:
-        conditions.append(f"position IN ({holding(scope, records, wanted.grep)})")
+        conditions.append(f"position IN ({positions_holding(scope, records, wanted.grep)})")
     if wanted.only != "invalid" or records is None:
-        return replace(_listed(scope, conditions, wanted), notes=unmatched)
-    listed = _listed(scope, conditions, replace(wanted, raw=tuple(name for name in wanted.raw if name != "raw")))
+        return replace(_list_events(scope, conditions, wanted), notes=unmatched)
+    listed = _list_events(scope, conditions, replace(wanted, raw=tuple(name for name in wanted.raw if name != "raw")))
     sql = f"""SELECT e.*, r.raw FROM ({listed.sql}) e LEFT JOIN ({texts_of(scope, records, listed.sql)}) r
         USING (position) ORDER BY position{" DESC" if wanted.backwards else ""}"""
     return replace(listed, sql=sql, columns=(*listed.columns, Column("raw", "text")), notes=unmatched)
@@ -101,15 +101,15 @@ def find_event(scope: Scope, event: str) -> list[int]:
     If no event has that id, the positions of those that have it as a part of their id or as an alias.
     """
     if re.fullmatch(r"@[0-9]{1,18}", event):
-        return _positions(scope, _at([int(event[1:])]))
+        return _positions(scope, _position_condition([int(event[1:])]))
     names = [event, event.removeprefix("id:")]
-    found = _looked_up(scope, names)
+    found = _look_up_ids(scope, names)
     if found is None:
         found = _positions(scope, f"id IN ({text_values(names)})")
     return found or _positions(scope, part_condition(names))
 
 
-def _looked_up(scope: Scope, ids: list[str]) -> list[int] | None:
+def _look_up_ids(scope: Scope, ids: list[str]) -> list[int] | None:
     """Return the positions of the events with one of some ids; None if a scan is faster, or is needed."""
     if sum(file.bytes for file in scope.view.manifest.files) < SCANNED_BYTES:
         return None
@@ -129,8 +129,8 @@ def _positions(scope: Scope, condition: Test) -> list[int]:
 def namesakes(scope: Scope, event: str, positions: list[int]) -> str:
     """Return a sentence that lists the folded events with an id, of those at some positions, if several; else empty."""
     ids = [event, event.removeprefix("id:")]
-    folded = all_of([_at(positions), "duplicate_of IS NULL AND invalid IS NULL"])
-    return several(ids[1], events_of(scope.connection, scope.view, ids, folded))
+    folded = all_of([_position_condition(positions), FIRST_DELIVERY])
+    return ambiguity_text(ids[1], events_of(scope.connection, scope.view, ids, folded))
 
 
 def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
@@ -144,31 +144,31 @@ def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
 
 def events_at(scope: Scope, positions: list[int]) -> Answer:
     """Return the rows of the events at some positions."""
-    return _listed(scope, [_at(positions)], EventFilters())
+    return _list_events(scope, [_position_condition(positions)], EventFilters())
 
 
-def _at(positions: list[int]) -> Predicate:
+def _position_condition(positions: list[int]) -> Predicate:
     test = f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"
     reach = Reach(min_position=min(positions, default=None), max_position=max(positions, default=None))
     return Predicate(test, reach)
 
 
-def _listed(scope: Scope, conditions: list[Test], wanted: EventFilters) -> Answer:
+def _list_events(scope: Scope, conditions: list[Test], wanted: EventFilters) -> Answer:
     test = ""
     reads = Reads(scope.view, {}, records=scope.records is not None)
-    told: list[PayloadPath] = []
+    raw_paths: list[PayloadPath] = []
     if wanted.where:
         expression = Expression(wanted.where, "--where")
         paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
-        reads.shapes = measure(scope.connection, scope.view, paths)
+        reads.shapes = measure_shapes(scope.connection, scope.view, paths)
         test = f" WHERE {expression.condition(reads.resolve).sql}"
-        told = [tuple(path[1:]) for path in expression.paths() if path[0] == "raw"]
+        raw_paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "raw"]
     names = [column.name for column in COLUMNS if column.name != "data"]
     payload = {"data": Read((), "json"), **reads.by_alias()}
     rows = scope.view.relation([*names, "undated", "role_order"], payload, conditions)
-    if told or wanted.raw:
+    if raw_paths or wanted.raw:
         rows = with_records(scope, rows, conditions)
-        check_paths(scope, rows, told, "--where")
+        check_paths(scope, rows, raw_paths, "--where")
     rows = f"SELECT * FROM ({rows}){test}"
     forth, back = "position, role_order", "position DESC, role_order DESC"
     if wanted.tail is not None:

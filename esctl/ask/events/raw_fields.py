@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,34 +32,34 @@ def with_records(scope: Scope, rows: str, conditions: Sequence[Test]) -> str:
     asked = scope.view.relation(["position"], None, conditions)
     with explained():
         found = relational(scope.connection).sql(f"SELECT DISTINCT position FROM ({asked}) ORDER BY 1").to_arrow_table()
-    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
-    _write(scope, found["position"].combine_chunks(), str(path))
+    path = scope.session.new_parquet()
+    _write_texts(scope, found["position"].combine_chunks(), str(path))
     return f"SELECT * FROM ({rows}) LEFT JOIN read_parquet({literal(str(path))}) USING (position)"
 
 
-def _write(scope: Scope, positions: Any, path: str) -> None:
+def _write_texts(scope: Scope, positions: Any, path: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from esctl.index.decode.framed import schemas_in
     from esctl.index.decode.log_rows import judge_rows
-    from esctl.index.envelope.text.told import read_by
+    from esctl.index.envelope.text.told import with_text_keys_of
 
     assert scope.records is not None
     cursors, manifest = scope.records.cursors, scope.view.manifest
 
     def cursor_of(source: str) -> Cursor:
-        return read_by(manifest.stanzas[manifest.sources[source]], cursors[source])
+        return with_text_keys_of(manifest.stanzas[manifest.sources[source]], cursors[source])
 
     schema = pa.schema([("position", pa.int64()), (RECORD, pa.string())])
     schemas = partial(schemas_in, scope.records)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in _tables(scope, positions):
+        for table in _read_records(scope, positions):
             texts = judge_rows(relational(scope.connection), table, cursor_of, schemas).text.cast(pa.string())
             writer.write_table(pa.table({"position": table["position"].cast(pa.int64()), RECORD: texts}, schema))
 
 
-def _tables(scope: Scope, positions: Any) -> Iterator[pa.Table]:
+def _read_records(scope: Scope, positions: Any) -> Iterator[pa.Table]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -86,7 +85,7 @@ def raw_columns(scope: Scope, rows: str, names: Iterable[str]) -> list[tuple[str
     paths = {name: parse_path(name)[1:] for name in names}
     check_paths(scope, rows, paths.values())
     return [
-        (f"{_at(path)} AS {identifier(name)}", Column(name, "value" if path else "json"))
+        (f"{_record_value(path)} AS {identifier(name)}", Column(name, "value" if path else "json"))
         for name, path in paths.items()
     ]
 
@@ -95,13 +94,13 @@ def check_paths(scope: Scope, rows: str, paths: Iterable[PayloadPath], where: st
     """Raise UsageError for a path that no record of `rows` has, with the nearest that one has."""
     for path in dict.fromkeys(paths):
         with explained():
-            row = single_row(scope.connection, f"SELECT count({_at(path)}), count({RECORD}) FROM ({rows})")
+            row = single_row(scope.connection, f"SELECT count({_record_value(path)}), count({RECORD}) FROM ({rows})")
         if row is not None and row[1] and not row[0]:
-            told = f"no record listed has {format_path(('raw', *path))}"
-            raise UsageError(f"{where}: {told}" if where else told, _nearest(scope, rows, path))
+            message = f"no record listed has {format_path(('raw', *path))}"
+            raise UsageError(f"{where}: {message}" if where else message, _nearest(scope, rows, path))
 
 
-def _at(path: PayloadPath) -> str:
+def _record_value(path: PayloadPath) -> str:
     return read_json(RECORD, path, "json", marked=True)
 
 

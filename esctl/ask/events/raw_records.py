@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _ROWS = 65_536
 
 
-def holding(scope: Scope, records: StoreState, text: str) -> str:
+def positions_holding(scope: Scope, records: StoreState, text: str) -> str:
     """Select the positions of the records whose bytes hold a text, in the encodings of the sources or escaped in JSON.
 
     Raises UsageError for an empty text, InputError for a damaged segment.
@@ -44,7 +43,7 @@ def holding(scope: Scope, records: StoreState, text: str) -> str:
                 test = pc.or_(test, other)
             yield pa.table({"position": batch.column("position").filter(test)})
 
-    return f"SELECT position FROM ({_spooled(scope, pa.schema([('position', pa.int64())]), found())})"
+    return f"SELECT position FROM ({_write_tables(scope, pa.schema([('position', pa.int64())]), found())})"
 
 
 def spellings(text: str, encodings: Sequence[str]) -> list[bytes]:
@@ -82,7 +81,7 @@ def texts_of(scope: Scope, records: StoreState, rows: str) -> str:
             pairs = zip(found["raw"].to_pylist(), found["source"].to_pylist(), strict=True)
             yield pa.table({"position": found["position"], "raw": [_text(raw, encodings[name]) for raw, name in pairs]})
 
-    return _spooled(scope, pa.schema([("position", pa.int64()), ("raw", pa.string())]), tables())
+    return _write_tables(scope, pa.schema([("position", pa.int64()), ("raw", pa.string())]), tables())
 
 
 def _text(raw: bytes | None, encoding: str) -> str | None:
@@ -97,12 +96,12 @@ def _text(raw: bytes | None, encoding: str) -> str | None:
     return (text.removeprefix("\ufeff") if encoding in WIDE else text).rstrip("\r\n")
 
 
-def _spooled(scope: Scope, schema: Any, tables: Iterator[Any]) -> str:
+def _write_tables(scope: Scope, schema: Any, tables: Iterator[Any]) -> str:
     """Write tables to a temporary file; return the SQL that reads it."""
     import pyarrow.parquet as pq
 
     relational(scope.connection)  # what reads Parquet
-    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    path = scope.session.new_parquet()
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in tables:
             writer.write_table(table.cast(schema))

@@ -15,9 +15,13 @@ from esctl.index.envelope.stanza_toml import to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
 from esctl.model import TOMBSTONE, Stanza
-from esctl.projection.row_changes.rules import says_how
+from esctl.projection.row_changes.rules import decides_fold
 
+TypeCounts = list[tuple[str | None, int]]
+"""The types of a kind with their numbers of events, most first; None for events without a type."""
+MOST_KINDS = 40
 MOST_TYPES = 40
+_NAMED_KINDS = 5
 _HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
 # Paths are dotted ("data.amount"), odd names quoted (data."user name"). After a change of [mapping]: esctl reindex
 """
@@ -28,7 +32,7 @@ _RULES = """
 # Values are SQL expressions over the event: data.x, type, time, actor, id, ... ; text in single quotes: "'open'".
 """
 
-_TOLD = """[projections.{name}]
+_WHOLE_ROWS = """[projections.{name}]
 kinds = [{name}]
 # Its rows are told whole: without rules, changes of them fold into rows.
 """
@@ -40,22 +44,33 @@ def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | No
     `stanzas`: those of some sources, to write instead of the mapping in force.
     """
     parts = [_HEADER, *(_mappings(manifest) if stanzas is None else [stanzas_text(stanzas)]), _RULES]
-    named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
-    rows = scope.view.relation(["kind", "type", "position", "stanza"], None, named)
-    told = ", ".join(str(number) for number, stanza in enumerate(manifest.stanzas) if says_how(stanza))
-    is_told = f"stanza IN ({told})" if told else "false"
-    counts = f"""SELECT kind, type, count(DISTINCT position) AS events, bool_and({is_told})
+    counts, ruled = _count_types(scope, manifest)
+    fields = field_types(scope)
+    for kind, types in list(counts.items())[:MOST_KINDS]:
+        parts.append(_projection(kind, types, fields) if kind in ruled else _WHOLE_ROWS.format(name=toml_string(kind)))
+    if others := list(counts)[MOST_KINDS:]:
+        names = ", ".join([*map(_one_line, others[:_NAMED_KINDS]), *(["..."] if len(others) > _NAMED_KINDS else [])])
+        parts.append(f"# {len(others)} more kinds have no projection here, so their payloads are merged: {names}\n")
+    return "\n".join(parts)
+
+
+def _count_types(scope: Scope, manifest: Manifest) -> tuple[dict[str, TypeCounts], set[str]]:
+    """Return how many events of each type each kind has, most first, and the kinds that need rules.
+
+    A kind whose events all have no type is left out: without a projection, they are merged.
+    """
+    rows = scope.view.relation(["kind", "type", "position", "stanza"], None, ["entity IS NOT NULL", "invalid IS NULL"])
+    without_rules = ", ".join(str(number) for number, stanza in enumerate(manifest.stanzas) if decides_fold(stanza))
+    needs_none = f"stanza IN ({without_rules})" if without_rules else "false"
+    sql = f"""SELECT kind, type, count(DISTINCT position) AS events, bool_and({needs_none})
         FROM ({rows}) GROUP BY ALL ORDER BY kind, events DESC, type"""
     with explained():
-        found = scope.connection.execute(counts).fetchall()
-    fields = field_types(scope)
-    kinds: dict[str, list[tuple[str, int]]] = {}
-    ruled = {kind for kind, *_, rows_are in found if not rows_are}
-    for kind, name, count, _ in found:
-        kinds.setdefault(kind, []).append((name, count))
-    for kind, types in list(kinds.items())[:MOST_TYPES]:
-        parts.append(_projection(kind, types, fields) if kind in ruled else _TOLD.format(name=toml_string(kind)))
-    return "\n".join(parts)
+        groups = scope.connection.execute(sql).fetchall()
+    counts: dict[str, TypeCounts] = {kind: [] for kind, event_type, *_ in groups if event_type is not None}
+    for kind, event_type, count, _ in groups:
+        if kind in counts:
+            counts[kind].append((event_type, count))
+    return counts, {kind for kind, *_, is_whole in groups if not is_whole}
 
 
 def _mappings(manifest: Manifest) -> list[str]:
@@ -80,18 +95,34 @@ def _open(stanza: Stanza) -> str:
     return "".join(f'# {key} = "..."  # not found: {what}\n' for key, what in missing.items() if what)
 
 
-def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:
+def _projection(kind: str, types: TypeCounts, fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:
     name = toml_string(kind)
     lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
-    for kind_type, count in types[:MOST_TYPES]:
-        header = f"[projections.{name}.on.{toml_string(_pattern(kind_type))}]"
+    listed, others = _split(types)
+    if others:
+        # First, as in the default projection: what deletes an entity comes after what merges.
+        lines += [f"# {others}: this rule is for every event, those with a rule too"]
+        lines += [f'[projections.{name}.on."*"]', 'merge = "data"', ""]
+    for event_type, count in listed:
+        header = f"[projections.{name}.on.{toml_string(_pattern(event_type))}]"
         seen = ", ".join(
-            f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
+            f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(event_type, {}).items())[:12]
         )
-        inner = any("object" in kinds for kinds in fields.get(kind_type, {}).values())
-        does = "delete = true" if kind_type == TOMBSTONE else 'merge = "data"' + _WITHIN * inner
+        inner = any("object" in kinds for kinds in fields.get(event_type, {}).values())
+        does = "delete = true" if event_type == TOMBSTONE else 'merge = "data"' + _WITHIN * inner
         lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, does, ""]
     return "\n".join(lines)
+
+
+def _split(types: TypeCounts) -> tuple[list[tuple[str, int]], str]:
+    """Return the types that get a rule of their own, and which events are of no such type; empty if there are none."""
+    typed = [(name, count) for name, count in types if name is not None]
+    listed = typed[:MOST_TYPES] + [(name, count) for name, count in typed[MOST_TYPES:] if name == TOMBSTONE]
+    others = [count for name, count in typed[MOST_TYPES:] if name != TOMBSTONE]
+    untyped = sum(count for name, count in types if name is None)
+    parts = [f"{sum(others)} events of the {len(others)} other types"] if others else []
+    parts += [f"{untyped} events without a type"] if untyped else []
+    return listed, " and ".join(parts)
 
 
 _WITHIN = "  # an object replaces the one before; merge_patch merges within objects"

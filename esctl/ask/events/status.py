@@ -6,13 +6,14 @@ import json
 
 from msgspec.structs import asdict, replace
 
+from esctl.ask.scope.bounds import COUNT_ENTITIES
 from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IndexFile
 from esctl.index.pruning import ALWAYS, Predicate, Reach, Test
-from esctl.index.scan import IndexView
+from esctl.index.scan import FIRST_DELIVERY, IndexView
 from esctl.log.segments import bytes_of
 from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
@@ -36,7 +37,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
         {"source": name, "format": cursor.format, "records": cursor.records} | _place(cursor)
         for name, cursor in snapshot.cursors.items()
     ]
-    kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
+    kept = [found for _, found in shelf.list_snapshots(snapshot.path) if found is not None]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time", "undated"], None, ["invalid IS NULL"])
     declared = count_ignored(scope)
@@ -58,7 +59,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     }
     values = {name: f"{literal(value)}{'::BIGINT' * isinstance(value, int)}" for name, value in known.items()}
     values |= {
-        "entities": "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)",
+        "entities": COUNT_ENTITIES,
         "types": "count(DISTINCT type)",
         "first": "min(time) FILTER (undated IS NULL)",
         "last": "max(time) FILTER (undated IS NULL)",
@@ -82,10 +83,10 @@ def _place(cursor: Cursor) -> dict[str, object]:
 def last_instant(scope: Scope) -> int | None:
     """Return the latest time of an event in microseconds since the epoch; None if there are no dated events."""
     view = scope.view
-    told = [file for file in view.manifest.files if _all_dated(view, file)]
-    latest = [file.max_time for file in told]
-    if len(told) < len(view.manifest.files):
-        rest = replace(view, unread=view.unread.union(file.file for file in told))
+    dated = [file for file in view.manifest.files if _has_only_dated(view, file)]
+    latest = [file.max_time for file in dated]
+    if len(dated) < len(view.manifest.files):
+        rest = replace(view, unread=view.unread.union(file.file for file in dated))
         rows = rest.relation(["time", "undated"], None, ["invalid IS NULL"])
         with explained():
             row = single_row(scope.connection, f"SELECT epoch_us(max(time) FILTER (undated IS NULL)) FROM ({rows})")
@@ -93,19 +94,19 @@ def last_instant(scope: Scope) -> int | None:
     return max(latest, default=None)
 
 
-def _all_dated(view: IndexView, file: IndexFile) -> bool:
+def _has_only_dated(view: IndexView, file: IndexFile) -> bool:
     """Return whether a file has only dated events of the view, so that the manifest has the latest time among them."""
     whole = view.edits is None and view.within == ALWAYS and file.file not in view.unread
     known = view.upto is None or file.last <= view.upto
     return whole and known and not (file.undated or file.invalid or file.erased)
 
 
-def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
+def find_event(scope: Scope, at: AsOf) -> tuple[int, int] | None:
     """Return the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
     place = int(at.number or 0)
     named: Test = Predicate(f"position = {place}", Reach(min_position=place, max_position=place))
     named = f"id = {literal(at.value)}" if at.kind == "event" else named
-    rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
+    rows = scope.view.relation(["time", "position"], None, [named, FIRST_DELIVERY])
     with explained():
         row = single_row(
             scope.connection, f"SELECT epoch_us(time), position FROM ({rows}) ORDER BY time DESC, position DESC LIMIT 1"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from esctl.ask.events.links import EDGES, TIES, VALID, gather
+from esctl.ask.events.links import EDGES, TIES, gather
 from esctl.ask.scope.bounds import known_conditions
-from esctl.ask.scope.event_names import events_of, several
+from esctl.ask.scope.event_names import ambiguity_text, events_of
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, json_string_sql
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, did_you_mean
+from esctl.index.scan import FIRST_DELIVERY
 from esctl.model import Answer, Column
 
 MOST_LINKS = 100
@@ -50,7 +51,7 @@ def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
     `inferred`. `also` lists further entities that the event concerns. If causes form a cycle, its earliest event is
     taken as uncaused and marked `cut`. Raises NotFoundError for an id that no event has.
     """
-    beyond = gather(scope, _starting(name), most_links)
+    beyond = gather(scope, _start_conditions(name), most_links)
     with explained():
         if single_row(scope.connection, "SELECT 1 FROM tie_reached LIMIT 1") is None:
             raise NotFoundError(f"nothing is tied to {name!r}", _nearest(scope, name))
@@ -58,7 +59,7 @@ def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
     if beyond:
         links = f"{most_links} link{'s' * (most_links != 1)}"
         notes = (*notes, f"note: there is more beyond {links}: --depth N")
-    return Answer(scope.session, _shown(scope), COLUMNS, notes=notes, title="trace")
+    return Answer(scope.session, _answer_sql(scope), COLUMNS, notes=notes, title="trace")
 
 
 def trace_all(scope: Scope, positions: Sequence[int], most_links: int) -> Answer:
@@ -66,10 +67,10 @@ def trace_all(scope: Scope, positions: Sequence[int], most_links: int) -> Answer
     gather(scope, [f"position IN ({', '.join(map(str, positions))})"] if positions else [], most_links)
     with explained():
         notes = _find_parents(scope)
-    return Answer(scope.session, _shown(scope), COLUMNS, notes=notes, title="trace")
+    return Answer(scope.session, _answer_sql(scope), COLUMNS, notes=notes, title="trace")
 
 
-def _starting(name: str) -> list[str]:
+def _start_conditions(name: str) -> list[str]:
     """Write the conditions of the events that an id names."""
     if re.fullmatch(r"@[0-9]{1,18}", name):
         return [f"position = {int(name[1:])}"]
@@ -85,8 +86,10 @@ def _starting(name: str) -> list[str]:
 
 
 def _namesakes(scope: Scope, name: str) -> tuple[str, ...]:
-    told = several(name, events_of(scope.connection, scope.view, [name, name.removeprefix("id:")], VALID))
-    return (f"note: {told}: what is tied to each is shown; trace one by its position",) if told else ()
+    ambiguity = ambiguity_text(
+        name, events_of(scope.connection, scope.view, [name, name.removeprefix("id:")], FIRST_DELIVERY)
+    )
+    return (f"note: {ambiguity}: what is tied to each is shown; trace one by its position",) if ambiguity else ()
 
 
 def _trace_id(name: str) -> str:
@@ -100,7 +103,7 @@ def _nearest(scope: Scope, name: str) -> str:
     if name.startswith("@"):
         return hint
     known = known_conditions(scope.connection, scope.view, scope.known_at)
-    ids = scope.view.relation(["id", "correlation", "aliases"], None, [VALID, *known])
+    ids = scope.view.relation(["id", "correlation", "aliases"], None, [FIRST_DELIVERY, *known])
     row = single_row(
         scope.connection,
         f"""SELECT value FROM (SELECT DISTINCT unnest(list_concat([id, correlation],
@@ -120,7 +123,7 @@ def _find_parents(scope: Scope) -> tuple[str, ...]:
         GROUP BY child""")
     connection.execute("CREATE OR REPLACE TEMP TABLE trace_cut (position BIGINT)")
     notes = _cut_cycles(scope)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE trace_hung AS {_hung()}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE trace_hung AS {_inferred_parents()}")
     return notes
 
 
@@ -143,12 +146,12 @@ def _cut_cycles(scope: Scope) -> tuple[str, ...]:
         in_order = sorted(cycle, key=lambda position: times[position])
         scope.connection.execute("INSERT INTO trace_cut VALUES (?)", in_order[:1])
         listed = [names[position] for position in in_order]
-        notes.append(f"note: the causation of {_enumerated(listed)} is a cycle: cut at {listed[0]}")
+        notes.append(f"note: the causation of {_enumerate_names(listed)} is a cycle: cut at {listed[0]}")
     scope.connection.execute("DELETE FROM trace_caused WHERE position IN (SELECT position FROM trace_cut)")
     return tuple(notes)
 
 
-def _enumerated(names: Sequence[str]) -> str:
+def _enumerate_names(names: Sequence[str]) -> str:
     others = [f"{len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
     *first, last = [*names[:_MOST_NAMED], *others]
     return f"{', '.join(first)} and {last}"
@@ -171,7 +174,7 @@ def _cycles(parents: Mapping[int, int]) -> list[list[int]]:
     return found
 
 
-def _hung() -> str:
+def _inferred_parents() -> str:
     """Select for each tree of causes the event to put it below because they share an id, and the name of that id.
 
     A tree is as old as its earliest event. Each id leads to the earliest event that has it in the oldest tree with it,
@@ -190,9 +193,9 @@ def _hung() -> str:
         FROM tied t JOIN heads l USING (space, name, value) WHERE l.age < t.age GROUP BY root"""
 
 
-def _shown(scope: Scope) -> str:
+def _answer_sql(scope: Scope) -> str:
     own = ["position", "time", "role_order", "entity", "kind", "type", "actor", "id", "source"]
-    rows = scope.view.relation(own, None, [VALID, "position IN (SELECT position FROM tie_reached)"])
+    rows = scope.view.relation(own, None, [FIRST_DELIVERY, "position IN (SELECT position FROM tie_reached)"])
     others = "list_filter(list(entity ORDER BY role_order)[2:], lambda e: e IS NOT NULL)"
     also = f"'[' || array_to_string(list_transform({others}, lambda e: {json_string_sql('e')}), ',') || ']'"
     events = f"""SELECT position, any_value(time) AS time, arg_min(entity, role_order) AS entity,

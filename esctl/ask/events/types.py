@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from esctl.ask.scope.bounds import known_conditions
+from esctl.ask.scope.bounds import COUNT_ENTITIES, known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.index.files.payload_columns import PayloadColumn, listed_nulls
 from esctl.index.pruning import Test
-from esctl.index.scan import OWN_RANGE, IndexView
+from esctl.index.scan import FIRST_DELIVERY, OWN_RANGE, IndexView
 from esctl.model import Answer, Column
 
 COLUMNS = (
@@ -20,12 +20,13 @@ COLUMNS = (
     Column("entities", "integer"),
     Column("fields", "json"),
 )
-VALID = "duplicate_of IS NULL AND invalid IS NULL"
 
 
 def types(scope: Scope) -> Answer:
     """Return each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
-    rows = scope.view.relation(["type", "kind", "entity", "position", "time", "undated"], None, _valid(scope))
+    rows = scope.view.relation(
+        ["type", "kind", "entity", "position", "time", "undated"], None, _valid_conditions(scope)
+    )
     listed = ", ".join(
         f"({literal(name)}, {literal(_object(fields))})"
         for name, fields in sorted(field_types(scope).items(), key=lambda item: item[0] or "")
@@ -37,14 +38,14 @@ def types(scope: Scope) -> Answer:
     )
     sql = f"""SELECT e.type AS type, count, first, last, entities, coalesce(f.fields, '{{}}') AS fields FROM (
             SELECT type, count(DISTINCT position) AS count, {OWN_RANGE},
-                   count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END) AS entities
+                   {COUNT_ENTITIES} AS entities
             FROM ({rows}) GROUP BY type
         ) e LEFT JOIN {fields} f ON f.type IS NOT DISTINCT FROM e.type ORDER BY e.type NULLS LAST"""
     return Answer(scope.session, sql, COLUMNS, title="event types")
 
 
-def _valid(scope: Scope) -> list[Test]:
-    return [VALID, *known_conditions(scope.connection, scope.view, scope.known_at)]
+def _valid_conditions(scope: Scope) -> list[Test]:
+    return [FIRST_DELIVERY, *known_conditions(scope.connection, scope.view, scope.known_at)]
 
 
 def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
@@ -54,7 +55,7 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
         _add_typed(found, scope, view, columns)
         if view.may_be_loose(()):
             with explained():
-                listed = scope.connection.execute(_untyped_sql(view, _valid(scope))).fetchall()
+                listed = scope.connection.execute(_untyped_sql(view, _valid_conditions(scope))).fetchall()
             for kind, name, json_type in listed:
                 _add(found, kind, name, json_type)
     return found
@@ -64,7 +65,9 @@ def _add_typed(
     found: dict[str | None, dict[str, set[str]]], scope: Scope, view: IndexView, columns: tuple[PayloadColumn, ...]
 ) -> None:
     """Add the fields in typed columns, counted by one scan however many there are."""
-    rows = view.relation(["type"], None, [*_valid(scope), "data IS NULL"], ", ".join(["nulls", *_names(columns)]))
+    rows = view.relation(
+        ["type"], None, [*_valid_conditions(scope), "data IS NULL"], ", ".join(["nulls", *_names(columns)])
+    )
     asked = [(column.field, json_type, test) for column in columns for json_type, test in _tests(column)]
     tests = "".join(f", {test}" for _, _, test in asked)
     with explained():

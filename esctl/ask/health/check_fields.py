@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext, named
+from esctl.ask.health.checks import NONE, OCCURRENCE_COLUMNS, CheckContext, occurrence_items
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import IndexView, Read
-from esctl.projection.row_changes.rules import has_rows, table_sql
+from esctl.index.scan import FIRST_DELIVERY, IndexView, Read
+from esctl.projection.row_changes.rules import row_stanzas, table_sql
 
 AT_ONCE = 64
 """The most fields whose types one scan reads."""
@@ -24,15 +24,15 @@ def mixed_types(context: CheckContext) -> str:
     Changes of rows have the same event types in all tables, so a row is compared with the rows of its table.
     """
     fields = [name for name, kinds in context.scope.view.manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
-    mixed = _mixed(context, fields) if fields else {}
-    return _odd(context, mixed) if mixed else NONE
+    mixed = _find_mixed(context, fields) if fields else {}
+    return _select_odd(context, mixed) if mixed else NONE
 
 
 def _may_be_mixed(kinds: frozenset[str]) -> bool:
     return len(kinds) > 1 or "CONTAINER" in kinds
 
 
-def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
+def _find_mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
     """Find the fields with several JSON types, and these types, by like events (of a type, or a table) and field."""
     counts = "count(DISTINCT position)" if context.scope.view.has_roles else "count(*)"
     sql = f"""SELECT alike, field, json_kind, {counts} FROM ({_kinds(context, ("position",), fields)})
@@ -45,34 +45,33 @@ def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | Non
     return {pair: kinds for pair, kinds in found.items() if len(kinds) > 1}
 
 
-def _odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
+def _select_odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
     """Select the events in which one of these fields has another JSON type than in most events of their type."""
-    pairs = _kinds(context, (*EVENT, "stanza"), list(dict.fromkeys(field for _, field in mixed)))
+    pairs = _kinds(context, (*OCCURRENCE_COLUMNS, "stanza"), list(dict.fromkeys(field for _, field in mixed)))
     known = ", ".join(
         f"({literal(alike)}, {literal(field)}, {literal(next(iter(kinds)))}, {literal(json_string(field))}, "
-        f"{literal(_told(kinds))})"
+        f"{literal(_kinds_text(kinds))})"
         for (alike, field), kinds in mixed.items()
     )
     whose = f"CASE WHEN {_is_row(context)} THEN '; in rows of this table: ' ELSE '; in events of this type: ' END"
     detail = f"m.shown || ' is ' || lower(json_kind) || {whose} || told"
-    return f"""SELECT {named("p", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
+    return f"""SELECT {occurrence_items("p", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
         FROM ({pairs}) p JOIN (VALUES {known}) m(alike, field, usual, shown, told)
         ON p.alike IS NOT DISTINCT FROM m.alike AND p.field = m.field
         WHERE json_kind NOT IN (usual, 'NULL') AND wanted"""
 
 
 def _is_row(context: CheckContext) -> str:
-    stanzas = context.scope.view.manifest.stanzas
-    ours = [str(number) for number, stanza in enumerate(stanzas) if has_rows(stanza)]
-    return f"stanza IN ({', '.join(ours)})" if ours else "false"
+    ours = row_stanzas(context.scope.view.manifest.stanzas)
+    return f"stanza IN ({', '.join(map(str, ours))})" if ours else "false"
 
 
-def _alike(context: CheckContext) -> str:
+def _group_column(context: CheckContext) -> str:
     is_row = _is_row(context)
     return f"{f'CASE WHEN {is_row} THEN {table_sql()} ELSE type END' if is_row != 'false' else 'type'} AS alike"
 
 
-def _told(kinds: Kinds) -> str:
+def _kinds_text(kinds: Kinds) -> str:
     return ", ".join(f"{kind.lower()} {count}" for kind, count in kinds.items())
 
 
@@ -100,14 +99,14 @@ def _read_kinds(
     context: CheckContext, columns: Sequence[str], fields: Sequence[str], view: IndexView | None = None, *where: str
 ) -> str:
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = context.events(columns, [FIRST_DELIVERY, *where], _alike(context), reads, view)
+    rows = context.events(columns, [FIRST_DELIVERY, *where], _group_column(context), reads, view)
     names = ", ".join(literal(field) for field in fields)
     return f"""SELECT {", ".join(columns)}, alike, wanted,
         unnest([{names}]) AS field, unnest([{", ".join(reads)}]) AS json_kind FROM ({rows})"""
 
 
 def _member_kinds(context: CheckContext, columns: Sequence[str], view: IndexView) -> str:
-    rows = context.events(columns, [FIRST_DELIVERY, "data IS NOT NULL"], f"data, {_alike(context)}", view=view)
+    rows = context.events(columns, [FIRST_DELIVERY, "data IS NOT NULL"], f"data, {_group_column(context)}", view=view)
     names = ", ".join((*columns, "alike"))
     members = f"""SELECT {names}, wanted, unnest({members_sql("data")}) AS m FROM ({rows})
         WHERE json_type(data) = 'OBJECT'"""

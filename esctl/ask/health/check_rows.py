@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext
+from esctl.ask.health.checks import NONE, OCCURRENCE_COLUMNS, CheckContext
 from esctl.ask.scope.unseen import unseen_firsts
 from esctl.ask.states.folding import folding
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
-from esctl.index.scan import Read
-from esctl.projection.row_changes.rules import has_rows, table_sql
+from esctl.index.scan import FIRST_DELIVERY, Read
+from esctl.projection.row_changes.rules import row_stanzas, table_sql
 
 MOST_CHANGES = 20
 """A table whose columns change more often than this holds documents, and has no columns common to all rows."""
@@ -18,24 +18,25 @@ _NO_CHANGE = "MessageId@"
 """A part of the names of collections that count a transaction's messages, which are not changes of rows."""
 
 
-def _ours(context: CheckContext) -> str:
-    stanzas = context.scope.view.manifest.stanzas
-    return ", ".join(str(number) for number, stanza in enumerate(stanzas) if has_rows(stanza))
+def _row_stanza_numbers(context: CheckContext) -> str:
+    return ", ".join(map(str, row_stanzas(context.scope.view.manifest.stanzas)))
 
 
-def _found(columns: str) -> str:
-    return f"SELECT {', '.join(EVENT)}, {columns} AS detail, CAST(NULL AS DOUBLE) AS weight"
+def _occurrences(detail: str) -> str:
+    return f"SELECT {', '.join(OCCURRENCE_COLUMNS)}, {detail} AS detail, CAST(NULL AS DOUBLE) AS weight"
 
 
 def schema_changes(context: CheckContext) -> str:
     """Select changes of tables that the log records, and the first rows with other columns than those before."""
-    ours = _ours(context)
-    return (
-        f"SELECT * FROM ({_told(context, ours)}) UNION ALL SELECT * FROM ({_columns(context, ours)})" if ours else NONE
+    ours = _row_stanza_numbers(context)
+    if not ours:
+        return NONE
+    return " UNION ALL ".join(
+        f"SELECT * FROM ({part})" for part in (_recorded_changes(context, ours), _changed_columns(context, ours))
     )
 
 
-def _told(context: CheckContext, ours: str) -> str:
+def _recorded_changes(context: CheckContext, ours: str) -> str:
     names = [name for name in ("ddl", "sql", "operation", "prefix", "content") if name in context.scope.view.fields]
     if not names:
         return NONE
@@ -46,32 +47,32 @@ def _told(context: CheckContext, ours: str) -> str:
     decoded = f"coalesce(try(decode(from_base64({content}))), {content})"
     message = f"CASE WHEN {text['prefix']} = 'ddl' THEN coalesce({decoded}, 'told by a message') END"
     said = f"coalesce({text['ddl']}, {text['sql']}, {text['operation']}, {message})"
-    rows = context.events(EVENT, tests, reads=reads)
+    rows = context.events(OCCURRENCE_COLUMNS, tests, reads=reads)
     is_change = f"(regexp_matches(lower(said), {literal(_DDL)}) OR said IN ('modify', 'rename', 'dropDatabase'))"
     detail = "'a schema changes: ' || left(regexp_replace(said, '\\s+', ' ', 'g'), 120)"
-    return f"{_found(detail)} FROM (SELECT *, {said} AS said FROM ({rows})) WHERE wanted AND {is_change}"
+    return f"{_occurrences(detail)} FROM (SELECT *, {said} AS said FROM ({rows})) WHERE wanted AND {is_change}"
 
 
-def _columns(context: CheckContext, ours: str) -> str:
+def _changed_columns(context: CheckContext, ours: str) -> str:
     """Select each whole row that has other columns than the whole row before it in its table."""
     tests = [FIRST_DELIVERY, "entity IS NOT NULL", "(role IS NULL OR role = 'copy')", f"stanza IN ({ours})"]
     tests.append("type IN ('insert', 'update', 'read')")
     rows = context.events(
-        EVENT, tests, f"{context.scope.view.key()} AS key, {table_sql()} AS tab", {"j": Read((), "json")}
+        OCCURRENCE_COLUMNS, tests, f"{context.scope.view.key()} AS key, {table_sql()} AS tab", {"j": Read((), "json")}
     )
     steps = f"""SELECT *, list_sort(json_keys(j)) AS names FROM ({rows}) WHERE json_type(j) = 'OBJECT'"""
-    told = f"SELECT *, lag(names) OVER (PARTITION BY tab ORDER BY key) AS earlier FROM ({steps})"
-    changed = f"SELECT *, count(*) OVER (PARTITION BY tab) AS changes FROM ({told}) WHERE names <> earlier"
+    paired = f"SELECT *, lag(names) OVER (PARTITION BY tab ORDER BY key) AS earlier FROM ({steps})"
+    changed = f"SELECT *, count(*) OVER (PARTITION BY tab) AS changes FROM ({paired}) WHERE names <> earlier"
     more = "array_to_string(list_filter(names, lambda n: NOT list_contains(earlier, n)), ', ')"
     less = "array_to_string(list_filter(earlier, lambda n: NOT list_contains(names, n)), ', ')"
     detail = f"""tab || concat_ws(';', CASE WHEN {more} <> '' THEN ' has new columns: ' || {more} END,
         CASE WHEN {less} <> '' THEN ' has no more: ' || {less} END)"""
-    return f"{_found(detail)} FROM ({changed}) WHERE wanted AND changes <= {MOST_CHANGES}"
+    return f"{_occurrences(detail)} FROM ({changed}) WHERE wanted AND changes <= {MOST_CHANGES}"
 
 
 def transactions(context: CheckContext) -> str:
     """Select ends of transactions whose count of changes differs from the log's, and beginnings without an end."""
-    ours = _ours(context)
+    ours = _row_stanza_numbers(context)
     if not ours or not _has_markers(context, ours):
         return NONE
     types = ", ".join(map(literal, _ROW_TYPES))
@@ -82,20 +83,20 @@ def transactions(context: CheckContext) -> str:
     held = f"SELECT source, correlation, count(DISTINCT position) AS held FROM ({counted}) GROUP BY ALL"
     reads = {"collections": Read(("data_collections",), "json"), "event_count": Read(("event_count",), "text")}
     known = {name: read for name, read in reads.items() if read.path[0] in context.scope.view.fields}
-    ends = context.events([*EVENT, "correlation"], [*tests, "type = 'commit'"], reads=known)
+    ends = context.events([*OCCURRENCE_COLUMNS, "correlation"], [*tests, "type = 'commit'"], reads=known)
     listed = "CAST(json_extract(collections, '$[*]') AS JSON[])" if "collections" in known else "CAST([] AS JSON[])"
     messages = f"""list_sum(list_transform(list_filter({listed},
             lambda c: contains(json_extract_string(c, '$.data_collection'), {literal(_NO_CHANGE)})),
         lambda c: CAST(json_extract_string(c, '$.event_count') AS BIGINT)))"""
     count = "TRY_CAST(event_count AS BIGINT)" if "event_count" in known else "CAST(NULL AS BIGINT)"
-    told = f"SELECT *, {count} - coalesce({messages}, 0) AS told FROM ({ends})"
+    counted_ends = f"SELECT *, {count} - coalesce({messages}, 0) AS told FROM ({ends})"
     detail = """'its transaction ' || e.correlation || ' counts ' || told || ' changes, and the log holds '
         || coalesce(held, 0)"""
-    joined = f"""SELECT e.*, held FROM ({told}) e
+    joined = f"""SELECT e.*, held FROM ({counted_ends}) e
         LEFT JOIN ({held}) h ON h.source = e.source AND h.correlation = e.correlation"""
-    uneven = f"""{_found(detail)} FROM ({joined}) e WHERE wanted AND told <> coalesce(held, 0)"""
-    begun = context.events([*EVENT, "correlation"], [*tests, "type = 'begin'"])
-    open_ones = f"""{_found("'its transaction ' || b.correlation || ' has no end'")} FROM ({begun}) b
+    uneven = f"""{_occurrences(detail)} FROM ({joined}) e WHERE wanted AND told <> coalesce(held, 0)"""
+    begun = context.events([*OCCURRENCE_COLUMNS, "correlation"], [*tests, "type = 'begin'"])
+    open_ones = f"""{_occurrences("'its transaction ' || b.correlation || ' has no end'")} FROM ({begun}) b
         ANTI JOIN ({ends}) e ON b.source = e.source AND b.correlation = e.correlation WHERE wanted"""
     return f"SELECT * FROM ({uneven}) UNION ALL SELECT * FROM ({open_ones})"
 
@@ -112,7 +113,7 @@ def unseen(context: CheckContext) -> str:
     firsts = unseen_firsts(scope, context.known)
     if not firsts:
         return NONE
-    rows = context.events(EVENT, [FIRST_DELIVERY, "entity IS NOT NULL"], "role_order", view=scope.view)
+    rows = context.events(OCCURRENCE_COLUMNS, [FIRST_DELIVERY, "entity IS NOT NULL"], "role_order", view=scope.view)
     detail = "'its row was never told whole: states of it lack what was not changed'"
-    return f"""{_found(detail)} FROM ({rows}) e SEMI JOIN ({firsts}) f
+    return f"""{_occurrences(detail)} FROM ({rows}) e SEMI JOIN ({firsts}) f
         ON e.position = f.position AND e.entity = f.entity WHERE wanted"""

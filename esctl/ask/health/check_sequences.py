@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esctl.ask.health.check_topics import lost, missed
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext
+from esctl.ask.health.checks import NONE, OCCURRENCE_COLUMNS, CheckContext
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.pruning import Test
+from esctl.index.scan import FIRST_DELIVERY
 
 LEAST_SHARE = 0.5
 """The share of a counter's numbers, from its first to its last, that must be there for the others to be missed."""
@@ -58,13 +59,13 @@ def _dense(context: CheckContext, stanzas: Sequence[int]) -> dict[int, str]:
 
 
 def _missing(context: CheckContext, stanza: int, counter: str) -> str:
-    rows = context.events(EVENT, _conditions([stanza], counter), f"role_order, {NUMBER} AS number")
+    rows = context.events(OCCURRENCE_COLUMNS, _conditions([stanza], counter), f"role_order, {NUMBER} AS number")
     group = ", ".join(COUNTERS[counter]) or "NULL"
     before = f"OVER (PARTITION BY {group} ORDER BY number, position, role_order)"
     missing = "(number - earlier - 1)"
     which = f"CASE WHEN {missing} = 1 THEN number - 1 || ' is' ELSE earlier + 1 || ' to ' || number - 1 || ' are' END"
     detail = f"""({which}) || {literal(f" missing from the sequence of the {counter}, after ")} || earlier
         || ' (@' || neighbour || ')'"""
-    return f"""SELECT {", ".join(EVENT)}, {detail} AS detail, CAST({missing} AS DOUBLE) AS weight
+    return f"""SELECT {", ".join(OCCURRENCE_COLUMNS)}, {detail} AS detail, CAST({missing} AS DOUBLE) AS weight
         FROM (SELECT *, lag(number) {before} AS earlier, lag(position) {before} AS neighbour FROM ({rows}))
         WHERE {missing} > 0 AND wanted"""

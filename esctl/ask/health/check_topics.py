@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esctl.ask.health.checks import EVENT, NONE, CheckContext
+from esctl.ask.health.checks import NONE, OCCURRENCE_COLUMNS, CheckContext
 from esctl.ask.scope.notes import missed_of
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.index.scan import FOLDABLE
 from esctl.model import KafkaCursor
 from esctl.sources.postgres.lsn import lsn_text
 
@@ -24,7 +25,7 @@ def lost(context: CheckContext) -> list[str]:
     found = []
     for name, cursor in topics_of(context).items():
         for first, last in cursor.lost:
-            position = _beside(context, name, last)
+            position = _nearest_position(context, name, last)
             what = f"offset {first} is" if first == last else f"offsets {first} to {last} are"
             detail = f"{what} missing from {name}: the broker had deleted what was there before it was read"
             if position is not None:
@@ -47,7 +48,7 @@ def missed(context: CheckContext) -> list[str]:
     return found
 
 
-def _beside(context: CheckContext, source: str, last: int) -> int | None:
+def _nearest_position(context: CheckContext, source: str, last: int) -> int | None:
     rows = context.scope.view.relation(["position", "offset"], None, [f"source = {literal(source)}"])
     sql = f'SELECT coalesce(min(position) FILTER ("offset" > {last}), max(position)) FROM ({rows})'
     with explained():
@@ -61,17 +62,17 @@ def partitions(context: CheckContext) -> str:
     for name, cursor in topics_of(context).items():
         topics.setdefault((cursor.cluster, cursor.topic), []).append(name)
     several = [names for names in topics.values() if len(names) > 1]
-    parts = [f"SELECT * FROM ({_split(context, names)})" for names in several]
+    parts = [f"SELECT * FROM ({_select_split(context, names)})" for names in several]
     return " UNION ALL ".join(parts) or NONE
 
 
-def _split(context: CheckContext, sources: list[str]) -> str:
+def _select_split(context: CheckContext, sources: list[str]) -> str:
     listed = ", ".join(map(literal, sources))
-    conditions = [f"source IN ({listed})", "entity IS NOT NULL", "duplicate_of IS NULL", "invalid IS NULL"]
-    rows = context.events(EVENT, conditions)
+    conditions = [f"source IN ({listed})", FOLDABLE]
+    rows = context.events(OCCURRENCE_COLUMNS, conditions)
     per = "OVER (PARTITION BY kind, entity ORDER BY position)"
     detail = literal("its entity has events in another partition too, and between these there is no order by offset: ")
-    columns = ", ".join(EVENT)
+    columns = ", ".join(OCCURRENCE_COLUMNS)
     return f"""SELECT {columns}, {detail} || first_source AS detail, CAST(NULL AS DOUBLE) AS weight
         FROM (SELECT *, first_value(source) {per} AS first_source,
                      row_number() OVER (PARTITION BY kind, entity, source ORDER BY position) AS number FROM ({rows}))

@@ -10,20 +10,20 @@ from msgspec import Struct
 
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.filters import Filters, filter_conditions
-from esctl.ask.scope.ignored import ignored
+from esctl.ask.scope.ignored import ignored_positions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
 from esctl.index.files.manifest import IS_UNDATED, UNREADABLE, Manifest
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
-from esctl.index.scan import FOLDABLE, IndexView, Read
+from esctl.index.scan import FIRST_DELIVERY, FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
 from esctl.model import CLOCK_SKEW_SECONDS
-from esctl.projection.row_changes.rules import has_rows
+from esctl.projection.row_changes.rules import row_stanzas
 from esctl.projection.spec import Projection
 from esctl.timespec import utc_now
 
-EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
+OCCURRENCE_COLUMNS = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
 """The columns of an occurrence's event; it also has `detail` (text) and `weight` (how bad it is; NULL: all alike)."""
 
 PUSHED = 16
@@ -31,7 +31,6 @@ PUSHED = 16
 commits without records may lie between."""
 MOST = 0.9
 """The share of a kind's entities that must begin with one type for it to be the type that creates them."""
-FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
 
 
 class CheckContext(Struct, frozen=True, dict=True):
@@ -68,7 +67,7 @@ class CheckContext(Struct, frozen=True, dict=True):
     def asked(self, conditions: Sequence[str], detail: str, weight: str = "NULL") -> str:
         """Select the events asked for that meet some conditions, as occurrences."""
         extra = f"{detail} AS detail, CAST({weight} AS DOUBLE) AS weight"
-        return self.scope.view.relation(EVENT, None, [*conditions, *self.known, *self.wanted], extra)
+        return self.scope.view.relation(OCCURRENCE_COLUMNS, None, [*conditions, *self.known, *self.wanted], extra)
 
 
 class HealthCheck(Struct, frozen=True):
@@ -80,7 +79,9 @@ class HealthCheck(Struct, frozen=True):
 
 
 _TYPES = {"position": "BIGINT", "time": "TIMESTAMP", "recorded_at": "TIMESTAMP", "weight": "DOUBLE"}
-_EMPTY = ", ".join(f"CAST(NULL AS {_TYPES.get(name, 'VARCHAR')}) AS {name}" for name in (*EVENT, "detail", "weight"))
+_EMPTY = ", ".join(
+    f"CAST(NULL AS {_TYPES.get(name, 'VARCHAR')}) AS {name}" for name in (*OCCURRENCE_COLUMNS, "detail", "weight")
+)
 NONE = f"SELECT {_EMPTY} WHERE false"
 """No occurrences."""
 
@@ -90,9 +91,9 @@ def span(microseconds: str) -> str:
     return f"CAST(to_microseconds({microseconds}) AS VARCHAR)"
 
 
-def named(items: str, *more: str) -> str:
-    """Write the columns of occurrences: EVENT from the relation `items`, then `more`."""
-    return ", ".join([*(f"{items}.{name}" for name in EVENT), *more])
+def occurrence_items(items: str, *more: str) -> str:
+    """Write the columns of occurrences: OCCURRENCE_COLUMNS from the relation `items`, then `more`."""
+    return ", ".join([*(f"{items}.{name}" for name in OCCURRENCE_COLUMNS), *more])
 
 
 def duplicates(context: CheckContext) -> str:
@@ -108,8 +109,11 @@ def conflicts(context: CheckContext) -> str:
 def numberings(context: CheckContext) -> str:
     """Select the first event of each source found to have a numbering of its own that the mapping does not declare."""
     found = [
-        context.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
-        for told in apart(context.scope.view.manifest).values()
+        context.asked(
+            [f"position = {numbering.first}"],
+            literal(f"{numbering.source} has a numbering of its own: {numbering.why}"),
+        )
+        for numbering in apart(context.scope.view.manifest).values()
     ]
     return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in found) or NONE
 
@@ -134,7 +138,7 @@ def clock_change(context: CheckContext) -> str:
 
 def homeless(context: CheckContext) -> str:
     """Select homeless events, except those that the mapping declares to have no entity."""
-    declared = ignored(context.scope)
+    declared = ignored_positions(context.scope)
     apart = [f"position NOT IN ({declared})"] if declared else []
     return context.asked(["invalid IS NULL", "entity IS NULL", *apart], "'is of no entity'")
 
@@ -143,9 +147,11 @@ def payloads(context: CheckContext) -> str:
     """Select events of an entity whose payload is not an object, so that a merge takes nothing from it."""
     if not context.scope.view.manifest.shapeless:
         return NONE
-    rows = context.events(EVENT, ["entity IS NOT NULL", FIRST_DELIVERY], reads={"kind_of": Read((), "type")})
+    rows = context.events(
+        OCCURRENCE_COLUMNS, ["entity IS NOT NULL", FIRST_DELIVERY], reads={"kind_of": Read((), "type")}
+    )
     detail = "'its payload is not an object but ' || lower(kind_of) || ', of which a merge takes nothing' AS detail"
-    columns = ", ".join([*EVENT, detail, "CAST(NULL AS DOUBLE) AS weight"])
+    columns = ", ".join([*OCCURRENCE_COLUMNS, detail, "CAST(NULL AS DOUBLE) AS weight"])
     return f"SELECT {columns} FROM ({rows}) WHERE wanted AND kind_of NOT IN ('OBJECT', 'NULL')"
 
 
@@ -177,7 +183,7 @@ def recording(context: CheckContext) -> str:
 def late(context: CheckContext) -> str:
     """Select events that happened before an event of their entity that was recorded in an earlier commit."""
     dated = f"{FOLDABLE} AND undated IS NULL"
-    rows, view = context.events(EVENT, [dated]), context.scope.view
+    rows, view = context.events(OCCURRENCE_COLUMNS, [dated]), context.scope.view
     commits = f"""SELECT kind, entity, recorded_at, max(time) AS latest, min(time) AS earliest
         FROM ({view.relation(["kind", "entity", "recorded_at", "time"], None, [dated, *context.known])})
         GROUP BY kind, entity, recorded_at"""
@@ -186,7 +192,7 @@ def late(context: CheckContext) -> str:
         FROM ({commits})"""
     behind = "(epoch_us(seen) - epoch_us(e.time))"
     detail = f"{span(behind)} || ' before ' || {time_text('seen')} || ', which was already recorded'"
-    return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({behind} AS DOUBLE) AS weight")}
+    return f"""SELECT {occurrence_items("e", f"{detail} AS detail", f"CAST({behind} AS DOUBLE) AS weight")}
         FROM ({rows}) e JOIN (SELECT * FROM ({before}) WHERE earliest < seen) c
         ON e.kind = c.kind AND e.entity = c.entity AND e.recorded_at = c.recorded_at
         WHERE e.time < seen AND e.wanted"""
@@ -198,7 +204,7 @@ def clock(context: CheckContext) -> str:
     Undated events say nothing about a clock. In a source that begins with the newest record, the record before is the
     one at the next position.
     """
-    declared = ignored(context.scope)  # markers of transactions may have times in another unit
+    declared = ignored_positions(context.scope)  # markers of transactions may have times in another unit
     conditions = [FIRST_DELIVERY, "undated IS NULL", *([f"position NOT IN ({declared})"] if declared else [])]
     times = context.scope.view.relation(
         ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
@@ -210,8 +216,8 @@ def clock(context: CheckContext) -> str:
     back = "(epoch_us(earlier) - epoch_us(e.time))"
     side = "CASE WHEN neighbour < e.position THEN 'before' ELSE 'behind' END"
     detail = f"{span(back)} || ' back from @' || neighbour || ', the record ' || {side} || ' it'"
-    return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
-        FROM ({context.events(EVENT, conditions, "role_order")}) e
+    return f"""SELECT {occurrence_items("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
+        FROM ({context.events(OCCURRENCE_COLUMNS, conditions, "role_order")}) e
         JOIN (SELECT * FROM ({steps}) WHERE time < earlier) s
         ON e.position = s.position AND e.role_order = s.role_order
         WHERE e.wanted"""
@@ -229,10 +235,9 @@ def no_creation(context: CheckContext) -> str:
 
     Rows are left out, as a change log begins in the middle of their lives; `unseen` finds those never seen whole.
     """
-    stanzas = context.scope.view.manifest.stanzas
-    of_rows = [f"stanza <> {number}" for number, stanza in enumerate(stanzas) if has_rows(stanza)]
-    rows = context.events(EVENT, [FOLDABLE, *of_rows], f"{context.scope.view.key()} AS key")
-    members = ", ".join(f"{name} := {name}" for name in (*EVENT, "wanted"))
+    of_rows = [f"stanza <> {number}" for number in row_stanzas(context.scope.view.manifest.stanzas)]
+    rows = context.events(OCCURRENCE_COLUMNS, [FOLDABLE, *of_rows], f"{context.scope.view.key()} AS key")
+    members = ", ".join(f"{name} := {name}" for name in (*OCCURRENCE_COLUMNS, "wanted"))
     firsts = f"SELECT arg_min(struct_pack({members}), key) AS e FROM ({rows}) GROUP BY kind, entity"
     usual = f"""SELECT kind, type AS usual, beginning, entities FROM (
             SELECT kind, type, count(*) AS beginning, sum(count(*)) OVER (PARTITION BY kind) AS entities
@@ -242,7 +247,7 @@ def no_creation(context: CheckContext) -> str:
         || beginning || ' of ' || entities || ' of kind ' || {json_string_sql("f.kind")}
         || ' begin with ' || {json_string_sql("usual")}"""
     return f"""WITH firsts AS MATERIALIZED ({firsts})
-        SELECT {named("f", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
+        SELECT {occurrence_items("f", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
         FROM (SELECT unnest(e) FROM firsts) f JOIN ({usual}) u ON f.kind = u.kind
         WHERE f.type IS DISTINCT FROM usual AND f.wanted"""
 

@@ -13,6 +13,7 @@ from esctl.ask.health.check_topics import partitions, topics_of
 from esctl.ask.health.checks import CheckContext, HealthCheck
 from esctl.ask.health.read_twice import read_twice
 from esctl.ask.health.repeats import repeats
+from esctl.ask.scope.bounds import COUNT_ENTITIES
 from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
@@ -95,7 +96,7 @@ def _result(context: CheckContext, check: HealthCheck) -> Result:
     columns = "position, kind, entity, detail, weight"
     sql = f"""WITH found AS MATERIALIZED (SELECT {columns} FROM ({check.occurrences(context)}))
         SELECT count(DISTINCT position), (SELECT min(position, 5) FROM (SELECT DISTINCT position FROM found)),
-               count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END),
+               {COUNT_ENTITIES},
                arg_min('@' || position || ': ' || detail, {{'w': -coalesce(weight, 0), 'p': position, 'd': detail}})
         FROM found"""
     with explained():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from esctl.ask.health.checks import EVENT, NONE, CheckContext, named
+from esctl.ask.health.checks import NONE, OCCURRENCE_COLUMNS, CheckContext, occurrence_items
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.pruning import Test
@@ -17,8 +17,8 @@ def read_twice(context: CheckContext) -> str:
     if not _are_several(context.scope):
         return NONE
     detail = "'is also @' || m.first || ' of ' || m.first_source || ', which is read differently'"
-    return f"""SELECT {named("e", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
-        FROM ({context.events(EVENT, [FOLDABLE])}) e
+    return f"""SELECT {occurrence_items("e", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
+        FROM ({context.events(OCCURRENCE_COLUMNS, [FOLDABLE])}) e
         JOIN ({_meetings(context.scope, context.known)}) m ON e.position = m.position WHERE e.wanted"""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, CheckContext, named
+from esctl.ask.health.checks import OCCURRENCE_COLUMNS, CheckContext, occurrence_items
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
-from esctl.index.scan import Read
+from esctl.index.scan import FIRST_DELIVERY, Read
 
 _CHEAP = ("time", "type", "kind", "entity", "role", "actor", "sequence")
 _SAME = (*_CHEAP, "payload")
@@ -19,10 +19,10 @@ _SHARE = 10
 
 def repeats(context: CheckContext) -> str:
     """Select events without an id that are equal to an earlier event of another source."""
-    columns = [*EVENT, "role", "actor", "sequence"]
+    columns = [*OCCURRENCE_COLUMNS, "role", "actor", "sequence"]
     rows = context.events(columns, ["id IS NULL", FIRST_DELIVERY], reads={"payload": Read((), "json")})
     detail = "'differs in nothing from @' || first || ' of ' || told_by || '; neither has an id' AS detail"
-    items = named("r", detail, "CAST(NULL AS DOUBLE) AS weight")
+    items = occurrence_items("r", detail, "CAST(NULL AS DOUBLE) AS weight")
     return f"SELECT {items} FROM ({_with_first(rows)}) r WHERE wanted AND source <> told_by"
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
 from esctl.projection.compiler import Resolve, compile_tree
-from esctl.projection.conversions import decimal, nullable, quotient, unify
+from esctl.projection.conversions import addable_number, nullable, quotient, unify
 from esctl.projection.syntax import Path, parse, words_of
 from esctl.projection.values import (
     INTEGER,
@@ -65,12 +65,13 @@ class AggregateExpression(Struct, frozen=True):
 
         one = next(iter(self.aggregates.values()))
         is_whole = isinstance(self.tree, exp.Column) and len(self.aggregates) == 1
-        is_kept = is_whole and one.kind in ("sum", "min", "max") and isinstance(one.argument, exp.Column)
-        return one.argument.name if is_kept and isinstance(one.argument, exp.Column) and not one.argument.table else ""
+        if not is_whole or one.kind not in ("sum", "min", "max"):
+            return ""
+        return one.argument.name if isinstance(one.argument, exp.Column) and not one.argument.table else ""
 
     def inputs(self, resolve: Resolve) -> list[Value]:
         """Compile each aggregate's input from one state: NULL if the state contributes nothing."""
-        with _placed():
+        with _naming_argument():
             return [_input(aggregate, resolve) for aggregate in self.aggregates.values()]
 
     def result(self, totals: Sequence[Value]) -> Value:
@@ -82,12 +83,12 @@ class AggregateExpression(Struct, frozen=True):
                 raise UsageError(f"{name!r} stands outside an aggregate", f"aggregates are: {HINT}")
             return totals[list(self.aggregates).index(name)]
 
-        with _placed():
-            return compile_tree(self.tree, resolve, exact=True, placed=False)
+        with _naming_argument():
+            return compile_tree(self.tree, resolve, exact=True, has_position=False)
 
 
 @contextmanager
-def _placed() -> Iterator[None]:
+def _naming_argument() -> Iterator[None]:
     """Name the argument at fault in errors."""
     try:
         yield
@@ -163,7 +164,7 @@ def _of_kind(aggregate: Aggregate, resolve: Resolve) -> Value:
         return Value(unmark_json_sql(nullable(value) if value.type == "dynamic" else json_text(value)), "text")
     if aggregate.kind in ("min", "max") and value.type in ("text", "time", "boolean"):
         return value
-    number = decimal(to_number(value))
+    number = addable_number(to_number(value))
     if aggregate.additive and number.shape == WIDE:
         half = MOST_EXACT_DIGITS // 2
         message = f"{aggregate.argument.sql()[:60]} has more than {half} digits before or after the point to add up"
@@ -194,7 +195,7 @@ def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value
     if aggregate.kind in ("min", "max"):
         return Value(f"x{number}", value.type, value.shape)
     own = value.shape or INTEGER
-    shape = WIDE if own.is_wide else Shape(own.whole + digits, own.scale).held
+    shape = WIDE if own.is_wide else Shape(own.whole + digits, own.scale).or_wide
     if own.is_wide:
         sum_of = units_key(f"x{number}", f"s{number}")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from bisect import bisect_left
 from collections.abc import Sequence, Set
 from functools import partial
@@ -21,22 +20,22 @@ from esctl.projection.reads import Reads
 from esctl.projection.trails.running import AFTER, ENDS
 
 
-def sampled(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
+def states_on_grid(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
     """Return the states of a claim's entities at points (microseconds since the epoch, ascending).
 
     The SQL has, besides the columns of `States`, key, `low` and `high`: the state holds at the points from number
     `low` up to but not including `high`; at none if both are equal.
     `only`: words that include all the fields that will be asked for.
     """
-    apart = _returning(scope, claim, points)
+    apart = _entities_going_back(scope, claim, points)
     if not apart:
-        return [_ranged(_history(scope, claim, points, only), len(points))]
+        return [_with_ends(_history(scope, claim, points, only), len(points))]
     others = f"{claim.condition} AND (kind, entity) NOT IN (SELECT (kind, entity) FROM ({apart}))"
     whole = _history(scope, Claim(claim.projection, others), points, only)
-    return [_ranged(part, len(points)) for part in (whole, _replayed(scope, claim, points, apart, only))]
+    return [_with_ends(part, len(points)) for part in (whole, _replay_at_points(scope, claim, points, apart, only))]
 
 
-def _ranged(part: States, count: int) -> States:
+def _with_ends(part: States, count: int) -> States:
     if part.ordered:
         following = f"SELECT *, {AFTER}, lead(low) OVER () AS low_after FROM ({part.sql})"
         return replace(
@@ -47,15 +46,15 @@ def _ranged(part: States, count: int) -> States:
 
 
 def _history(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> States:
-    placed = partial(_placed, points=points)
-    return history(scope, claim, _at(points[-1]), calculating=True, only=only, placed=placed)
+    placed = partial(_with_first_points, points=points)
+    return history(scope, claim, _bound_at(points[-1]), calculating=True, only=only, placed=placed)
 
 
-def _at(instant: int) -> AsOf:
+def _bound_at(instant: int) -> AsOf:
     return AsOf("a point of the grid", "time", instant=instant)
 
 
-def _placed(rows: str, points: Sequence[int]) -> str:
+def _with_first_points(rows: str, points: Sequence[int]) -> str:
     """Add `low` to rows: the number of the first point not before the row's time, or else the number of points.
 
     Time is divided into cells no wider than the shortest distance of two points, so that each has at most one point.
@@ -74,40 +73,44 @@ def _listed(points: Sequence[int], numbers: Sequence[int]) -> list[int]:
     return [points[number] for number in numbers]
 
 
-def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
+def _entities_going_back(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
     """Find the entities whose events, in fold order, go back past a point: those up to the point are not a prefix.
 
     Return a SELECT of kind, entity and the `low` of their events; empty if there are none.
     """
     if scope.view.orderings <= {"time"}:
         return ""
-    events = _placed(event_rows(scope, Reads(scope.view, {}), [claim.condition], _at(points[-1])).sql, points)
+    events = _with_first_points(
+        event_rows(scope, Reads(scope.view, {}), [claim.condition], _bound_at(points[-1])).sql, points
+    )
     pairs = f"SELECT *, lead(low) OVER (PARTITION BY kind, entity ORDER BY key) < low AS goes_back FROM ({events})"
     marked = f"SELECT *, bool_or(goes_back) OVER (PARTITION BY kind, entity) AS returns FROM ({pairs})"
-    kept = _kept(scope, f"SELECT DISTINCT kind, entity, low FROM ({marked}) WHERE returns")
+    kept = _write_rows(scope, f"SELECT DISTINCT kind, entity, low FROM ({marked}) WHERE returns")
     with explained():
         any_row = scope.connection.execute(f"SELECT 1 FROM ({kept}) LIMIT 1").fetchall()
     return kept if any_row else ""
 
 
-def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str, only: Set[str]) -> States:
+def _replay_at_points(scope: Scope, claim: Claim, points: Sequence[int], apart: str, only: Set[str]) -> States:
     """Replay entities at each point that has events of theirs between the point before and itself."""
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT low FROM ({apart}) ORDER BY low").fetchall()
     parts = []
     for (low,) in found:
         changed = f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({apart}) WHERE low = {low})"
-        part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
-        parts.append(replace(part, sql=_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})")))
+        part = states(scope, Claim(claim.projection, changed), _bound_at(points[low]), calculating=True)
+        parts.append(
+            replace(part, sql=_write_rows(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})"))
+        )
     whole = " UNION ALL ".join(part.sql for part in parts)
     if parts[0].streamed:  # its fields are found from states: those of one point may be too narrow for another
         return streamed_states(scope, claim, whole, calculating=True, only=only)
     return replace(parts[0], sql=whole)
 
 
-def _kept(scope: Scope, rows: str) -> str:
+def _write_rows(scope: Scope, rows: str) -> str:
     """Write the rows of a SELECT to a temporary file, and return a SELECT that reads it."""
-    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    path = scope.session.new_parquet()
     with explained():
         scope.connection.execute(f"COPY ({rows}) TO {literal(str(path))} (FORMAT parquet)")
     return f"SELECT * FROM read_parquet({literal(str(path))})"

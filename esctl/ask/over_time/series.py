@@ -1,6 +1,6 @@
 """series: an aggregate over the states of all entities, sampled on a grid of times.
 
-A state is that of a range of points. What sums and counts take of it is added where the range starts and taken away
+A state holds at a range of points. Its contribution to sums and counts is added where the range starts and subtracted
 where it ends, and a running total gives all points; minima, maxima and distinct values look at each point of a range.
 """
 
@@ -20,7 +20,7 @@ from esctl.ask.over_time.aggregates import (
     unified,
 )
 from esctl.ask.over_time.grid import grid, parse_step
-from esctl.ask.over_time.sampling import sampled
+from esctl.ask.over_time.sampling import states_on_grid
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.lookups import DIRECT
 from esctl.ask.scope.scope import Claim, Scope, check_entities, counted, projection_notes
@@ -36,7 +36,7 @@ from esctl.projection.wide import key_scale, key_units
 
 
 class Sampling(Struct, frozen=True):
-    """What is reckoned, of which groups, and when: every so often, between two times or those of all events."""
+    """What to compute, by which groups, how often, and between which times (None: of the first and last event)."""
 
     expression: str
     every: str
@@ -46,9 +46,9 @@ class Sampling(Struct, frozen=True):
 
 
 def series(scope: Scope, wanted: Sampling) -> Answer:
-    """Return the value of an aggregate at each point of a grid: that of the states which `replay` gives there.
+    """Return the value of an aggregate at each point of a grid, over the states that `replay` gives there.
 
-    With groups, each that has a state at any point has a row for every point.
+    With groups, each group that has a state at any point has a row for every point.
     """
     expression = parse_aggregates(wanted.expression)
     adds_up = scope.view.orderings <= {"time"} and all(one.kind != "distinct" for one in expression.aggregates.values())
@@ -59,13 +59,13 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     shared = historic_claims(scope)
     points = _points(scope, shared, wanted)
     words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
-    parts = [part for claim in shared for part in sampled(scope, claim, points or [0], words)]
+    parts = [part for claim in shared for part in states_on_grid(scope, claim, points or [0], words)]
     known = known_fields(parts)
     inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
     samples = " UNION ALL ".join(
         _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
     )
-    value, column = _value(expression, inputs[0], scope.view.manifest.events)
+    value, column = _value(expression, inputs[0], scope.view.manifest.rows)
     if column.kind == "number" and _is_declared(expression, parts):
         column = Column("value", "number", scaled=True)
     aggregates = list(expression.aggregates.values())
@@ -85,7 +85,7 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
 
 
 def _functions(aggregates: Sequence[Aggregate]) -> dict[str, str]:
-    """Return how the columns of `_totals` of different entities come together; none are distinct values."""
+    """Return how to combine the columns of `_totals` over parts of the entities; not for distinct values."""
     found: dict[str, str] = {}
     for i, one in enumerate(aggregates):
         if one.additive:
@@ -96,14 +96,14 @@ def _functions(aggregates: Sequence[Aggregate]) -> dict[str, str]:
 
 
 def _is_declared(expression: AggregateExpression, parts: Sequence[States]) -> bool:
-    """Return whether values are sums or extremes of a field whose declared type says how many digits it has."""
+    """Return whether values are sums or extremes of a field whose declared type has a scale in all projections."""
     field = expression.field_kept
     known = [{each.name: each.scaled for each in part.fields} for part in parts]
     return bool(field) and all(names.get(field, False) for names in known)
 
 
 def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:
-    """Return the grid: from the first event to the point that no event is after, or between the bounds."""
+    """Return the grid: from the first event to the first point that no event is after, or between the bounds."""
     step = parse_step(wanted.every)
     for point in (wanted.start, wanted.end):
         if point is not None and point.kind != "time":
@@ -131,8 +131,8 @@ def _group(by: str, part: States, known: frozenset[str]) -> str:
 
 
 def _samples(part: States, group: str, inputs: Sequence[Value]) -> str:
-    """Select the live states that are sampled: g, low, high, x0, x1, ...: what each aggregate takes of them."""
-    # A state that is at no point is not looked at: what is wrong with it is no error.
+    """Select the live states that hold at a point: g, low, high and the inputs of the aggregates, x0, x1, ..."""
+    # A state that holds at no point is not looked at: what is wrong with it is no error.
     items = [f"CASE WHEN sampled THEN {sql} END AS {name}" for name, sql in [("g", group), *_columns(inputs)]]
     live = f"SELECT *, (NOT deleted AND low < high) AS sampled FROM ({part.sql})"
     return f"SELECT low, high, {', '.join(items)} FROM ({live}) WHERE sampled"
@@ -142,8 +142,8 @@ def _columns(inputs: Sequence[Value]) -> list[tuple[str, str]]:
     return [(f"x{i}", value.sql) for i, value in enumerate(inputs)]
 
 
-def _scaled(samples: str, wide: Sequence[int]) -> str:
-    """Write the CTEs `sample`, in which the numbers that no DECIMAL holds share their units, and `scales`: s0, ..."""
+def _scale_ctes(samples: str, wide: Sequence[int]) -> str:
+    """Write the CTEs `sample`, in which numbers that no DECIMAL holds share their units, and `scales`: s0, ..."""
     if not wide:
         return f"sample AS ({samples}), scales AS (SELECT 1)"
     scales = ", ".join(f"greatest(max({key_scale(f'x{i}')}), 0) AS s{i}" for i in wide)
@@ -155,9 +155,9 @@ def _scaled(samples: str, wide: Sequence[int]) -> str:
 def _totals(
     samples: str, aggregates: Sequence[Aggregate], wide: Sequence[int], points: Sequence[int], *, grouped: bool
 ) -> str:
-    """Select instant, g, and per aggregate n0, x0, ... (see `aggregates.total`) of all points and groups.
+    """Select instant, g, and per aggregate n0, x0, ... (see `aggregates.total`) for all points and groups.
 
-    `wide` are the numbers of those that add up what no DECIMAL holds: s0, ... say in which units.
+    `wide`: the indexes of the aggregates that add up numbers no DECIMAL holds; s0, ... are the scales of their units.
     """
     names = ", ".join(f"x{i}" for i, _ in enumerate(aggregates))
     changes, reached, items = ["g", "i"], ["g", "i"], ["instant", "s.g"]
@@ -184,7 +184,7 @@ def _totals(
         joins.append(f"LEFT JOIN (SELECT {', '.join(reached)} FROM ({spread}) GROUP BY g, i) r {same.format('r')}")
     times = f"SELECT unnest(range({len(points)})) AS i, unnest({list(points)}) AS instant"
     items += [f"s{i}" for i in wide]
-    return f"""WITH {_scaled(samples, wide)} SELECT {", ".join(items)}
+    return f"""WITH {_scale_ctes(samples, wide)} SELECT {", ".join(items)}
         FROM ({groups}) s CROSS JOIN ({times}) p CROSS JOIN scales {" ".join(joins)}"""
 
 

@@ -37,8 +37,8 @@ COLUMNS = (
 )
 COUNT_COLUMNS = (Column("entities", "integer"), Column("intervals", "integer"))
 
-_TOLD = ("id", "type", "actor")
-_EVENT = ("time", "position", *_TOLD)
+_LOOKED_UP = ("id", "type", "actor")
+_EVENT = ("time", "position", *_LOOKED_UP)
 _ORDER = "PARTITION BY kind, entity ORDER BY key"
 
 
@@ -84,7 +84,7 @@ def when(scope: Scope, wanted: Moments) -> Answer:
     )
 
 
-def held(scope: Scope, wanted: Moments) -> Answer:
+def overlapping_intervals(scope: Scope, wanted: Moments) -> Answer:
     """Return the entity of each interval that overlaps the bounds, even if it began before `start`."""
     intervals = _intervals(scope, wanted, _histories(scope, wanted))
     return Answer(
@@ -115,7 +115,7 @@ def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
     is after `start`.
     """
     known = known_fields(parts)
-    turns = _described(scope, " UNION ALL ".join(_turns(scope, part, wanted, known) for part in parts))
+    turns = _with_event_columns(scope, " UNION ALL ".join(_turns(scope, part, wanted, known) for part in parts))
     # The conditions of bounds are on times as they are stored.
     stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns})"
     after, beyond = (_not_before(scope, wanted.start, beyond=beyond) for beyond in (False, True))
@@ -124,37 +124,37 @@ def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
     ends = ", ".join(f"lead({name}) OVER turn AS end_{name}" for name in _EVENT)
     paired = f"""SELECT *, {ends}, lead(beyond) OVER turn AS ends_after FROM ({placed})
         WINDOW turn AS ({_ORDER})"""
-    return f"""SELECT * EXCLUDE (time, end_time), {_own(scope, "time", "position")} AS "start",
-        {_own(scope, "end_time", "end_position")} AS "end",
+    return f"""SELECT * EXCLUDE (time, end_time), {_own_time(scope, "time", "position")} AS "start",
+        {_own_time(scope, "end_time", "end_position")} AS "end",
         after AS starts_after, until AS starts_until FROM ({paired}) WHERE truth"""
 
 
-def _own(scope: Scope, time: str, position: str) -> str:
+def _own_time(scope: Scope, time: str, position: str) -> str:
     """Write the time of an event in UTC, NULL if it is undated."""
-    undated = _undated(scope)
+    undated = _undated_positions(scope)
     sql = f"timezone('UTC', {time})"
     return f"CASE WHEN {position} NOT IN ({undated}) THEN {sql} END" if undated else sql
 
 
-def _undated(scope: Scope) -> str:
+def _undated_positions(scope: Scope) -> str:
     """Select the positions of undated events; empty if there are none."""
     if not scope.view.manifest.undated:
         return ""
     return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
 
 
-def _described(scope: Scope, turns: str) -> str:
+def _with_event_columns(scope: Scope, turns: str) -> str:
     """Add id, type and actor of their events to the rows at which the predicate turns.
 
     Looking these up for a few rows is cheaper than carrying them through the fold for all.
     """
     if not _is_looked_up(scope):
         return turns
-    columns = ["kind", "entity", "position", *_TOLD]
+    columns = ["kind", "entity", "position", *_LOOKED_UP]
     few = "position IN (SELECT position FROM turn)"
     events = scope.view.relation(columns, None, counted(scope))
-    told = ", ".join(f"e.{name}" for name in _TOLD)
-    return f"""WITH turn AS MATERIALIZED ({turns}) SELECT t.*, {told} FROM turn t
+    event = ", ".join(f"e.{name}" for name in _LOOKED_UP)
+    return f"""WITH turn AS MATERIALIZED ({turns}) SELECT t.*, {event} FROM turn t
         JOIN (SELECT * FROM ({events}) WHERE {few}) e
         ON e.position = t.position AND e.entity = t.entity AND e.kind IS NOT DISTINCT FROM t.kind"""
 
@@ -179,12 +179,12 @@ def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str])
     """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
     test = predicate(wanted.predicate, part, known, "PREDICATE")
     own = [f"{state_sql(part)} AS state"] if wanted.state else []
-    told = () if _is_looked_up(scope) else _TOLD
-    names = ", ".join(["kind", "entity", "key", "time", "position", *told, *own])
+    columns = () if _is_looked_up(scope) else _LOOKED_UP
+    names = ", ".join(["kind", "entity", "key", "time", "position", *columns, *own])
     truth = f"CASE WHEN NOT deleted THEN coalesce({test}, false) ELSE false END"
     if wanted.each_event:
         return f"SELECT {names}, {truth} AS truth FROM ({part.sql})"
-    closing = f"SELECT *, {_closes(scope, part)} AS closes FROM ({_followed(scope, part)})"
+    closing = f"SELECT *, {_closes(scope, part)} AS closes FROM ({_with_next_times(scope, part)})"
     return f"SELECT {names}, CASE WHEN closes THEN {truth} END AS truth FROM ({closing}) WHERE closes"
 
 
@@ -193,10 +193,10 @@ def _is_followed(scope: Scope, part: States) -> bool:
     return part.ordered and not scope.view.manifest.undated
 
 
-def _followed(scope: Scope, part: States) -> str:
+def _with_next_times(scope: Scope, part: States) -> str:
     if _is_followed(scope, part):
         return f"SELECT *, {AFTER}, lead(time) OVER () AS time_after FROM ({part.sql})"
-    undated = f"position IN ({_undated(scope)})" if scope.view.manifest.undated else "false"
+    undated = f"position IN ({_undated_positions(scope)})" if scope.view.manifest.undated else "false"
     return f"SELECT *, {undated} AS undated FROM ({part.sql})"
 
 
@@ -212,14 +212,14 @@ def _closes(scope: Scope, part: States) -> str:
 def _not_before(scope: Scope, start: AsOf | None, *, beyond: bool = False) -> str:
     if start is None:
         return ALWAYS.sql
-    return _placed(scope, Filters(start=replace(start, inclusive=start.inclusive or beyond)))
+    return _event_within(scope, Filters(start=replace(start, inclusive=start.inclusive or beyond)))
 
 
 def _until(scope: Scope, end: AsOf | None) -> str:
-    return ALWAYS.sql if end is None else _placed(scope, Filters(end=end))
+    return ALWAYS.sql if end is None else _event_within(scope, Filters(end=end))
 
 
-def _placed(scope: Scope, filters: Filters) -> str:
+def _event_within(scope: Scope, filters: Filters) -> str:
     """Write the condition that the event of a row is within the filters."""
     conditions = filter_conditions(scope, filters)
     point = filters.start or filters.end

@@ -16,12 +16,12 @@ from esctl.engine.quoting import is_text
 from esctl.errors import InputError, UsageError
 from esctl.index.envelope.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
-from esctl.log.segments import ending
+from esctl.log.segments import begun_by
 from esctl.log.store_state import StoreState
 from esctl.model import AsOf, Basis, Cursor, MappingConfig
 from esctl.named import read_named
 from esctl.projection.spec import Projection
-from esctl.timespec import bound_name, written
+from esctl.timespec import bound_name, point_text
 
 if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
@@ -38,7 +38,7 @@ def basis_of(scope: Scope, snapshot: StoreState, mapping: MappingConfig, points:
     return Basis(
         snapshot.head,
         snapshot.root,
-        {bound_name(point.option): written(point) for point in given},
+        {bound_name(point.option): point_text(point) for point in given},
         tuple(skipped.text for skipped in scope.without),
         mapping_hash(mapping),
         projections_hash(scope.projections, scope.projection, scope.config),
@@ -51,8 +51,8 @@ def basis_of(scope: Scope, snapshot: StoreState, mapping: MappingConfig, points:
 def projections_hash(projections: Sequence[Projection], chosen: str, config: Path | None) -> str:
     """Return a digest of what states are folded with: all projections, or the one chosen; Python code by its text."""
     used = [p for p in projections if not chosen or p.name == chosen]
-    told = [[p.name, p.digest, _code(p, config)] for p in used]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    identities = [[p.name, p.digest, _code(p, config)] for p in used]
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16]
 
 
 def _code(projection: Projection, config: Path | None) -> str:
@@ -118,7 +118,7 @@ def parse_basis(line: str) -> Basis | None:
     return basis if is_text(to_json(basis)) else None
 
 
-def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) -> StoreState:
+def store_at_basis(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) -> StoreState:
     """Return the store as it was when its log ended at the basis's position.
 
     Raises InputError if it holds no such log any more, UsageError if it is read under another mapping.
@@ -136,7 +136,7 @@ def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) 
             f"it needs the root {basis.root}; look at: esctl status",
         )
     # Segments may have been replaced since; the records in them are the same, but for those that were erased.
-    segments = ending(current.segments, basis.position)
+    segments = begun_by(current.segments, basis.position)
     found = replace(then, segments=segments, redactions=current.redactions)
     if found.erased != basis.erased:
         gone = found.erased - basis.erased

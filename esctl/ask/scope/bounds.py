@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.event_names import Named, events_of, no_event, require_one
+from esctl.ask.scope.event_names import NamedEvent, events_of, no_event, require_one
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
@@ -19,6 +19,9 @@ from esctl.model import AsOf
 
 if TYPE_CHECKING:
     import duckdb
+
+
+COUNT_ENTITIES = "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)"
 
 
 class Bound(Struct, frozen=True):
@@ -111,7 +114,7 @@ def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     found = view.relation(columns, None, named, f"{view.event_key()} AS event_key")
     with explained():
         rows = connection.execute(f"SELECT DISTINCT * EXCLUDE (time), epoch_us(time) FROM ({found})").fetchall()
-    require_one(at.value, sorted({Named(position, source) for _, _, position, source, *_ in rows}), at.option)
+    require_one(at.value, sorted({NamedEvent(position, source) for _, _, position, source, *_ in rows}), at.option)
     if not rows:
         raise _no_event(connection, view, at)
     last = max(instant for *_, instant in rows)

@@ -12,7 +12,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.pruning import Test
-from esctl.index.scan import IndexView
+from esctl.index.scan import FIRST_DELIVERY, IndexView
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 
 
-class Named(Struct, frozen=True, order=True):
+class NamedEvent(Struct, frozen=True, order=True):
     """An event that an id names."""
 
     position: int
     source: str
 
 
-def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], folded: Test) -> list[Named]:
-    """List the events with one of some ids that meet the condition `folded`, in order of position."""
-    return _listed(connection, view, f"id IN ({text_values(ids)})", folded)
+def events_of(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], condition: Test
+) -> list[NamedEvent]:
+    """List the events with one of some ids that meet a condition, in order of position."""
+    return _list_events(connection, view, f"id IN ({text_values(ids)})", condition)
 
 
 def part_condition(ids: Sequence[str]) -> str:
@@ -50,7 +52,7 @@ def no_event(
     connection: duckdb.DuckDBPyConnection, view: IndexView, name: str, option: str, hint: str
 ) -> NotFoundError:
     """Return the error that no event has an id; it names the events that have it as a part of theirs, if any."""
-    found = _listed(connection, view, part_condition([name]), "duplicate_of IS NULL AND invalid IS NULL")
+    found = _list_events(connection, view, part_condition([name]), FIRST_DELIVERY)
     if not found:
         return NotFoundError(f"no event has the id {name!r}", hint)
     listed = ", ".join(f"@{event.position}" for event in found[:MOST_NAMED]) + (" ..." if found[MOST_NAMED:] else "")
@@ -63,14 +65,14 @@ def text_values(texts: Sequence[str]) -> str:
     return ", ".join(literal(each) for each in texts)
 
 
-def _listed(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions: Test) -> list[Named]:
+def _list_events(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions: Test) -> list[NamedEvent]:
     rows = view.relation(["position", "source"], None, list(conditions))
     with explained():
         found = connection.execute(f"SELECT DISTINCT position, source FROM ({rows}) ORDER BY position").fetchall()
-    return [Named(position, source) for position, source in found]
+    return [NamedEvent(position, source) for position, source in found]
 
 
-def several(name: str, events: Sequence[Named]) -> str:
+def ambiguity_text(name: str, events: Sequence[NamedEvent]) -> str:
     """Return a sentence that lists the events with an id if there are several; else an empty text."""
     if len(events) < 2:
         return ""
@@ -79,7 +81,7 @@ def several(name: str, events: Sequence[Named]) -> str:
     return f"{len(events)} events have the id {name!r}: {listed}{more}"
 
 
-def require_one(name: str, events: Sequence[Named], option: str) -> None:
+def require_one(name: str, events: Sequence[NamedEvent], option: str) -> None:
     """Raise UsageError, listing the events, if an id names several."""
-    if told := several(name, events):
-        raise UsageError(told, f"name one of them by its position: {option or '--at'} @{events[0].position}")
+    if ambiguity := ambiguity_text(name, events):
+        raise UsageError(ambiguity, f"name one of them by its position: {option or '--at'} @{events[0].position}")

@@ -31,8 +31,8 @@ def _check_order(scope: Scope) -> None:
     entity, *sources = row
     manifest = scope.view.manifest
     stanzas = [manifest.stanzas[manifest.sources[source]] for source in sources]
-    told = " and ".join(f"{source} ({_order(stanza)})" for source, stanza in zip(sources, stanzas, strict=True))
-    raise UsageError(f"entity {entity!r} is fed by sources with different orders: {told}", _hint(sources, stanzas))
+    orders = " and ".join(f"{source} ({_order(stanza)})" for source, stanza in zip(sources, stanzas, strict=True))
+    raise UsageError(f"entity {entity!r} is fed by sources with different orders: {orders}", _hint(sources, stanzas))
 
 
 def _check_sequences(scope: Scope) -> None:

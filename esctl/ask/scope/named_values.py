@@ -61,9 +61,9 @@ def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
         row = single_row(scope.connection, sql)
     if row is None:
         return ""
-    part = _part(row[0], bare)
+    part = _matching_part(row[0], bare)
     if part and part != row[0]:
-        return f"did you mean {shell_word(f'*{part}*')}, as in {_short(row[0])}?"
+        return f"did you mean {shell_word(f'*{part}*')}, as in {_shorten(row[0])}?"
     if unlike and row[1] < _LIKE and not part:
         return unlike
     return did_you_mean(row[:1])
@@ -74,7 +74,7 @@ def _letters(text: str) -> str:
     return f"regexp_replace({text}, '[^\\pL\\pN]', '', 'g')"
 
 
-def nothing_named(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:
+def unmatched_notes(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:
     """Return a note if no entity in the log matches the names and globs asked for, or none that a projection claims.
 
     `claimed`: the condition for the entities of the projection asked for; empty if it claims all, or none is asked for.
@@ -123,16 +123,16 @@ def check_sources(asked: Sequence[str], known: Collection[str]) -> None:
             longer = [source for source in sorted(known) if name in source]
             hint = "list sources with: esctl status"
             if longer and not near:
-                hint = f"did you mean {shell_word(f'*{name}*')}, as in {_short(longer[0])}?"
+                hint = f"did you mean {shell_word(f'*{name}*')}, as in {_shorten(longer[0])}?"
             raise NotFoundError(f"no source {name!r}", did_you_mean(near, hint))
 
 
-def _part(value: str, asked: str) -> str:
+def _matching_part(value: str, asked: str) -> str:
     """Return the part of a value that is the text asked for, in any case, as spelled there; empty if it has none."""
     at = value.lower().find(asked.lower())
     part = value[at : at + len(asked)] if at >= 0 else ""
     return part if part.lower() == asked.lower() else ""
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -9,7 +9,7 @@ from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.files.manifest import IS_ERASED, IS_UNDATED, UNREADABLE
 from esctl.index.pruning import Test
-from esctl.index.scan import Read
+from esctl.index.scan import FOLDABLE, Read
 from esctl.model import AsOf, KafkaCursor, PostgresCursor
 
 _COUNTS = {
@@ -30,12 +30,12 @@ _WORDS = {
 
 def findings_note(scope: Scope, at: AsOf | None = None) -> str:
     """Return one line on the findings in an answer's scope, with the command that lists them; empty for none."""
-    counts = {name: count for name, count in _counted(scope, at).items() if count}
+    counts = {name: count for name, count in _count_findings(scope, at).items() if count}
     if not counts:
         return ""
-    told = ", ".join(f"{count} {_WORDS[name][count != 1]}" for name, count in counts.items())
+    listed = ", ".join(f"{count} {_WORDS[name][count != 1]}" for name, count in counts.items())
     only = f" --{next(iter(counts))}" if len(counts) == 1 else ""
-    return f"note: {told} in scope: esctl doctor{only}"
+    return f"note: {listed} in scope: esctl doctor{only}"
 
 
 def erased_note(scope: Scope, at: AsOf | None = None) -> str:
@@ -83,7 +83,7 @@ def missed_of(scope: Scope) -> dict[str, tuple[int, int]]:
     return {name: places for name, places in found.items() if places[1]}
 
 
-def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
+def _count_findings(scope: Scope, at: AsOf | None) -> dict[str, int]:
     files = scope.view.manifest.files
     whole = {name: sum(getattr(file, name) for file in files) for name in _COUNTS}
     whole["undated"] -= sum(file.untimed for file in files)
@@ -97,15 +97,15 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
     listed = "(duplicate_of IS NOT NULL OR invalid IS NOT NULL OR undated IS NOT NULL)"
-    found = _count(scope, _COUNTS, None, [listed, *conditions])
+    found = _count_matching(scope, _COUNTS, None, [listed, *conditions])
     if whole[_PAYLOADS]:
         odd = {_PAYLOADS: "payload NOT IN ('OBJECT', 'NULL')"}
-        folded = ["entity IS NOT NULL", "duplicate_of IS NULL", "invalid IS NULL"]
-        found |= _count(scope, odd, {"payload": Read((), "type")}, [*folded, *conditions])
+        folded = [FOLDABLE]
+        found |= _count_matching(scope, odd, {"payload": Read((), "type")}, [*folded, *conditions])
     return found
 
 
-def _count(
+def _count_matching(
     scope: Scope, tests: Mapping[str, str], reads: Mapping[str, Read] | None, conditions: Sequence[Test]
 ) -> dict[str, int]:
     rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of", "undated"], reads, conditions)

@@ -15,9 +15,9 @@ from esctl.index.files.manifest import PayloadPath
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
-from esctl.projection.reads import Measured, Reads, measure, nested_types
+from esctl.projection.reads import EarlierShapes, Reads, measure_shapes, nested_types
 from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
-from esctl.projection.values import placed, to_text
+from esctl.projection.values import naming_place, to_text
 
 
 def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
@@ -39,7 +39,7 @@ def plan_for(
     *,
     calculating: bool = False,
     only: Set[str] | None = None,
-    before: Measured | None = None,
+    before: EarlierShapes | None = None,
     stepped: bool = False,
 ) -> Plan:
     """Compile a projection against the scope's index.
@@ -47,12 +47,12 @@ def plan_for(
     `calculating`: other expressions will compute with its fields, or with those in `only` if given. `before`: what
     need not be measured again. `stepped`: as in `plan`.
     """
-    projection = completed(scope, projection)
+    projection = complete_projection(scope, projection)
     keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating, only)
     paths += _member_paths(scope.view, projection, keys, only) if calculating else []
     tests = counted(scope)
-    shapes = scope.lookups.once(lambda: measure(scope.connection, scope.view, paths, tests, before))
+    shapes = scope.lookups.once(lambda: measure_shapes(scope.connection, scope.view, paths, tests, before))
     reads = Reads(scope.view, shapes, lenient=True)
     if calculating:
         nested = scope.lookups.once(lambda: nested_types(scope.connection, scope.view, paths, tests))
@@ -60,30 +60,30 @@ def plan_for(
     return plan(projection, reads, keys, stepped=stepped)
 
 
-def completed(scope: Scope, projection: Projection) -> Projection:
+def complete_projection(scope: Scope, projection: Projection) -> Projection:
     """Return a projection with the rules that depend on the log: on its tombstones, and on names that events give."""
     if any(stanza.tombstone for stanza in scope.view.manifest.stanzas):
         projection = with_tombstones(projection)
     is_named = any(operation.named is not None for rule in projection.rules for operation in rule.operations)
 
-    def told(rule: Rule, named: Expression) -> list[str]:
-        return scope.lookups.once(lambda: _names_told(scope, rule, named))
+    def names_of(rule: Rule, named: Expression) -> list[str]:
+        return scope.lookups.once(lambda: _list_names(scope, rule, named))
 
-    return with_names(projection, told) if is_named else projection
+    return with_names(projection, names_of) if is_named else projection
 
 
-def _names_told(scope: Scope, rule: Rule, named: Expression) -> list[str]:
+def _list_names(scope: Scope, rule: Rule, named: Expression) -> list[str]:
     """List the names that an expression gives in the events of a rule; of all entities, unless a few are asked for."""
     few = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
     reads = Reads(scope.view, {}, lenient=True)
-    with placed(named.where):
+    with naming_place(named.where):
         name = to_text(named.compile(reads.resolve)).sql
     # Its condition may depend on numbers that are not measured here: it decides which events count, not which names.
     guard = guard_sql(replace(rule, when=None), reads)
     rows = scope.view.relation(reads.columns, reads.by_alias(), counted(scope) if few else [FOLDABLE])
-    told = f"SELECT DISTINCT {name} AS name FROM ({rows}) WHERE {guard} AND {name} IS NOT NULL LIMIT {MOST_NAMES + 1}"
+    sql = f"SELECT DISTINCT {name} AS name FROM ({rows}) WHERE {guard} AND {name} IS NOT NULL LIMIT {MOST_NAMES + 1}"
     with explained():
-        return sorted(name for (name,) in scope.connection.execute(told).fetchall())
+        return sorted(name for (name,) in scope.connection.execute(sql).fetchall())
 
 
 def _member_paths(view: IndexView, projection: Projection, keys: Keys, only: Set[str] | None) -> list[PayloadPath]:
@@ -117,7 +117,7 @@ def measured_paths(
     for operation in operations:
         if operation.value is None or (operation.field == "" and operation.value.path is not None):
             continue
-        carried = operation.value.carried()
+        carried = operation.value.copied_paths()
         paths += [
             path
             for path in operation.value.paths()

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from esctl.ask.scope.bounds import Bound, bound, entity_conditions, is_glob, known_conditions
 from esctl.ask.scope.lookups import DIRECT, Lookups
-from esctl.ask.scope.named_values import nearest, nothing_named
+from esctl.ask.scope.named_values import nearest, unmatched_notes
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError, did_you_mean
@@ -21,7 +21,7 @@ from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.projection.fold import Plan
 from esctl.projection.reads import Reads
-from esctl.projection.row_changes.rules import default_projection, of_view
+from esctl.projection.row_changes.rules import adapt_projection, default_projection
 from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, cells_sql
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Skipped(Struct, frozen=True):
-    """Events supposed never to have happened: how they were asked for, the condition that keeps them out, how many."""
+    """Events excluded by a what-if: how they were asked for, the condition that excludes them, and their number."""
 
     text: str
     condition: str
@@ -50,13 +50,13 @@ class Scope(Struct, frozen=True):
     entities: tuple[str, ...] = ()
     known_at: AsOf | None = None
     tz: str = "UTC"
-    config: Path | None = None  # the esctl.toml, beside which a python projection may live
+    config: Path | None = None  # the esctl.toml, next to which a python projection may be
     without: tuple[Skipped, ...] = ()
     shelf: Shelf | None = None  # the snapshots that may be used
-    records: StoreState | None = None  # the evidence, for what is asked of records as they came
+    records: StoreState | None = None  # the evidence, for questions about records as received
     mapping: MappingConfig | None = None  # that the records are read under
     bound_to: Basis | None = None  # that the answer must rest on
-    lookups: Lookups = DIRECT  # of what compiling a question needs to know
+    lookups: Lookups = DIRECT  # for what compiling a question needs to know
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -72,9 +72,9 @@ class Claim(Struct, frozen=True):
 
 
 def counted(scope: Scope) -> list[Test]:
-    """Write the conditions of the events a question counts.
+    """Write the conditions for the events that a question counts.
 
-    Valid, no duplicates, of the scope's entities, known by its `known_at`, not supposed away.
+    They are valid, no duplicates, of the scope's entities, known by its `known_at`, and not excluded by a what-if.
     """
     known = known_limits(scope)
     supposed = [skipped.condition for skipped in scope.without]
@@ -88,33 +88,33 @@ def limit(scope: Scope, at: AsOf | None) -> Bound:
 
 
 def known_limits(scope: Scope) -> tuple[Predicate, ...]:
-    """Return the conditions on what the log held when the scope's `known_at` was. Raises as `known_conditions` does."""
+    """Return the conditions on what the log held at the scope's `known_at`. Raises as `known_conditions` does."""
     return scope.lookups.once(lambda: known_conditions(scope.connection, scope.view, scope.known_at))
 
 
 def claims(scope: Scope) -> list[Claim]:
     """Assign each entity to a projection: the one asked for, else the first that claims it, else the default."""
     if scope.projection:
-        return [claim_of(of_view(find_projection(scope.projections, scope.projection), scope.view))]
+        return [claim_of(adapt_projection(find_projection(scope.projections, scope.projection), scope.view))]
     shared: list[Claim] = []
     taken: list[str] = []
     for projection in (*scope.projections, default_projection(scope.view)):
-        own = _claimed(projection)
-        folded = of_view(projection, scope.view)
+        own = _claim_condition(projection)
+        folded = adapt_projection(projection, scope.view)
         shared.append(Claim(folded, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
         if projection.claims_all:
             break
         taken.append(own)
-    return scope.lookups.once(lambda: _inhabited(scope, shared)) if len(shared) > 1 else shared
+    return scope.lookups.once(lambda: _claims_with_entities(scope, shared)) if len(shared) > 1 else shared
 
 
 def claim_of(projection: Projection) -> Claim:
     """Return a claim of a projection to all the entities it matches, whatever others claim."""
-    return Claim(projection, _claimed(projection))
+    return Claim(projection, _claim_condition(projection))
 
 
-def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
-    """Return the claims that an entity of the scope falls under, or else one of them."""
+def _claims_with_entities(scope: Scope, shared: list[Claim]) -> list[Claim]:
+    """Return the claims that have an entity of the scope; if none has any, the last one."""
     known = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities)])
     tests = ", ".join(f"bool_or({claim.condition})" for claim in shared)
     with explained():
@@ -137,16 +137,18 @@ def projection_notes(scope: Scope) -> tuple[str, ...]:
 
 
 def unheard_notes(scope: Scope) -> tuple[str, ...]:
-    """Return notes on what is asked for in vain: payload fields of rules that no event has had yet, and entities."""
+    """Return notes on what does not exist: payload fields in rules that no event has had yet, and entities."""
     return scope.lookups.once(lambda: _unheard_notes(scope))
 
 
 def _unheard_notes(scope: Scope) -> tuple[str, ...]:
     fields = scope.view.fields
     asked = find_projection(scope.projections, scope.projection) if scope.projection else None
-    notes = [*nothing_named(scope, scope.projection, "" if asked is None or asked.claims_all else _claimed(asked))]
+    notes = [
+        *unmatched_notes(scope, scope.projection, "" if asked is None or asked.claims_all else _claim_condition(asked))
+    ]
     for projection in scope.projections if fields else ():
-        if scope.projection in ("", projection.name) and (unheard := _unheard(projection, frozenset(fields))):
+        if scope.projection in ("", projection.name) and (unheard := _list_unheard(projection, frozenset(fields))):
             listed = ", ".join(unheard[:5]) + (f" and {len(unheard) - 5} more" if len(unheard) > 5 else "")
             near = difflib.get_close_matches(unheard[0].removeprefix("data."), fields, 1)
             meant = f" (did you mean {format_path(('data', near[0]))}?)" if near else ""
@@ -154,8 +156,8 @@ def _unheard_notes(scope: Scope) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _unheard(projection: Projection, fields: Set[str]) -> list[str]:
-    """List the payload fields that a projection's expressions ask for and that are not among these."""
+def _list_unheard(projection: Projection, fields: Set[str]) -> list[str]:
+    """List the payload fields that a projection's expressions ask for and that are not in `fields`."""
     found = [
         format_path(("data", path[1]))
         for rule in projection.rules
@@ -176,7 +178,7 @@ def find_projection(projections: Sequence[Projection], name: str) -> Projection:
     raise UsageError(f"no projection {name!r}", did_you_mean(near, f"known: {known}"))
 
 
-def _claimed(projection: Projection) -> str:
+def _claim_condition(projection: Projection) -> str:
     tests = [f"entity LIKE {like_pattern(projection.entities)}"] if projection.entities else []
     if projection.kinds:
         tests.append(f"kind IN ({', '.join(literal(kind) for kind in projection.kinds)})")
@@ -193,7 +195,7 @@ def check_entities(scope: Scope) -> None:
 def _check_names(scope: Scope, names: list[str]) -> None:
     missing = names
     for view in scope.view.split():
-        missing = _missing(scope, view, missing)
+        missing = _list_missing(scope, view, missing)
         if not missing:
             return
     hint = nearest(scope, "entity", missing[0], "nothing is named like it: esctl entities")
@@ -202,7 +204,7 @@ def _check_names(scope: Scope, names: list[str]) -> None:
     )
 
 
-def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
+def _list_missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
     known = view.relation(["entity"], None, [entity_conditions(names), "invalid IS NULL"])
     with explained():
         found = {name for (name,) in scope.connection.execute(f"SELECT DISTINCT entity FROM ({known})").fetchall()}
@@ -220,7 +222,7 @@ def event_rows(
 ) -> EventRows:
     """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds.
 
-    `also`: those within this bound too, in it or in `at`. `more` is more SQL for the select list, over stored columns.
+    `also`: a second bound; events within either are selected. `more`: further select items, over stored columns.
     """
     limits = [limit(scope, point) for point in (at, also) if point is not None]
     where = [*counted(scope), *conditions]
@@ -228,7 +230,7 @@ def event_rows(
     extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key", *more]
     versions = any(each.first_versions is not None for each in limits)
     if versions:
-        # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
+        # Versions are counted before any other bound applies, and the other bounds are on columns as stored.
         extra += [f"({test.sql}) AS within{i}" for i, test in enumerate(tests)]
     elif tests:
         where.append(any_of(tests))
@@ -244,13 +246,13 @@ def event_rows(
     named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
     by_place = scope.view.has_places
     by_time = by_place and scope.view.orderings <= {"time"}
-    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_place, by_time, named)
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.rows, by_place, by_time, named)
 
 
-def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
-    """Check what a plan assumes of its events, where no field that is asked for would.
+def run_fieldless_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
+    """Run the checks of a plan on its events if the plan has no field, whose value would run them.
 
-    So it is where payloads are merged and none is an object. Raises UsageError, naming the event.
+    That is the case if payloads are merged and none is an object. Raises UsageError, naming the event.
     """
     if plan.checks and not plan.fields:
         scope.lookups.check(lambda: _run_checks(scope, plan, rows))

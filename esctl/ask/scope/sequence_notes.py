@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esctl.ask.scope.bounds import sequence_number
+from esctl.ask.scope.bounds import COUNT_ENTITIES, sequence_number
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
@@ -33,7 +33,7 @@ def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: A
     sql = f"""SELECT arg_max(sequence, sequence_key), max(sequence_key) < {asked} AND NOT bool_or(is_own),
             arg_min(sequence, sequence_key), min(sequence_key) > {asked} AND NOT bool_or(is_own),
             count(DISTINCT position) FILTER (is_own),
-            count(DISTINCT {{'k': kind, 'e': entity}}) FILTER (is_own),
+            {COUNT_ENTITIES} FILTER (is_own),
             count(DISTINCT position) - count(DISTINCT sequence_key)
         FROM ({rows})"""
     with explained():
@@ -43,17 +43,18 @@ def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: A
     highest, is_beyond, lowest, is_below, own_events, entities, repeated = row
     text = at.text.strip()
     if is_beyond:
-        return [f"note: {text} lies beyond the highest sequence, {_shown(highest)}"]
+        return [f"note: {text} lies beyond the highest sequence, {_sequence_text(highest)}"]
     if is_below:
-        return [f"note: {text} lies below the lowest sequence, {_shown(lowest)}"]
+        return [f"note: {text} lies below the lowest sequence, {_sequence_text(lowest)}"]
     several = "," not in at.value and view.has_text_sequences
     if repeated and own_events > 1 and not several:
         of = f"of {entities} entities" if entities > 1 else "of one entity"
-        return [f"note: {own_events} events {of} have the sequence {_shown(at.value)}: {text} counts for each of them"]
+        sequence = _sequence_text(at.value)
+        return [f"note: {own_events} events {of} have the sequence {sequence}: {text} counts for each of them"]
     if repeated and not own_events and position_number(at.value) is None:
-        return [f"note: no event has the sequence {_shown(at.value)}, and others are given several times"]
+        return [f"note: no event has the sequence {_sequence_text(at.value)}, and others are given several times"]
     return []
 
 
-def _shown(sequence: str) -> str:
+def _sequence_text(sequence: str) -> str:
     return sequence if sequence.isprintable() else json_string(sequence)

@@ -20,10 +20,10 @@ _OF_KEYS = ("dynamodb",)
 
 def unseen_firsts(scope: Scope, known: Sequence[Test] = ()) -> str:
     """Select position and entity of the first changes of rows that begin in parts; empty if none does."""
-    from esctl.projection.row_changes.rules import has_rows
+    from esctl.projection.row_changes.rules import row_stanzas
 
     stanzas = scope.view.manifest.stanzas
-    ours = [number for number, stanza in enumerate(stanzas) if has_rows(stanza)]
+    ours = row_stanzas(stanzas)
     if not ours or not scope.view.manifest.files:
         return ""
     tests: list[Test] = [FOLDABLE, f"stanza IN ({', '.join(map(str, ours))})", *known]

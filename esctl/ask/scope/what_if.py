@@ -13,61 +13,59 @@ from esctl.ask.scope.scope import Scope, Skipped
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError
-from esctl.index.scan import EVENT_COLUMNS
+from esctl.index.scan import EVENT_COLUMNS, FIRST_DELIVERY
 from esctl.projection.expressions import Expression
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import Reads, measure_shapes
 
-_VALID = "duplicate_of IS NULL AND invalid IS NULL"
-"""The events that a what-if may exclude: also homeless ones, on which no state depends."""
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
 
 _NAMED_SO = "list events with: esctl log; or give a predicate: \"type = 'X'\""
 
 
-def supposed(scope: Scope, without: Sequence[str]) -> Scope:
+def without_events(scope: Scope, without: Sequence[str]) -> Scope:
     """Return the scope without some events: each named (`id:evt-9`, `@123`, its id), or all that a predicate holds for.
 
     Raises NotFoundError for a name that no event has, UsageError for an invalid predicate.
     """
-    return replace(scope, without=tuple(_skipped(scope, text) for text in without))
+    return replace(scope, without=tuple(_skip_events(scope, text) for text in without))
 
 
-def _skipped(scope: Scope, text: str) -> Skipped:
+def _skip_events(scope: Scope, text: str) -> Skipped:
     position = re.fullmatch(r"\s*@([0-9]{1,18})\s*", text)
     if position:
-        return _named(scope, text, f"position = {int(position[1])}")
+        return _skip_at(scope, text, f"position = {int(position[1])}")
     name = text.removeprefix("id:")
-    if events := events_of(scope.connection, scope.view, [name], _VALID):
+    if events := events_of(scope.connection, scope.view, [name], FIRST_DELIVERY):
         require_one(name, events, "--without")
-        own = scope.view.relation(["position"], None, [_VALID, f"id = {literal(name)}"])
+        own = scope.view.relation(["position"], None, [FIRST_DELIVERY, f"id = {literal(name)}"])
         return Skipped(text, f"position NOT IN (SELECT position FROM ({own}))", 1)
     if name != text or not re.search(r"[\s=<>(]", text):
         raise no_event(scope.connection, scope.view, name, "--without", _NAMED_SO)
-    rows = _matching(scope, text)
+    rows = _select_matching(scope, text)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", _count(scope, rows))
 
 
-def _named(scope: Scope, text: str, condition: str) -> Skipped:
-    rows = scope.view.relation(["position"], None, [_VALID, condition])
+def _skip_at(scope: Scope, text: str, condition: str) -> Skipped:
+    rows = scope.view.relation(["position"], None, [FIRST_DELIVERY, condition])
     count = _count(scope, rows)
     if not count:
         raise NotFoundError(f"--without {text!r} is not an event", _NAMED_SO)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", count)
 
 
-def _matching(scope: Scope, text: str) -> str:
+def _select_matching(scope: Scope, text: str) -> str:
     """Select the positions of the events that a predicate holds for, in any of their roles."""
     tests = [_PLAIN_TEST.fullmatch(part) for part in re.split(r"\sand\s", text, flags=re.IGNORECASE)]
     if all(tests):
         # What a shell leaves of type=X and actor=Y: names and bare words.
         conditions = [one_of(test[1].lower(), [test[2]]) for test in tests if test]
-        return scope.view.relation(["position"], None, [_VALID, *conditions])
+        return scope.view.relation(["position"], None, [FIRST_DELIVERY, *conditions])
     expression = Expression(text, "--without")
     paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
-    reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+    reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, paths))
     test_sql = expression.condition(reads.resolve).sql
-    rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [_VALID])
+    rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [FIRST_DELIVERY])
     return f"SELECT position FROM ({rows}) WHERE {test_sql}"
 
 

@@ -48,8 +48,8 @@ def notes(fields: NumbersAsText) -> tuple[str, ...]:
     names = sorted({*(f"data.{name}" for name in fields.payload), *fields.states})
     if not names:
         return ()
-    told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return (f"note: {told}: text in this answer, with all digits, as no DECIMAL holds these numbers",)
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return (f"note: {listed}: text in this answer, with all digits, as no DECIMAL holds these numbers",)
 
 
 def lower(names: Iterable[str]) -> frozenset[str]:

@@ -31,8 +31,8 @@ from esctl.engine.statements import Node, Select
 from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
-from esctl.projection.reads import RECORD, Reads, measure
-from esctl.projection.row_changes.rules import default_projection, of_view
+from esctl.projection.reads import RECORD, Reads, measure_shapes
+from esctl.projection.row_changes.rules import adapt_projection, default_projection
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 
@@ -105,7 +105,7 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     """Return the projections by the name they are called by, in lower case, as DuckDB ignores case."""
     named = {projection.name.lower(): projection for projection in scope.projections}
     every = {MERGE: default_projection(scope.view), **named}
-    return {name: of_view(projection, scope.view) for name, projection in every.items()}
+    return {name: adapt_projection(projection, scope.view) for name, projection in every.items()}
 
 
 def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
@@ -181,7 +181,7 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     view = scope.view
     fields = mentioned_fields(select, view.fields)
     measured = [path for path in number_fields(view) if path[0] in fields]
-    reads = Reads(view, measure(scope.connection, view, measured))
+    reads = Reads(view, measure_shapes(scope.connection, view, measured))
     data = payload_struct(reads, fields)
     payload = unmark_json_sql(reads.alias(Read((), "json")))
     names = [column.name for column in LOG_COLUMNS if column.name != "data"] + ["conflict", "undated"]

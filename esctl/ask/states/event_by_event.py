@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.plans import completed, measured_paths
+from esctl.ask.scope.plans import complete_projection, measured_paths
 from esctl.ask.scope.scope import Claim, Scope, counted, event_rows
-from esctl.ask.states.spool import BATCH, spooled
+from esctl.ask.states.spool import BATCH, spool_rows
 from esctl.engine.duckdb import explained, second_cursor
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
@@ -18,7 +18,7 @@ from esctl.model import AsOf
 from esctl.projection.code import load_function
 from esctl.projection.fold import declared_members, guard_sql, operand, set_json, truthy
 from esctl.projection.json_values import differences, dumps, loads
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import Reads, measure_shapes
 from esctl.projection.spec import ADDITIVE, OBJECT_OPERATIONS, Operation, Projection
 from esctl.projection.stepping import (
     Applied,
@@ -28,10 +28,10 @@ from esctl.projection.stepping import (
     StepOperation,
     Stepped,
     rule_step,
-    settled,
     steps,
+    with_checked_totals,
 )
-from esctl.projection.values import Value, element_json, json_text, placed
+from esctl.projection.values import Value, element_json, json_text, naming_place
 
 _FIXED = (
     "kind",
@@ -64,7 +64,7 @@ def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
          ("time", pa.timestamp("us")), ("deleted", pa.bool_()), ("state", pa.string())]
     )  # fmt: skip
     source = _source(scope, claim, at)
-    return spooled(scope, schema, lambda: _state_rows(_lives(scope, source)))[0]
+    return spool_rows(scope, schema, lambda: _state_rows(_lives(scope, source)))[0]
 
 
 def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
@@ -79,7 +79,7 @@ def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
 
 def _state_row(stepped: Stepped) -> tuple[Any, ...]:
     row = stepped.row
-    text = None if stepped.state is None else dumps(settled(stepped.state))
+    text = None if stepped.state is None else dumps(with_checked_totals(stepped.state))
     return (*row[_ENTITY], stepped.version, *row[_EVENT], stepped.state is None, text)
 
 
@@ -102,9 +102,9 @@ def stream_trail(
          ("fields", pa.list_(text))]
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
-    rows, _ = spooled(scope, schema, lambda: _trail_rows(_lives(scope, source), set(fields)))
+    rows, _ = spool_rows(scope, schema, lambda: _trail_rows(_lives(scope, source), set(fields)))
     rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
-    return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({rows})"
+    return f"SELECT kind, entity, {_key_sql(scope)} AS key, {rest} FROM ({rows})"
 
 
 def stream_history(
@@ -124,8 +124,8 @@ def stream_history(
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
     names: set[str] = set()
-    rows, had = spooled(scope, schema, lambda: _history_rows(_lives(scope, source), only, names), names)
-    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})", had
+    rows, had = spool_rows(scope, schema, lambda: _history_rows(_lives(scope, source), only, names), names)
+    return f"SELECT {_key_sql(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})", had
 
 
 def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[str]) -> Iterator[tuple[Any, ...]]:
@@ -135,8 +135,8 @@ def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[st
         names.update(stepped.after)
         if state is not None and only is not None:
             state = {name: state[name] for name in only if name in state}
-        told = None if state is None else dumps(settled(state))
-        yield (*row[_ENTITY], *row[_KEY], stepped.version, state is None, *row[_EVENT], *row[4:10], told)
+        text = None if state is None else dumps(with_checked_totals(state))
+        yield (*row[_ENTITY], *row[_KEY], stepped.version, state is None, *row[_EVENT], *row[4:10], text)
 
 
 def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
@@ -155,8 +155,8 @@ def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence
          ("resets", pa.bool_()), ("dead", pa.bool_())]
     )  # fmt: skip
     source = _source(scope, claim, at)
-    rows, _ = spooled(scope, schema, lambda: _touch_rows(_lives(scope, source), set(fields)))
-    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})"
+    rows, _ = spool_rows(scope, schema, lambda: _touch_rows(_lives(scope, source), set(fields)))
+    return f"SELECT {_key_sql(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})"
 
 
 def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
@@ -175,20 +175,20 @@ def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
         last = stepped
 
 
-def _key(scope: Scope) -> str:
+def _key_sql(scope: Scope) -> str:
     return "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
 
 
 def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
     for stepped in lives:
         row = stepped.row
-        before, after = _only(stepped.before, fields), settled(_only(stepped.after, fields))
+        before, after = _pick_fields(stepped.before, fields), with_checked_totals(_pick_fields(stepped.after, fields))
         changes = differences(before, after)
         names = sorted(stepped.touched & fields if fields else stepped.touched)
         yield (*row[_ENTITY], *row[_KEY], stepped.version, *row[_EVENT], *row[4 : len(_FIXED)], dumps(changes), names)
 
 
-def _only(state: State, fields: Set[str]) -> State:
+def _pick_fields(state: State, fields: Set[str]) -> State:
     """Return some fields of a state; all if none are named."""
     return {name: state[name] for name in state if name in fields} if fields else state
 
@@ -219,14 +219,14 @@ def _fixed_columns(scope: Scope) -> list[str]:
     return [*_FIXED, *key]
 
 
-def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
+def _sort_rows(scope: Scope, items: Sequence[str], rows: str) -> str:
     return f"SELECT {', '.join([*_fixed_columns(scope), *items])} FROM ({rows}) ORDER BY kind, entity, key"
 
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
-    projection = completed(scope, claim.projection)
+    projection = complete_projection(scope, claim.projection)
     paths, tests = measured_paths(scope.view, projection), counted(scope)
-    shapes = scope.lookups.once(lambda: measure(scope.connection, scope.view, paths, tests))
+    shapes = scope.lookups.once(lambda: measure_shapes(scope.connection, scope.view, paths, tests))
     reads = Reads(scope.view, shapes, lenient=True)
     items: list[str] = []
     operations: list[StepOperation] = []
@@ -235,7 +235,7 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None)
     for rule in projection.rules:
         guard = guard_sql(rule, reads)
         for operation in rule.operations:
-            with placed(operation.value.where if operation.value else rule.where):
+            with naming_place(operation.value.where if operation.value else rule.where):
                 value = _operation_value(operation, reads, declared.get(operation.field, ""))
                 members = _declared_members(projection, reads, operation)
             place = base + len(items)
@@ -249,7 +249,7 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None)
             items.append(guard)
             items += [f"CASE WHEN {guard} THEN {sql} END" for sql in (value, *members.values())]
     rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)
-    return _Source(_sorted(scope, items, rows.sql), rule_step(operations, declared, 2))
+    return _Source(_sort_rows(scope, items, rows.sql), rule_step(operations, declared, 2))
 
 
 def _label(operation: Operation) -> str:
@@ -311,4 +311,4 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         values = {name: state[name] for name in changed if name in state}
         return Applied(frozenset(changed), values, {name: name in state for name in changed}, after is None)
 
-    return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
+    return _Source(_sort_rows(scope, ["sequence", data], rows.sql), step)

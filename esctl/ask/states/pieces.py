@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esctl.ask.scope.scope import Scope, hold_checks
+from esctl.ask.scope.scope import Scope, run_fieldless_checks
 from esctl.model import AsOf
 from esctl.projection.fold import Plan
 from esctl.projection.partial import chained_sql, partial_sql
@@ -18,8 +18,8 @@ def cells_of_pieces(scope: Scope, plan: Plan, rows: EventRows, at: AsOf | None) 
         return ""
 
     def partial() -> str:
-        hold_checks(scope, plan, rows)
+        run_fieldless_checks(scope, plan, rows)
         return partial_sql(plan, rows)
 
     parts = scope.lookups.pieces(scope.view, scope.connection, partial)
-    return chained_sql(plan, parts, rows.count) if parts else ""
+    return chained_sql(plan, parts, rows.most_rows) if parts else ""

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.named_values import no_field
-from esctl.ask.scope.plans import completed, plan_for
-from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, hold_checks, unheard_notes
+from esctl.ask.scope.plans import complete_projection, plan_for
+from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, run_fieldless_checks, unheard_notes
 from esctl.ask.states.field_types import field_text, field_value
 from esctl.ask.states.pieces import cells_of_pieces
-from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
+from esctl.ask.states.resume import Resumed, ready_rows, resume, states_of, unfit_notes
 from esctl.ask.states.state_fields import WHOLE, StateField, States
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, unmark_text_sql
@@ -25,7 +25,7 @@ from esctl.projection.compiler import Resolve
 from esctl.projection.composed import total_shape
 from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
-from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
+from esctl.projection.fold import MOST_FIELDS, NotSetwiseError, Plan
 from esctl.projection.partial import composed_sql
 from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection
@@ -52,11 +52,11 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     found = [_resumed_states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
     parts = [part for part, _ in found]
     known = known_fields(parts)
-    selected = [_selected(part, where, known, deleted=deleted) for part in parts]
+    selected = [_select_states(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(
         f"SELECT {state_row(part)} FROM ({sql})" for part, sql in zip(parts, selected, strict=True)
     )
-    flat_sql, flat_columns = _flat(parts, selected)
+    flat_sql, flat_columns = _flat_rows(parts, selected)
     order = f"ORDER BY {', '.join(ORDER)}"
     is_whole = _any_whole(parts)
     answer = Answer(
@@ -68,28 +68,28 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     part, whole = found[0]
     if len(found) > 1 or whole is None or where or deleted or scope.entities:
         return answer
-    return replace(answer, ready=ready(whole, state_row(part)))
+    return replace(answer, ready=ready_rows(whole, state_row(part)))
 
 
 def _resumed_states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool) -> tuple[States, Resumed | None]:
-    """Fold one projection's entities up to a bound, from a snapshot where there is one that fits."""
-    found = resumed(scope, claim, at, calculating=calculating)
+    """Fold one projection's entities up to a bound, from a snapshot if there is one that fits."""
+    found = resume(scope, claim, at, calculating=calculating)
     if found is None:
         return states(scope, claim, at, calculating=calculating), None
     return States(states_of(found), state_fields(found.plan, found.events)), found
 
 
 def resumed_states(scope: Scope, claim: Claim, position: int) -> States | None:
-    """Fold one projection's entities from saved states; None where there are none that can be used.
+    """Fold one projection's entities from saved states; None if there are none that can be used.
 
-    Only those are sure to be there that have an event after a position.
+    Only the entities with an event after `position` are sure to be among them.
     """
-    found = resumed(scope, claim, None, lines=False)
+    found = resume(scope, claim, None, lines=False)
     if found is None:
         return None
     extent = found.snapshot.extent
     if found.changed and extent.until is None and extent.position <= position:
-        found = replace(found, cells=found.changed)  # all of them have changed since, so the others need not be read
+        found = replace(found, cells=found.changed)  # these have all events after it: the others need not be read
     return States(states_of(found), state_fields(found.plan, found.events))
 
 
@@ -106,21 +106,21 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
 
             return States(*scope.lookups.whole(scope.session, lambda: relation_states(scope, claim, at)))
         if claim.projection.python:
-            raise NeedsStreamError
+            raise NotSetwiseError
         plan = plan_for(scope, claim.projection, calculating=calculating)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
         if cells := cells_of_pieces(scope, plan, rows, at):
-            return States(composed_sql(plan, cells, rows.count), state_fields(plan, rows.count))
-        hold_checks(scope, plan, rows)
-        return States(states_sql(plan, rows), state_fields(plan, rows.count))
-    except NeedsStreamError:
+            return States(composed_sql(plan, cells, rows.most_rows), state_fields(plan, rows.most_rows))
+        run_fieldless_checks(scope, plan, rows)
+        return States(states_sql(plan, rows), state_fields(plan, rows.most_rows))
+    except NotSetwiseError:
         from esctl.ask.states.event_by_event import stream_states
 
         return streamed_states(scope, claim, stream_states(scope, claim, at), calculating=calculating)
 
 
 def known_fields(parts: Sequence[States]) -> frozenset[str]:
-    """Name the fields that any projection has."""
+    """Return the names of the fields that any projection has."""
     return frozenset[str]().union(*(part.known for part in parts))
 
 
@@ -133,32 +133,35 @@ def streamed_states(
     only: Set[str] | None = None,
     names: frozenset[str] | None = None,
 ) -> States:
-    """Return the fields of states that were folded event by event: as a plan has them, else by what the states have.
+    """Return states that were folded event by event, with their fields: by a plan, else by what the states have.
 
-    `only`: words among which are all the fields that will be asked for. `names`: the fields that the states have.
+    `only`: words that include all the fields that will be asked for. `names`: the fields that the states have.
     """
     projection = claim.projection
     try:
         if projection.python:
-            raise NeedsStreamError
+            raise NotSetwiseError
         plan = plan_for(scope, projection, calculating=calculating, stepped=True)
-    except NeedsStreamError:
-        had = scope.lookups.once(lambda: _names(scope, sql)) if names is None else names
-        return _told_states(scope, projection, sql, only, had)
-    fields = state_fields(plan, scope.view.manifest.events)
-    told = tuple(replace(field, column=_member(field.name)) for field in fields if only is None or field.name in only)
-    return States(sql, told, streamed=True, names=frozenset(field.name for field in fields if only is not None))
+    except NotSetwiseError:
+        had = scope.lookups.once(lambda: _list_names(scope, sql)) if names is None else names
+        return _states_by_values(scope, projection, sql, only, had)
+    fields = state_fields(plan, scope.view.manifest.rows)
+    asked = (field for field in fields if only is None or field.name in only)
+    own_fields = tuple(replace(field, column=_member(field.name)) for field in asked)
+    return States(sql, own_fields, streamed=True, names=frozenset(field.name for field in fields if only is not None))
 
 
-def _names(scope: Scope, sql: str) -> frozenset[str]:
+def _list_names(scope: Scope, sql: str) -> frozenset[str]:
     listed = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM ({sql})"
     with explained():
         rows = scope.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed})").fetchall()
     return frozenset(name for (name,) in rows)
 
 
-def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] | None, had: frozenset[str]) -> States:
-    projection = completed(scope, projection)
+def _states_by_values(
+    scope: Scope, projection: Projection, sql: str, only: Set[str] | None, had: frozenset[str]
+) -> States:
+    projection = complete_projection(scope, projection)
     operations = [operation for rule in projection.rules for operation in rule.operations]
     names = dict.fromkeys([*sorted(had), *(one.field for one in operations if one.field)])
     whole = [one for one in operations if not one.field and one.value is not None and one.value.path == ("data",)]
@@ -166,16 +169,16 @@ def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] 
         left_out = frozenset.intersection(*(one.without for one in whole))
         names |= dict.fromkeys(name for name in scope.view.fields if name not in left_out)
     listed = [name for name in names if only is None or name in only]
-    told: tuple[StateField, ...] = ()
+    measured: tuple[StateField, ...] = ()
     if only is not None or len(names) <= MOST_FIELDS:
-        told = scope.lookups.once(lambda: tuple(_told_fields(scope, sql, listed)))
+        measured = scope.lookups.once(lambda: tuple(_measure_fields(scope, sql, listed)))
     in_one = WHOLE if len(names) > MOST_FIELDS else ()
     apart = names if in_one or only is not None else ()
-    return States(sql, (*in_one, *told), streamed=True, names=frozenset(apart))
+    return States(sql, (*in_one, *measured), streamed=True, names=frozenset(apart))
 
 
-def _told_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[StateField]:
-    """Find which values the fields of states have."""
+def _measure_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[StateField]:
+    """Find the types and digits of the values that fields have in the states."""
     if not names:
         return
     items = []
@@ -188,7 +191,7 @@ def _told_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[State
         kinds, whole, scale = row[3 * i : 3 * i + 3]
         found = {"CONTAINER" if kind in ("OBJECT", "ARRAY") else kind for kind in kinds or () if kind is not None}
         static = next(iter(found)) if len(found) == 1 else ""
-        shape = Shape(max(whole or 1, 1), max(scale or 0, 0)).held
+        shape = Shape(max(whole or 1, 1), max(scale or 0, 0)).or_wide
         number = shape.sql_type if static == "NUMBER" and not shape.is_wide else ""
         yield StateField(name, _member(name), shape, number, static)
 
@@ -198,7 +201,7 @@ def _member(name: str) -> str:
 
 
 def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
-    """List a plan's fields, each with the type that its numbers surely fit over so many events."""
+    """List a plan's fields, each with a type that is sure to hold its numbers over `events` events."""
     return tuple(
         StateField(
             field.name,
@@ -213,14 +216,14 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
 
 
 def _value_shape(field: FieldPlan, events: int) -> Shape | None:
-    """Return the digits of a field's numbers, which for a total are more than those of what was added."""
+    """Return the digits of a field's numbers, of which a total has more than the numbers that were added."""
     if field.number and field.declared:
         return convert(NULL, field.declared).shape
     return _shape_of(field, events) if field.family == "sum" else field.shape
 
 
 def _number_type(field: FieldPlan, events: int) -> str:
-    """Return the SQL type of a field's numbers; empty where it has other values, or no type holds them."""
+    """Return the SQL type of a field's numbers; empty if it has other values, or no type holds them."""
     if not field.number:
         return ""
     shape = _shape_of(field, events)
@@ -230,11 +233,11 @@ def _number_type(field: FieldPlan, events: int) -> str:
 def _shape_of(field: FieldPlan, events: int) -> Shape:
     try:
         return total_shape(field, events)
-    except NeedsStreamError:
+    except NotSetwiseError:
         return WIDE
 
 
-def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
+def _select_states(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
     tests = [] if deleted else ["NOT deleted"]
     if where:
         tests.append(predicate(where, part, known))
@@ -242,7 +245,7 @@ def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool)
 
 
 def predicate(where: str, part: States, known: frozenset[str], option: str = "--where") -> str:
-    """Compile a predicate on the state to SQL. Raises UsageError, naming `option`, for one that is none."""
+    """Compile a predicate on the state to SQL. Raises UsageError, naming `option`, for an invalid one."""
     return Expression(where, option).condition(state_names(part, known)).sql
 
 
@@ -282,7 +285,7 @@ def _field_value(field: StateField, inner: Path, label: str) -> Value:
 
 
 def state_sql(part: States) -> str:
-    """Write the whole state of a row as JSON text, NULL where it is deleted."""
+    """Write the whole state of a row as JSON text, NULL if it is deleted."""
     if part.streamed:
         return "CASE WHEN NOT deleted THEN state END"
     members = [
@@ -293,8 +296,8 @@ def state_sql(part: States) -> str:
     return f"CASE WHEN NOT deleted THEN '{{' || {body} || '}}' END"
 
 
-def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, ...]]:
-    """Write the states with a column per field: the SQL, which has the whole state last, and its other columns."""
+def _flat_rows(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, ...]]:
+    """Write the states with a column per field: return the SQL, with the whole state last, and its other columns."""
     names = dict.fromkeys(field.name for part in parts for field in part.fields)
     own = [_flat_fields(part, names) for part in parts]
     columns = {name: _flat_column(name, [fields[name] for fields in own if name in fields]) for name in names}
@@ -315,7 +318,7 @@ def _any_whole(parts: Sequence[States]) -> bool:
 
 
 def _flat_fields(part: States, names: Iterable[str]) -> dict[str, StateField]:
-    """Return a part's fields by name; where they are too many to be listed, those of the names that it has."""
+    """Return a part's fields by name; if they are too many to be listed, also those in `names` that it has."""
     listed = {field.name: field for field in part.fields}
     return {name: StateField(name, _member(name)) for name in names if name in part.names} | listed
 

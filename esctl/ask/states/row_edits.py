@@ -8,7 +8,6 @@ is found anew for each question, and only if there are such changes.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain, groupby
@@ -28,9 +27,9 @@ from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
-from esctl.projection.row_changes.rules import COPIES, has_rows, table_sql
+from esctl.projection.row_changes.rules import COPIES, row_stanzas, table_sql
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 
 _TABLE = table_sql()
 _TRUNCATES = "coalesce(type = 'truncate', false)"
@@ -40,7 +39,7 @@ _GONE = "esctl_row_edits_gone"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")
 
 
-class _Asked(Struct, frozen=True):
+class _Followed(Struct, frozen=True):
     """What must be followed: whole tables, single rows, and tables whose rows are ended at once."""
 
     tables: frozenset[str]
@@ -52,39 +51,38 @@ class _Asked(Struct, frozen=True):
 
 def with_row_edits(scope: Scope) -> Scope:
     """Return the scope over a view in which changes of rows are replaced by what became of the rows."""
-    stanzas = scope.view.manifest.stanzas
-    ours = [number for number, stanza in enumerate(stanzas) if has_rows(stanza)]
+    ours = row_stanzas(scope.view.manifest.stanzas)
     if not ours or not scope.view.manifest.files:
         return scope
     all_rows = replace(scope, entities=())
     tests = [*counted(all_rows), f"stanza IN ({', '.join(map(str, ours))})"]
     events = scope.view.relation(_ROWS, None, tests, f"{scope.view.key()} AS key, {_TABLE} AS tab")
     with explained():
-        asked = _asked(scope, tests, events)
-        edits = [] if asked is None else _edits(scope, asked, tests, events)
+        asked = _find_followed(scope, tests, events)
+        edits = [] if asked is None else _collect_edits(scope, asked, tests, events)
         edits += row_ends(scope, tests)
         if asked is None and not edits:
             return scope
-        return replace(scope, view=_edited(scope, edits), shelf=None)
+        return replace(scope, view=_view_with_edits(scope, edits), shelf=None)
 
 
-def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
+def _find_followed(scope: Scope, tests: Sequence[Any], events: str) -> _Followed | None:
     """Find what must be followed; None if every change can be folded as it is."""
     kinds = scope.view.relation(["role", "type"], None, tests)
     seen = scope.connection.execute(f"SELECT DISTINCT role, type FROM ({kinds})").fetchall()
     roles, types = {role for role, _ in seen}, {kind for _, kind in seen}
-    rows = _rows(scope, events, roles, types)
+    rows = _select_followed(scope, events, roles, types)
     if not rows and not roles & {"copy", "match"} and not {"truncate"} & types:
         return None
-    told = "true" if "match" in roles else "type = 'truncate'" + " OR role = 'copy'" * ("copy" in roles)
+    is_relevant = "true" if "match" in roles else "type = 'truncate'" + " OR role = 'copy'" * ("copy" in roles)
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or({_MATCHES}) AND {_ALL_MATCHED if "match" in roles else "false"},
             bool_or({_TRUNCATES}), bool_or({_MATCHES})
-        FROM ({events}) WHERE {told} GROUP BY tab ORDER BY tab""").fetchall()
+        FROM ({events}) WHERE {is_relevant} GROUP BY tab ORDER BY tab""").fetchall()
     followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
     matched = [tab for tab, _, matches, *_ in found if matches]
     truncated = frozenset(tab for tab, _, _, truncates, _ in found if truncates)
-    return _Asked(followed, truncated, _identities(scope, events, matched), "match" in roles, rows)
+    return _Followed(followed, truncated, _identities(scope, events, matched), "match" in roles, rows)
 
 
 _HEIR = f"coalesce(role = 'match' AND ends_with(entity, {literal(MATCH + '}')}), false)"
@@ -93,7 +91,7 @@ _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
                 = count(*) FILTER (type = 'delete' AND role = 'match')"""
 
 
-def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
+def _select_followed(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
     """Return a SELECT of the rows to follow one by one, from a temporary file; empty if there are none.
 
     Columns: entity; `until`: the fold key of the last of its events to follow, NULL if it is to be followed to its end.
@@ -120,7 +118,7 @@ def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: Abst
         parts.append(f"SELECT entity, {until} AS until FROM ({events}) WHERE position IN ({moved}) GROUP BY entity")
     if not parts:
         return ""
-    file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"
+    file = scope.session.new_parquet()
     until = f"CASE WHEN count(*) = count(until) THEN max(until) END::{_KEPT_KEY} AS until"
     sql = f"SELECT entity, {until} FROM ({' UNION ALL '.join(parts)}) GROUP BY entity"
     (count,) = scope.connection.execute(f"COPY ({sql}) TO {literal(str(file))} (FORMAT parquet)").fetchone() or (0,)
@@ -145,7 +143,7 @@ def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, 
     return {tab: tuple(sorted(names)) for tab, names in found.items()}
 
 
-def _edits(scope: Scope, asked: _Asked, tests: Sequence[Any], events: str) -> list[Edit]:
+def _collect_edits(scope: Scope, asked: _Followed, tests: Sequence[Any], events: str) -> list[Edit]:
     edits: list[Edit] = []
     if asked.tables or asked.rows:
         edits += follow(_changes(scope, asked, tests), dict(asked.identities), set(asked.tables))
@@ -154,18 +152,18 @@ def _edits(scope: Scope, asked: _Asked, tests: Sequence[Any], events: str) -> li
     if not asked.matches:
         return edits
     # If the key of a change is not an invention of its table's log, the row has what a match says as well.
-    told = {edit.position for edit in edits}
+    edited = {edit.position for edit in edits}
     named = f"SELECT position, role_order FROM ({events}) WHERE role = 'match'"
     rest = scope.connection.execute(named).fetchall()
-    return edits + [Edit(position, (order,), ()) for position, order in rest if position not in told]
+    return edits + [Edit(position, (order,), ()) for position, order in rest if position not in edited]
 
 
-def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Change]:
+def _changes(scope: Scope, asked: _Followed, tests: Sequence[Any]) -> Iterator[Change]:
     """Read the changes to follow, in fold order: those of the tables and rows asked for, and the truncations."""
     within = " OR ".join(
         [
             "type = 'truncate'",
-            *([_within(asked.tables)] if asked.tables else []),
+            *([_table_condition(asked.tables)] if asked.tables else []),
             *([f"entity IN (SELECT entity FROM ({asked.rows}))"] if asked.rows else []),
         ]
     )
@@ -173,35 +171,35 @@ def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Chan
     keys = f"{scope.view.event_key()} AS event_key, {scope.view.key()} AS key"
     rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], keys)
     if asked.rows and not asked.tables and not scope.view.has_struct_keys:
-        rows = _concerning(rows, asked.rows)
+        rows = _leave_out_unconcerned(rows, asked.rows)
     cursor = scope.connection.cursor()
     cursor.execute(f"SELECT {', '.join(_ROWS)}, data FROM ({rows}) ORDER BY event_key, role_order")
     rows_found = chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
     for position, group in groupby(rows_found, key=itemgetter(0)):
         parts = list(group)
-        yield Change(position, parts[0][3] or "", tuple(map(_part, parts)))
+        yield Change(position, parts[0][3] or "", tuple(map(_read_part, parts)))
 
 
 _FETCHED = 10_000
 
 
-def _concerning(rows: str, followed: str) -> str:
+def _leave_out_unconcerned(rows: str, followed: str) -> str:
     """Leave out changes that concern no other row: those after `until`, and those that a whole row replaces next."""
     known = f"SELECT entity, CAST(until AS HUGEINT) AS until FROM ({followed})"
     joined = f"SELECT * FROM ({rows}) LEFT JOIN ({known}) USING (entity) WHERE until IS NULL OR key <= until"
     replaced = "lead(role IS NULL AND type <> 'delete', 1, false) OVER (PARTITION BY entity ORDER BY key)"
     moves = "bool_or(coalesce(role = 'old', false)) OVER (PARTITION BY position)"
-    told = f"SELECT *, coalesce({replaced}, false) AS replaced, {moves} AS moves FROM ({joined})"
-    return f"SELECT * FROM ({told}) WHERE until IS NULL OR moves OR NOT replaced"
+    marked = f"SELECT *, coalesce({replaced}, false) AS replaced, {moves} AS moves FROM ({joined})"
+    return f"SELECT * FROM ({marked}) WHERE until IS NULL OR moves OR NOT replaced"
 
 
-def _part(row: tuple[Any, ...]) -> Part:
+def _read_part(row: tuple[Any, ...]) -> Part:
     _, role_order, role, _, kind, entity, data = row
     read = loads(data) if data is not None else None
     return Part(entity, role, role_order, kind, read if isinstance(read, dict) else None)
 
 
-def _within(tables: AbstractSet[str]) -> str:
+def _table_condition(tables: AbstractSet[str]) -> str:
     """Write whether a row is of some tables, by how its name begins: extracting the table of each name costs more."""
     names = sorted(tables)
     begins = [f"starts_with(entity, {literal(name + end)})" for name in names for end in ("/", MATCH)]
@@ -210,7 +208,7 @@ def _within(tables: AbstractSet[str]) -> str:
 
 def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit]:
     """Return the edits that end the rows which tables held when they were truncated."""
-    sql = f"""WITH e AS MATERIALIZED (SELECT * FROM ({events}) WHERE {_within(tables)}),
+    sql = f"""WITH e AS MATERIALIZED (SELECT * FROM ({events}) WHERE {_table_condition(tables)}),
         ends AS (SELECT tab, key, position FROM e WHERE {_TRUNCATES}),
         rows AS (SELECT * FROM e WHERE NOT {_TRUNCATES} AND role IS DISTINCT FROM 'match'),
         held AS (SELECT rows.*, ends.key AS end_key, ends.position AS end_position
@@ -224,12 +222,11 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
     ]
 
 
-def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
+def _view_with_edits(scope: Scope, edits: Sequence[Edit]) -> IndexView:
     """Return the view with edits: a file of the rows of events to take out, and one of those to put in."""
     import pyarrow as pa
 
-    folder = scope.session.folder
-    gone = folder / f"{uuid.uuid4().hex}.parquet"
+    gone = scope.session.new_parquet()
     pairs = [(edit.position, order) for edit in edits for order in edit.gone]
     table = {
         "position": integers([position for position, _ in pairs], pa.int64()),
@@ -240,19 +237,19 @@ def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
         scope.connection.execute(f"COPY {_GONE} TO {literal(str(gone))} (FORMAT parquet)")
     finally:
         scope.connection.unregister(_GONE)
-    come = folder / f"{uuid.uuid4().hex}.parquet"
+    come = scope.session.new_parquet()
     parts = [(edit.position, part) for edit in edits for part in edit.come]
-    fields = _written(scope, come, parts)
+    fields = _write_rows(scope, come, parts)
     made = {name for _, part in parts if part.made or part.role == COPIES for name in part.data or ()}
     return replace(scope.view, edits=Edits(gone, come, tuple(sorted(fields)), frozenset(made)))
 
 
-def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
+def _write_rows(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
     """Write the rows to put in, each with the envelope of its event; return the fields of their payloads."""
     import pyarrow as pa
 
     data = (None if part.data is None else dumps(dict(sorted(part.data.items()))) for _, part in parts)
-    told = pa.table({
+    table = pa.table({
         "own_position": integers([position for position, _ in parts], pa.int64()),
         "own_entity": texts([part.entity for _, part in parts]),
         "own_kind": texts([part.kind for _, part in parts]),
@@ -262,9 +259,9 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
         "own_time": integers([_NO_TIME if part.time is None else part.time for _, part in parts], pa.int64()),
     })  # fmt: skip
     connection = scope.connection
-    relational(connection).register("esctl_row_edits", told)
+    relational(connection).register("esctl_row_edits", table)
     try:
-        stored = _stored(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
+        stored = _stored_rows(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
         own = "own_entity AS entity, own_kind AS kind, own_role AS role, own_order AS role_order"
         moved = ("tie", "wall", "undated")  # they belong to the instant of the event
         is_own = f"own_time <> {_NO_TIME}"
@@ -279,11 +276,11 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
     return {name for _, part in parts for name in part.data or ()}
 
 
-def _stored(view: IndexView, where: str) -> str:
+def _stored_rows(view: IndexView, where: str) -> str:
     """Write a SELECT of all envelope columns as they are stored, sequences in one form."""
     selects = []
     for layout in layouts(view.manifest.files):
-        paths = text_list([str(fetched(view.folder / file.file)) for file in layout.files])
+        paths = text_list([str(fetched_path(view.folder / file.file)) for file in layout.files])
         key = sequence_key_as(view.sequence_form, layout.sequence_key)
         names = ", ".join(f"{key} AS sequence_key" if n == "sequence_key" else identifier(n) for n in ENVELOPE)
         selects.append(f"SELECT {names} FROM read_parquet({paths}, union_by_name = true) WHERE {where}")

@@ -26,16 +26,16 @@ def row_ends(scope: Scope, tests: Sequence[Any]) -> list[Edit]:
     """Return the ends of rows, each as an addition to the event of the row's last version."""
     if UNTIL not in scope.view.fields:
         return []
-    told = scope.view.relation(
+    versions = scope.view.relation(
         ["position", "kind", "entity", "time", "source", "stanza"],
         {"until": Read((UNTIL,), "text")},
         [*tests, "type = 'version'"],
         f"{scope.view.key()} AS key",
     )
-    followed = f"SELECT *, lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS following FROM ({told})"
+    followed = f"SELECT *, lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS following FROM ({versions})"
     connection = relational(scope.connection)
     ends = connection.sql(f"SELECT * EXCLUDE (key) FROM ({followed}) WHERE until IS NOT NULL").to_arrow_table()
-    connection.register(_ENDS, ends.append_column("ended", _read(scope, ends)))
+    connection.register(_ENDS, ends.append_column("ended", _read_ends(scope, ends)))
     try:
         last = f"following IS NULL OR epoch_us(following) > epoch_us(ended) + {_UNIT}"
         sql = f"""SELECT position, kind, entity, greatest(epoch_us(ended), epoch_us(time)) FROM {_ENDS}
@@ -46,7 +46,7 @@ def row_ends(scope: Scope, tests: Sequence[Any]) -> list[Edit]:
     return [Edit(position, (), (Part(e, "ended", 1, kind, time=at),)) for position, kind, e, at in rows]
 
 
-def _read(scope: Scope, ends: Any) -> Any:
+def _read_ends(scope: Scope, ends: Any) -> Any:
     """Read when versions end, in the format and zone in which each source has its times."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,4 +1,4 @@
-"""Make snapshots of states: what replay can go on from."""
+"""Make snapshots of states, from which replay can continue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows
 from esctl.ask.states.pieces import cells_of_pieces
 from esctl.ask.states.replay import COLUMNS, state_fields, state_row
-from esctl.ask.states.resume import place, resumed, whole_claim
+from esctl.ask.states.resume import resume, snapshot_folder, whole_claim
 from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import literal
@@ -24,7 +24,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import FOLDABLE
 from esctl.log.commits import open_log
 from esctl.model import Answer, AsOf, Column
-from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.fold import NotSetwiseError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
 from esctl.projection.reads import measured_shapes
 from esctl.saved_states.files import Draft, Extent, SnapshotFile, StateSnapshot, drop, sweep
@@ -40,22 +40,22 @@ Render = Callable[[Answer, Path], None]
 """Writes an answer to a file as JSON Lines, times in UTC."""
 _BATCH = 65_536
 Ask = Callable[..., Answer]
-"""Asks a question, a function, with its arguments."""
+"""Asks a question (a function) with its arguments."""
 
 
 def at_once(question: Callable[..., Answer], *arguments: object) -> Answer:
-    """Ask a question of the log."""
+    """Ask a question at once, not in parts."""
     return question(*arguments)
 
 
-LISTED = (
+LISTING_COLUMNS = (
     Column("projection", "text"), Column("position", "integer"), Column("until", "time"), Column("events", "integer"),
     Column("entities", "integer"), Column("bytes", "integer"), Column("origin", "text"), Column("file", "text"),
 )  # fmt: skip
 
 
 def listing(session: Session, found: Sequence[tuple[Path, StateSnapshot | None]]) -> Answer:
-    """Return a row per snapshot, given its manifest's path; one that is damaged has that alone."""
+    """Return a row per snapshot, given its manifest's path; a damaged one has only that and the origin `damaged`."""
     rows = ["(0, '', 0, 0, 0, 0, 0, '', '')"]
     for number, (path, kept) in enumerate(found, 1):
         file = literal("/".join(path.parts[-2:]))
@@ -69,18 +69,18 @@ def listing(session: Session, found: Sequence[tuple[Path, StateSnapshot | None]]
             f"({number}, {literal(kept.projection)}, {extent.position}, {until}, {', '.join(map(str, numbers))}, "
             f"{literal(kept.origin)}, {file})"
         )
-    names = ", ".join(f'"{column.name}"' for column in LISTED)
+    names = ", ".join(f'"{column.name}"' for column in LISTING_COLUMNS)
     items = names.replace('"until"', 'make_timestamp("until"::BIGINT) AS "until"')
     sql = f"SELECT {items} FROM (VALUES {', '.join(rows)}) t(n, {names}) WHERE n > 0 ORDER BY n"
-    return Answer(session, sql, LISTED, title="snapshots")
+    return Answer(session, sql, LISTING_COLUMNS, title="snapshots")
 
 
 def can_keep(claim: Claim) -> bool:
-    """Return whether a projection is of a kind whose states can be kept and gone on from."""
+    """Return whether a claim's projection is of a kind whose states can be saved and continued from."""
     return not claim.projection.sql and not claim.projection.python
 
 
-def take(
+def save_snapshots(
     scope: Scope,
     at: AsOf | None,
     origin: str,
@@ -88,19 +88,22 @@ def take(
     wanted: Sequence[Claim] | None = None,
     ask: Ask = at_once,
 ) -> list[StateSnapshot]:
-    """Make a snapshot of each of the scope's projections (or of some) that one can be of, where it has any event.
+    """Make a snapshot of each of the scope's projections (or of those `wanted`) that can have one and has any event.
 
-    `at`: a time or a position; `ask` has the events folded. Raises UsageError for another, and what the fold raises.
+    `at`: a time or a position; `ask` has the events folded. Raises UsageError for another bound, and what the fold
+    raises.
     """
     if at is not None and at.kind not in ("time", "position"):
         raise UsageError(f"--at {at.text!r} is not a place for a snapshot", "give a time or @POSITION")
     check_order(scope)
     shared = claims(scope) if wanted is None else wanted
-    made = [_take(scope, whole_claim(claim), at, origin, render, ask) for claim in shared if can_keep(claim)]
+    made = [_save_snapshot(scope, whole_claim(claim), at, origin, render, ask) for claim in shared if can_keep(claim)]
     return [snapshot for snapshot in made if snapshot is not None]
 
 
-def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Render, ask: Ask) -> StateSnapshot | None:
+def _save_snapshot(
+    scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Render, ask: Ask
+) -> StateSnapshot | None:
     shelf = scope.shelf
     assert shelf is not None
     extent = _extent(scope, shelf, claim, at)
@@ -108,9 +111,9 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
         return None
     try:
         plan, events, cells = _cells(scope, claim, at, ask)
-    except NeedsStreamError:
+    except NotSetwiseError:
         return None
-    folder = place(shelf, claim)
+    folder = snapshot_folder(shelf, claim)
     sweep(folder)
     table = f"kept_{secrets.token_hex(4)}"
     with explained():
@@ -135,14 +138,14 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
         made = draft.keep(_batches(scope, plan, table), about)
     scope.connection.execute(f"DROP TABLE {table}")
     if len(open_log(shelf.store).read().redactions) != made.redactions:
-        drop([folder / f"{made.name}.json"])  # it was made of what has been erased meanwhile
+        drop([folder / f"{made.name}.json"])  # it was made from records that have been erased meanwhile
         return None
     return made
 
 
 def _cells(scope: Scope, claim: Claim, at: AsOf | None, ask: Ask) -> tuple[Plan, int, str]:
-    """Fold the partial states, from an earlier snapshot where there is one."""
-    found = resumed(scope, claim, at)
+    """Fold the partial states, from an earlier snapshot if there is one."""
+    found = resume(scope, claim, at)
     if found is not None:
         names = ", ".join(columns(found.plan))
         return found.plan, found.events, f"SELECT {names} FROM ({found.cells})"
@@ -150,26 +153,26 @@ def _cells(scope: Scope, claim: Claim, at: AsOf | None, ask: Ask) -> tuple[Plan,
     answer = ask(partial_states, scope, claim, at)
     high = "{'s': key_s, 'n': key_n}" if scope.view.has_struct_keys else "key_n"
     names = ", ".join(f"{high} AS high" if name == "high" else name for name in columns(plan))
-    return plan, scope.view.manifest.events, f"SELECT {names} FROM ({answer.prepare(answer.sql)})"
+    return plan, scope.view.manifest.rows, f"SELECT {names} FROM ({answer.prepare(answer.sql)})"
 
 
 def partial_states(scope: Scope, claim: Claim, at: AsOf | None) -> Answer:
-    """Return the partial states of a projection's entities as they are kept, the last fold key in its parts.
+    """Return the partial states of a projection's entities as they are saved, the last fold key in its parts.
 
-    Raises NeedsStreamError where the projection is not a set-wise fold.
+    Raises NotSetwiseError if the projection is not a set-wise fold.
     """
     plan = plan_for(scope, claim.projection)
     rows = event_rows(scope, plan.reads, [claim.condition], at)
     names = [name for name in columns(plan) if name != "high"]
     keys = scope.view.key_parts("high")
     items = ", ".join([*names, *(f"{part} AS {name}" for name, part in keys.items())])
-    told = tuple(Column(name, "value") for name in (*names, *keys))
+    answer_columns = tuple(Column(name, "value") for name in (*names, *keys))
     cells = cells_of_pieces(scope, plan, rows, at) or partial_sql(plan, rows)
-    return Answer(scope.session, f"SELECT {items} FROM ({cells})", told, order=("kind", "entity"))
+    return Answer(scope.session, f"SELECT {items} FROM ({cells})", answer_columns, order=("kind", "entity"))
 
 
 def _extent(scope: Scope, shelf: Shelf, claim: Claim, at: AsOf | None) -> Extent | None:
-    """Find which events a snapshot is of; None where there is none."""
+    """Find which events a snapshot is of; None if there are none."""
     limit = bound(scope.connection, scope.view, at)
     rows = scope.view.relation(["position", "time", "recorded_at"], None, [FOLDABLE, claim.condition, limit.condition])
     with explained():
@@ -195,7 +198,7 @@ def _answer(scope: Scope, plan: Plan, table: str, events: int) -> Answer:
 
 
 def _batches(scope: Scope, plan: Plan, table: str) -> Iterator[pa.RecordBatch]:
-    """Read partial states as they are kept: fold keys as decimals, which Parquet has."""
+    """Read partial states as they are saved: fold keys as decimals, which Parquet has."""
     names = [name for name in columns(plan) if name not in ("high", "settled")]
     names.append("CAST(settled AS DECIMAL(38,0)) AS settled")
     if scope.view.has_struct_keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from esctl.engine.quoting import text_list
 BATCH = 5000
 
 
-def spooled(
+def spool_rows(
     scope: Scope, schema: Any, rows: Callable[[], Iterable[tuple[Any, ...]]], names: Set[str] = frozenset()
 ) -> tuple[str, frozenset[str]]:
     """Write rows to a temporary Parquet file, in bounded memory. Return the SQL that reads them, and names.
@@ -23,7 +22,7 @@ def spooled(
     """
 
     def make() -> Spooled:
-        path = _written(scope, schema, rows())
+        path = _write_rows(scope, schema, rows())
         return Spooled(path, frozenset(names))
 
     parts = scope.lookups.spool(make)
@@ -31,11 +30,11 @@ def spooled(
     return f"SELECT * FROM read_parquet({text_list([str(part.path) for part in parts])})", had
 
 
-def _written(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> Path:
+def _write_rows(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    path = scope.session.new_parquet()
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         held: list[tuple[Any, ...]] = []
         for row in rows:

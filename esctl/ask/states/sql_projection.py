@@ -12,7 +12,7 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import AsOf
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import Reads, measure_shapes
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
 
 OWN = ("entity", "kind", "version", "position", "time")
@@ -22,7 +22,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     """Return the SQL of states and their fields: the query's columns other than the entity's own."""
     where = f"projections.{claim.projection.name}.sql"
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
-    reads = Reads(scope.view, measure(scope.connection, scope.view, number_fields(scope.view)))
+    reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
     rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
     events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"

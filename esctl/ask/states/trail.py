@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.named_values import check_fields
 from esctl.ask.scope.plans import plan_for
-from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, run_fieldless_checks
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string, plain_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import MARK, AsOf
-from esctl.projection.fold import NeedsStreamError
+from esctl.projection.fold import NotSetwiseError
 from esctl.projection.trails.windows import TRAIL_COLUMNS, trail_sql
 
 
@@ -40,11 +40,11 @@ def trail(
     """Fold one projection's entities event by event. `fields`: only their changes; `also`: a second bound."""
     try:
         if claim.projection.python or claim.projection.sql:
-            raise NeedsStreamError
+            raise NotSetwiseError
         plan = plan_for(scope, claim.projection)
         envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
         rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope, also)
-        hold_checks(scope, plan, rows)
+        run_fieldless_checks(scope, plan, rows)
         changes, touched = [], []
         for i, field in enumerate(plan.fields):
             if fields and field.name not in fields:
@@ -59,7 +59,7 @@ def trail(
         sql = f"""SELECT kind, entity, key, version{checks} AS version, {columns},
             '[' || {listed} || ']' AS changes, {names} AS fields FROM ({trail_sql(plan, rows)})"""
         return Trail(sql, known)
-    except NeedsStreamError:
+    except NotSetwiseError:
         from esctl.ask.states.event_by_event import stream_trail
 
         return Trail(stream_trail(scope, claim, at, conditions, fields, also), None)
@@ -69,10 +69,10 @@ def touched_fields(scope: Scope, part: Trail) -> frozenset[str]:
     """Return the fields that the states of a trail can have, or else those that its events touch."""
     if part.names is not None:
         return part.names
-    return scope.lookups.once(lambda: _touched(scope, part))
+    return scope.lookups.once(lambda: _list_touched(scope, part))
 
 
-def _touched(scope: Scope, part: Trail) -> frozenset[str]:
+def _list_touched(scope: Scope, part: Trail) -> frozenset[str]:
     with explained():
         rows = scope.connection.execute(f"SELECT DISTINCT unnest(fields) FROM ({part.sql})").fetchall()
     return frozenset(name for (name,) in rows)

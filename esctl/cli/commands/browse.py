@@ -48,14 +48,14 @@ def run(
     check_entities(store.scope(entities or ()))
     if projection:
         find_projection(store.projections, projection)
-    color = diagnostics.color_wanted(shared.color or output_settings(store).get("color") or "auto", os.environ, True)
-    session = Session(store, Ground(tuple(entities or ()), projection, known_at), tuple(_same(shared)), at)
+    color = diagnostics.color_wanted(shared.color_choice(output_settings(store)), os.environ, True)
+    session = Session(store, Ground(tuple(entities or ()), projection, known_at), tuple(_store_options(shared)), at)
     # Without this, each resizing of the terminal (SIGWINCH) would stop queries, as Ctrl-C does.
     with asked_to_stop() as stop:
         browse(session, color=color, is_asked_to_stop=stop)
 
 
-def _same(shared: Shared) -> Iterator[str]:
+def _store_options(shared: Shared) -> Iterator[str]:
     """Yield the options that make other commands ask the same store in the same way."""
     for name, value in (("--store", shared.store), ("--config", shared.config), ("--tz", shared.tz)):
         if value is not None:

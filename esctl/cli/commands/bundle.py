@@ -45,15 +45,15 @@ def run(
         checkpoint=checkpoint, html=html,
     )  # fmt: skip
     if bundle.at is not None:
-        from esctl.api.said import resolved
+        from esctl.api.said import point_notes
 
-        for line in resolved(bundle.scope, bundle.at):
+        for line in point_notes(bundle.scope, bundle.at):
             diagnostics.note(line, shared.quiet)
     if bundle.left_out:
-        told = (
+        line = (
             f"note: the log had {bundle.checkpoint.head.size} records at the checkpoint; {bundle.left_out} came after"
         )
-        diagnostics.note(f"{told}, and are left out", shared.quiet)
+        diagnostics.note(f"{line}, and are left out", shared.quiet)
     count, kinds = len(bundle.positions), len(bundle.scope.entities)
     of = f"{kinds} entities" if kinds != 1 else "1 entity"
     diagnostics.note(f"{count} record{'s' * (count != 1)} of {of} in {shared.output}", shared.quiet)

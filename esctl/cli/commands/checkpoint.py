@@ -27,7 +27,7 @@ def run(shared: Shared, key: Key = "", tsa: Tsa = "") -> None:
     """Sign the head of the log, to be kept elsewhere: what is changed after that can be shown."""
     from esctl.ledger.sign.checkpoints import make_checkpoint
     from esctl.ledger.sign.keys import read_key
-    from esctl.ledger.sign.timestamps import attach, check_authority
+    from esctl.ledger.sign.timestamps import attach_stamp, check_authority
 
     if tsa:
         check_authority(tsa)
@@ -36,5 +36,5 @@ def run(shared: Shared, key: Key = "", tsa: Tsa = "") -> None:
     data = make_checkpoint(store.path, signing)
     write_bytes([data], shared.output)
     if tsa:
-        stamp = attach(store.path, data, tsa)
+        stamp = attach_stamp(store.path, data, tsa)
         diagnostics.note(f"its stamp is in {stamp}", shared.quiet)

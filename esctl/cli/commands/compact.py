@@ -18,14 +18,14 @@ def run(
 ) -> None:
     """Merge small files of the log and the index, while others read and write: no answer and no proof changes."""
     from esctl.api import Store
-    from esctl.cli.opening import output_settings, tell_passed_over
+    from esctl.cli.opening import heed_config, output_settings
     from esctl.cli.render import render
     from esctl.engine.duckdb import explained
-    from esctl.maintain.compact import compact, planned
-    from esctl.reports.compact import compacted
+    from esctl.maintain.compact import compact, plan_compaction
+    from esctl.reports.compact import compact_answer
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit)
-    tell_passed_over(shared, store)
+    heed_config(shared, store)
     with explained():
-        done = planned(store.snapshot, store.updater()) if dry_run else compact(store.path, store.updater())
-    render(compacted(store.session, done), shared, TABLE, output_settings(store))
+        done = plan_compaction(store.snapshot, store.updater()) if dry_run else compact(store.path, store.updater())
+    render(compact_answer(store.session, done), shared, TABLE, output_settings(store))

@@ -11,9 +11,9 @@ app = subcommands("Show settings and where each comes from.")
 @command
 def show_settings(shared: Shared) -> None:
     """Show every setting with its value and origin."""
+    from esctl.cli.opening import read_configuration
     from esctl.cli.render import render
     from esctl.cli.settings import settings_answer
-    from esctl.config import find_config, find_store, read_config
 
-    config = read_config(find_config(shared.config, find_store(shared.store)))
+    config = read_configuration(shared)
     render(settings_answer(shared), shared, (), config.output)

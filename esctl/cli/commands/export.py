@@ -48,15 +48,15 @@ def run(
             )
         source = names[0]
     from esctl.log.messages import export_messages
-    from esctl.log.reader import check_whole, erased_of, export_raw
+    from esctl.log.reader import check_unerased, erased_positions, export_raw
     from esctl.model import KafkaCursor
     from esctl.output.sink import write_bytes
 
     cursor = store.snapshot.cursors[source]
     if isinstance(cursor, KafkaCursor):
-        check_whole(store.snapshot, source, skip_erased=skip_erased)
+        check_unerased(store.snapshot, source, skip_erased=skip_erased)
         write_bytes(export_messages(store.snapshot, source, cursor), shared.output)
     else:
         write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
-    if erased := erased_of(store.snapshot, source):
+    if erased := erased_positions(store.snapshot, source):
         diagnostics.note(f"note: {len(erased)} erased records of {source} are left out", shared.quiet)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics, failures
-from esctl.cli.intake.live_sources import LiveOptions, Named, find_sources
+from esctl.cli.intake.live_sources import LiveOptions, NamedSources, find_sources
 from esctl.cli.intake.options import Following, Meaning, Reading
 from esctl.cli.options import Shared, command
 
@@ -73,29 +73,29 @@ def run(
     engine: Engine = "",
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
-    from esctl.cli.intake.asking import check_asked, settled
-    from esctl.cli.intake.following import check_followable, followed
-    from esctl.cli.opening import tell_passed_over
-    from esctl.maintain.save_states import keep
+    from esctl.cli.intake.asking import ask_about_new, check_ask
+    from esctl.cli.intake.following import check_followable, follow_sources
+    from esctl.cli.opening import heed_config
+    from esctl.maintain.save_states import take_after_ingest
 
-    check_asked(ask, sources, following.follow)
+    check_ask(ask, sources, following.follow)
     _check_engine(engine, follow=following.follow, strict=strict, skip_duplicates=skip_duplicates)
-    signing = _begin(shared, key, checkpoint)
+    signing = _check_ahead(shared, key, checkpoint)
     pace = following.pace()
     options = _options(shared, strict, skip_duplicates, reading)
     found = find_sources(sources, live.given(), following.follow, options.source.limits, shared)
     check_followable(options, following.follow, found)
-    store = _made(shared, found, meaning, erasable=erasable, jobs=jobs)
-    tell_passed_over(shared, store)
+    store = _open_or_create(shared, found, meaning, erasable=erasable, jobs=jobs)
+    heed_config(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
-    with _in_parts(store, engine, shared):
-        outcome = (followed if following.follow else _ingested)(store, found, options, pace, shared)
-    store, outcome, unsettled = settled(store, outcome, ask, shared)
+    with _lend_engine(store, engine, shared):
+        outcome = (follow_sources if following.follow else _ingest)(store, found, options, pace, shared)
+    store, outcome, certain = ask_about_new(store, outcome, ask, shared)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    _check_understood(unsettled, store, shared)
-    keep(store)
+    _check_understood(certain, store, shared)
+    take_after_ingest(store)
 
 
 def _check_engine(engine: str, **others: bool) -> None:
@@ -110,7 +110,7 @@ def _check_engine(engine: str, **others: bool) -> None:
 
 
 @contextmanager
-def _in_parts(store: Store, engine: str, shared: Shared) -> Iterator[None]:
+def _lend_engine(store: Store, engine: str, shared: Shared) -> Iterator[None]:
     """Give the store an engine for the block. `ESCTL_ENGINE` does not count here: an engine makes it all one commit."""
     if engine:
         from esctl.cluster.engines import engine_of
@@ -122,13 +122,13 @@ def _in_parts(store: Store, engine: str, shared: Shared) -> Iterator[None]:
         store.engine = None
 
 
-def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
+def _check_ahead(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     """Check early what would otherwise fail after reading; return the key to sign with, or None."""
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import input_zone
     from esctl.engine.zones import find_zone
 
     failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
-    find_zone(zone(shared))  # the zone is kept with the sources
+    find_zone(input_zone(shared))  # the zone is kept with the sources
     if not (checkpoint or key):
         return None
     from esctl.ledger.sign.keys import read_key
@@ -136,24 +136,26 @@ def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     return read_key(key)
 
 
-def _made(shared: Shared, found: Named, meaning: Meaning, *, erasable: bool, jobs: int | None) -> Store:
+def _open_or_create(
+    shared: Shared, found: NamedSources, meaning: Meaning, *, erasable: bool, jobs: int | None
+) -> Store:
     """Return the store, created if there was none."""
     from esctl.api import Store
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import input_zone
     from esctl.engine import processors
 
-    processors.use(jobs)
+    processors.use_processors(jobs)
     return Store.create(
         shared.store, shared.config, erasable=erasable, overrides=meaning.overrides(shared),
-        memory_limit=shared.memory_limit, tz=zone(shared), threads=jobs, sources=found.paths,
+        memory_limit=shared.memory_limit, tz=input_zone(shared), threads=jobs, sources=found.paths,
     )  # fmt: skip
 
 
 def _options(shared: Shared, strict: bool, skip_duplicates: bool, reading: Reading) -> IngestOptions:
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import input_zone
     from esctl.intake.intake import IngestOptions
 
-    return IngestOptions(reading.options(), strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared))
+    return IngestOptions(reading.options(), strict=strict, skip_duplicates=skip_duplicates, tz=input_zone(shared))
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
@@ -162,14 +164,14 @@ def _tell_store(store: Store, shared: Shared) -> None:
         diagnostics.note(f"store: {store.path}", shared.quiet)
 
 
-def _keep_private(store: Store, found: Named, shared: Shared) -> None:
-    from esctl.storage.rights import narrow, seen
+def _keep_private(store: Store, found: NamedSources, shared: Shared) -> None:
+    from esctl.storage.rights import narrow, source_stats
 
-    if narrow(store.path, seen(found.paths)):
+    if narrow(store.path, source_stats(found.paths)):
         diagnostics.note(f"note: {store.path} can now be read by no more than may read these sources", shared.quiet)
 
 
-def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
+def _ingest(store: Store, found: NamedSources, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.intake.telling import report_detections
 
     with diagnostics.progress("reading", found.size, shared.quiet, after="indexing") as advance:
@@ -196,7 +198,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
         report_unheeded,
         report_unzoned,
     )
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import input_zone
 
     for name, count in outcome.pending:
         diagnostics.note(
@@ -209,14 +211,14 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_same(outcome.same, shared.quiet)
     report_begun(outcome, shared.quiet)
     report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, store.mapping, shared.quiet)
-    report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
+    report_unzoned(outcome.unzoned, outcome.snapshot.cursors, input_zone(shared), shared.quiet)
     report_unheeded(outcome.unheeded, shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
 
 
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
-    from esctl.cli.intake import telling as told
+    from esctl.cli.intake import telling
     from esctl.cli.intake.overruling import report_idle, report_overruled
 
     summary = outcome.summary
@@ -227,16 +229,16 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     ):
         if count:
             diagnostics.note(f"note: {count} {what}{'s' * (count != 1)}: esctl log {option}", shared.quiet)
-    told.report_apart(outcome.apart, shared.quiet)
+    telling.report_apart(outcome.apart, shared.quiet)
     if outcome.detections:
-        told.report_read_twice(store, shared.quiet, before)
+        telling.report_read_twice(store, shared.quiet, before)
         report_overruled(store, shared.quiet)
-        told.report_untold(store, [name for name, _ in outcome.detections], shared.quiet)
+        telling.report_omissions(store, [name for name, _ in outcome.detections], shared.quiet)
     elif summary.new:
         report_idle(store, shared.quiet)
-    told.report_homeless(store, outcome.homeless, shared.quiet, before)
-    told.report_undated(store, shared.quiet, before)
-    told.report_changed(store, shared.quiet, before)
+    telling.report_homeless(store, outcome.homeless, shared.quiet, before)
+    telling.report_undated(store, shared.quiet, before)
+    telling.report_clock_changes(store, shared.quiet, before)
 
 
 def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:

@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter
-    from esctl.config import beside
+    from esctl.config import config_path
     from esctl.output.sink import write_bytes
 
     if interactive:
@@ -44,7 +44,7 @@ def run(
     if preset is not None:
         store.mapping = _mapping_of(preset)
     text = starter(store.scope(), store.view.manifest)
-    path = shared.output or shared.config or beside(store.path)
+    path = shared.output or shared.config or config_path(store.path)
     if path.is_file() and not force:
         raise UsageError(
             f"{path} already exists", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
@@ -65,8 +65,8 @@ def _mapping_of(preset: str) -> MappingConfig:
 
 def _ask(shared: Shared, force: bool) -> None:
     """Ask about each source that has no stanza of its own, and write one for each."""
-    from esctl.cli.intake.asking import require_terminal, settle, unsettled
-    from esctl.config import beside
+    from esctl.cli.intake.asking import require_terminal, sources_without_stanza, write_answers
+    from esctl.config import config_path
 
     if force or shared.output is not None:
         raise UsageError(
@@ -74,8 +74,8 @@ def _ask(shared: Shared, force: bool) -> None:
         )
     require_terminal("--interactive")
     store = open_store(shared)
-    names = unsettled(store)
+    names = sources_without_stanza(store)
     if not names:
         diagnostics.note(f"each source has a stanza of its own in {store.config.name}", shared.quiet)
         return
-    settle(store, names, store.config.path or beside(store.path), shared.quiet)
+    write_answers(store, names, store.config.path or config_path(store.path), shared.quiet)

@@ -37,11 +37,11 @@ def list_keys(shared: Shared) -> None:
     from esctl.engine.duckdb import open_session
     from esctl.ledger.sign.keys import own_verifiers
     from esctl.model import Column
-    from esctl.reports.rows import listed
+    from esctl.reports.rows import answer_of_rows
 
     columns = (Column("name", "text"), Column("id", "text"), Column("key", "text"))
     rows = [(key.name, key.id.hex(), key.text) for key in own_verifiers()]
-    render(listed(open_session(), columns, rows, "keys"), shared)
+    render(answer_of_rows(open_session(), columns, rows, "keys"), shared)
 
 
 @app.command("show")

@@ -24,28 +24,28 @@ def run(
     """List the formats that are known by name, or show where one keeps each field of its events."""
     from difflib import get_close_matches
 
+    from esctl.cli.opening import read_configuration
     from esctl.cli.render import render
-    from esctl.config import find_config, find_store, read_config
     from esctl.errors import NotFoundError
     from esctl.index.envelope.presets import PRESETS
 
-    config = read_config(find_config(shared.config, find_store(shared.store)))
+    config = read_configuration(shared)
     if name and name not in PRESETS:
         near = get_close_matches(name, PRESETS, n=1)
         raise NotFoundError(f"no preset {name!r}", f"did you mean {near[0]}?" if near else "list them: esctl presets")
-    render(_explained(PRESETS[name]) if name else _listed(list(PRESETS.values())), shared, (), config.output)
+    render(_explain_preset(PRESETS[name]) if name else _list_presets(list(PRESETS.values())), shared, (), config.output)
 
 
-def _listed(presets: list[Preset]) -> Answer:
+def _list_presets(presets: list[Preset]) -> Answer:
     rows = []
     for preset in presets:
         stanza = preset.stanza
         entity = stanza.entity or tuple(paths[0] for _, paths in stanza.entities)
-        rows.append((stanza.name, *(_first(paths) for paths in (stanza.type, stanza.time, entity, stanza.actor))))
-    return _answer(("preset", "type", "time", "entity", "actor"), rows, "presets")
+        rows.append((stanza.name, *(_first_path(paths) for paths in (stanza.type, stanza.time, entity, stanza.actor))))
+    return _answer_of_rows(("preset", "type", "time", "entity", "actor"), rows, "presets")
 
 
-def _explained(preset: Preset) -> Answer:
+def _explain_preset(preset: Preset) -> Answer:
     import json
 
     from esctl.index.envelope.presets.envelope_only import envelope_only
@@ -60,7 +60,7 @@ def _explained(preset: Preset) -> Answer:
         rows += [(field, joined.join(paths))] if paths else []
     rows += [(f"entity ({role})", " | ".join(paths)) for role, paths in stanza.entities]
     ordered = " or ".join(" + ".join(parts) for parts in preset.sequences)
-    rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else _order(stanza)))
+    rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else _describe_order(stanza)))
     if names := sorted(envelope_only(stanza)):
         rows.append(("in no state", " | ".join(names)))
     rows += [("ignored types", " | ".join(stanza.ignore_types))] if stanza.ignore_types else []
@@ -70,26 +70,23 @@ def _explained(preset: Preset) -> Answer:
     rows.append(("example", json.dumps(example(preset))))
     rows.append(("to force it", f"esctl ingest --preset {stanza.name} FILE"))
     rows.append(("in esctl.toml", f'[mapping] preset = "{stanza.name}"; esctl init --preset {stanza.name} writes it'))
-    return _answer(("field", "where"), rows, stanza.name)
+    return _answer_of_rows(("field", "where"), rows, stanza.name)
 
 
-def _order(stanza: Stanza) -> str:
+def _describe_order(stanza: Stanza) -> str:
     if stanza.order != "time":
         return f"by {stanza.order}"
     return "by time, of one instant by arrival; an export that begins with the newest is recognised"
 
 
-def _first(paths: tuple[str, ...]) -> str:
+def _first_path(paths: tuple[str, ...]) -> str:
     more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
     return f"{paths[0]}{more}" if paths else ""
 
 
-def _answer(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str) -> Answer:
+def _answer_of_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str) -> Answer:
     from esctl.engine.duckdb import open_session
-    from esctl.engine.quoting import identifier, literal
-    from esctl.model import Answer, Column
+    from esctl.model import Column
+    from esctl.reports.rows import answer_of_rows
 
-    values = ", ".join(f"({i}, {', '.join(map(literal, row))})" for i, row in enumerate(rows))
-    names = ", ".join(map(identifier, columns))
-    sql = f"SELECT {names} FROM (VALUES {values}) t(i, {names}) ORDER BY i"
-    return Answer(open_session(), sql, tuple(Column(name, "text") for name in columns), title=title)
+    return answer_of_rows(open_session(), tuple(Column(name, "text") for name in columns), rows, title)

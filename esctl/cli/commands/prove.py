@@ -27,16 +27,16 @@ def run(
 
     proofs = open_store(shared).prove(*events, checkpoint=checkpoint)
     positions, chosen = proofs.positions, proofs.checkpoint
-    folder = _folder(shared, positions)
+    folder = _proof_folder(shared, positions)
     for proof in proofs:
         name = f"{proof.index + 1:020d}{SUFFIX}"
         write_bytes([proof.data], folder / name if folder is not None else shared.output)
-    told = f"@{positions[0]}" if len(positions) == 1 else f"{len(positions)} records"
-    signer = ", ".join(sorted({one.name for one in chosen.note.signatures}))
-    diagnostics.note(f"{told} in the first {chosen.head.size}, signed by {signer}", shared.quiet)
+    records = f"@{positions[0]}" if len(positions) == 1 else f"{len(positions)} records"
+    signer = chosen.note.claimed
+    diagnostics.note(f"{records} in the first {chosen.head.size}, signed by {signer}", shared.quiet)
 
 
-def _folder(shared: Shared, positions: Sequence[int]) -> Path | None:
+def _proof_folder(shared: Shared, positions: Sequence[int]) -> Path | None:
     """Return the folder that proofs go to; None for a single proof that goes to a file or to stdout."""
     output = shared.output if str(shared.output) != "-" else None
     if output is not None and (output.is_dir() or len(positions) > 1):

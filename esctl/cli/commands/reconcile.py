@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import At, Before, Entities, KnownAt, ProjectionName
+from esctl.cli.intake.options import Decimal, Header
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
@@ -36,15 +37,8 @@ AllFields = Annotated[
     bool, typer.Option("--all-fields", help="Compare also the fields that only the log or only the file has.")
 ]
 Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")]
-Decimal = Annotated[
-    str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
-]
 Encoding = Annotated[
     str | None, typer.Option("--encoding", metavar="NAME", help="How text is encoded, where it is not UTF-8.")
-]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."),
 ]
 InputFormat = Annotated[
     str, typer.Option("--input-format", metavar="FORMAT", help="As in esctl ingest; else that is found.")

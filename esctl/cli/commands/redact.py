@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.completion import complete_entity
+from esctl.cli.consent import require_consent
+from esctl.cli.erasures import erasure_note
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
@@ -64,31 +65,31 @@ def run(
     yes: Yes = False,
 ) -> None:
     """Erase records of an erasable store for good: their bytes go, the tree of the log stays as it is."""
-    from esctl.ask.events.erasable import planned, select
+    from esctl.ask.events.erasable import list_planned, select_records
     from esctl.log.erasing import check_erasable
-    from esctl.maintain.redact import complete
+    from esctl.maintain.redact import complete_erasure
 
     if not reason.strip() and not dry_run:
         raise UsageError("--reason is missing", "say why; it is kept with the erasure, so name nobody in it")
     store = open_store(shared)
     check_erasable(store.snapshot)
     if store.snapshot.redactions and not dry_run:
-        complete(store.path)
+        complete_erasure(store.path)
     scope = store.scope(entity or ())
-    selection = select(scope, store.snapshot, events or (), where)
+    selection = select_records(scope, store.snapshot, events or (), where)
     selection = _with_same_bytes(store, selection, duplicates)
-    _tell_same_id(scope, selection)
-    _tell_already(store, selection)
+    _note_same_id(scope, selection)
+    _note_erased_before(store, selection)
     if dry_run:
-        show(planned(scope, selection.positions), shared, store, TABLE)
+        show(list_planned(scope, selection.positions), shared, store, TABLE)
         diagnostics.note(f"{_count(selection.positions)} would be erased", shared.quiet)
         return
-    if selection.positions:
-        _confirm(selection, yes)
-    _erase(shared, store, selection, reason.strip(), actor.strip() or _user())
+    if selection.positions and not yes:
+        _confirm(selection)
+    _erase(shared, store, selection, reason.strip(), actor.strip() or _user_name())
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a process that no user of this machine runs, as in a container
@@ -96,16 +97,16 @@ def _user() -> str:
 
 
 def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: str, actor: str) -> None:
-    from esctl.ask.events.erasable import done
+    from esctl.ask.events.erasable import list_erased
     from esctl.ledger.sign.last_seen import advance
-    from esctl.maintain.redact import Wanted, redact
+    from esctl.maintain.redact import ErasureRequest, redact
 
     if selection.positions:
-        snapshot = redact(store.path, Wanted(selection.positions, reason, actor), store.updater())
+        snapshot = redact(store.path, ErasureRequest(selection.positions, reason, actor), store.updater())
         if not advance(snapshot):
             diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     after = store.reopened()
-    show(done(after.scope(), selection), shared, after)
+    show(list_erased(after.scope(), selection), shared, after)
     if selection.positions:
         diagnostics.note(f"{_count(selection.positions)} erased; the root is still {after.snapshot.root}", shared.quiet)
         diagnostics.note(
@@ -135,33 +136,23 @@ def _with_same_bytes(store: Store, selection: ErasureSelection, wanted: bool | N
     return replace(selection, positions=tuple(sorted({*selection.positions, *others})))
 
 
-def _tell_same_id(scope: Scope, selection: ErasureSelection) -> None:
+def _note_same_id(scope: Scope, selection: ErasureSelection) -> None:
     from esctl.ask.events.erasable import same_id
 
     if others := same_id(scope, selection.positions):
-        told = "have the id of an event to be erased" if len(others) > 1 else "has the id of an event to be erased"
-        diagnostics.note(f"note: {_places(others)} {told}: what is left of that id counts from now on")
+        what = "have the id of an event to be erased" if len(others) > 1 else "has the id of an event to be erased"
+        diagnostics.note(f"note: {_places(others)} {what}: what is left of that id counts from now on")
 
 
-def _tell_already(store: Store, selection: ErasureSelection) -> None:
-    from esctl.timespec import format_instant
-
+def _note_erased_before(store: Store, selection: ErasureSelection) -> None:
     for position in selection.already[:_LISTED]:
-        found = store.snapshot.redaction_of(position)
-        if found is not None:
-            diagnostics.note(f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}")
+        if line := erasure_note(store.snapshot, position):
+            diagnostics.note(line)
 
 
-def _confirm(selection: ErasureSelection, yes: bool) -> None:
-    if yes:
-        return
-    if not diagnostics.is_terminal(sys.stdin):
-        raise UsageError(
-            f"{_count(selection.positions)} would be erased for good", "confirm that with --yes, or look with --dry-run"
-        )
-    if not typer.confirm(f"Erase {_count(selection.positions)} for good?", err=True):
-        diagnostics.note("nothing was erased")
-        raise typer.Exit(1)
+def _confirm(selection: ErasureSelection) -> None:
+    count, hint = _count(selection.positions), "confirm that with --yes, or look with --dry-run"
+    require_consent(f"Erase {count} for good?", f"{count} would be erased for good", "nothing was erased", hint)
 
 
 def _count(positions: Sequence[int]) -> str:

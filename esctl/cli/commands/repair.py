@@ -21,11 +21,11 @@ def run(
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
     from esctl.maintain.repair import repair
-    from esctl.reports.repair import repaired
+    from esctl.reports.repair import repair_answer
 
     store = closed_store(shared)
     steps = repair(store.path, store.updater(), dry=dry_run)
-    render(repaired(store.session, steps), shared, TABLE, output_settings(store))
+    render(repair_answer(store.session, steps), shared, TABLE, output_settings(store))
     lost = sum(step.result == "lost" for step in steps)
     mended = sum(step.result in ("mended", "to be mended") for step in steps)
     done = f"{mended} {'to be mended' if dry_run else 'mended'}"

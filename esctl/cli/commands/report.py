@@ -58,11 +58,11 @@ def run(
     for line in made.answer.notes:
         diagnostics.note(line, shared.quiet)
     write_bytes([made.html], shared.output)
-    for line in _told(made, shared):
+    for line in _closing_notes(made, shared):
         diagnostics.note(line, shared.quiet)
 
 
-def _told(made: Report, shared: Shared) -> list[str]:
+def _closing_notes(made: Report, shared: Shared) -> list[str]:
     """Return notes on how large the report is, and which of its records cannot be checked."""
     where = "on stdout" if shared.output is None or str(shared.output) == "-" else f"in {shared.output}"
     lines = [f"{made.records} record{'s' * (made.records != 1)}, {len(made.html):,} bytes {where}"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics
+from esctl.cli.erasures import erasure_note
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import InputError, NotFoundError, UsageError
@@ -37,10 +38,10 @@ def run(
     from esctl.log.reader import raw_of
 
     raws = raw_of(store.snapshot, positions)
-    if told := namesakes(scope, event, positions):
+    if ambiguity := namesakes(scope, event, positions):
         if raw:
-            raise UsageError(told, f"name one of them by its position: esctl show --raw @{positions[0]}")
-        diagnostics.note(f"note: {told}", shared.quiet)
+            raise UsageError(ambiguity, f"name one of them by its position: esctl show --raw @{positions[0]}")
+        diagnostics.note(f"note: {ambiguity}", shared.quiet)
     if raw:
         from esctl.output.sink import write_bytes
 
@@ -49,31 +50,21 @@ def run(
         write_bytes((raws[position] or b"" for position in positions), shared.output)
         return
     for position in positions:
-        if (line := _erasure(store.snapshot, position)) and not shared.quiet:
+        if (line := erasure_note(store.snapshot, position)) and not shared.quiet:
             diagnostics.note(line)
-    texts = {position: _text(value) for position, value in raws.items()}
+    texts = {position: _raw_text(value) for position, value in raws.items()}
     found = events_at(scope, positions)
     if not shared.quiet:
-        _tell_encoded(store, found, raws)
+        _note_encodings(store, found, raws)
     show(with_raw(found, texts), shared, store)
 
 
-def _erasure(snapshot: StoreState, position: int) -> str:
-    """Return when, by whom and why a record was erased; empty if it was not."""
-    from esctl.timespec import format_instant
-
-    found = snapshot.redaction_of(position)
-    if found is None:
-        return ""
-    return f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}"
-
-
 def _refuse_erased(snapshot: StoreState, position: int) -> None:
-    if line := _erasure(snapshot, position):
+    if line := erasure_note(snapshot, position):
         raise InputError(line, "its bytes are gone; its place and hash are in: esctl log --erased")
 
 
-def _tell_encoded(store: Store, found: Answer, raws: Mapping[int, bytes | None]) -> None:
+def _note_encodings(store: Store, found: Answer, raws: Mapping[int, bytes | None]) -> None:
     """Print the text that records in other encodings than UTF-8 were read as."""
     from esctl.sources.formats.encodings import utf8
 
@@ -83,7 +74,7 @@ def _tell_encoded(store: Store, found: Answer, raws: Mapping[int, bytes | None])
             diagnostics.note(f"note: @{position}, read as {encoding}: {read.decode(errors='replace').rstrip()}")
 
 
-def _text(raw: bytes | None) -> str | None:
+def _raw_text(raw: bytes | None) -> str | None:
     """Return raw bytes as text, or as base64 with a prefix if they are not UTF-8; None if there are none."""
     if raw is None:
         return None

@@ -41,7 +41,7 @@ def run(
     elif listing:
         _show(store, shared)
     else:
-        made = save_states.every(store, every) if every else save_states.take(store, store.bound(at))
+        made = save_states.take_every(store, every) if every else save_states.take(store, store.bound(at))
         if not made:
             diagnostics.note("note: nothing to save: no events there, or only projections that are not kept")
         _show(store, shared, made)
@@ -49,9 +49,9 @@ def run(
 
 def _show(store: Store, shared: Shared, only: Sequence[StateSnapshot] | None = None) -> None:
     from esctl.ask.states.save import listing
-    from esctl.maintain.save_states import listed
+    from esctl.maintain.save_states import list_snapshots
 
-    found = listed(store)
+    found = list_snapshots(store)
     if only is not None:
         names = {made.name for made in only}
         found = [(path, kept) for path, kept in found if kept is not None and kept.name in names]

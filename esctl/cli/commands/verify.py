@@ -44,7 +44,7 @@ def run(
     verified = found.verified
     render(found.answer, shared, TABLE, output_settings(store))
     count = sum(len(check.findings) for check in verified.checks)
-    told = f"{count} finding{'s' * (count != 1)}" if count else "intact"
-    diagnostics.note(f"{told}: {verified.size} records, root {verified.root}", shared.quiet)
+    result = f"{count} finding{'s' * (count != 1)}" if count else "intact"
+    diagnostics.note(f"{result}: {verified.size} records, root {verified.root}", shared.quiet)
     if not verified.is_intact:
         raise typer.Exit(1)

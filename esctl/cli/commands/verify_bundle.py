@@ -29,33 +29,33 @@ def run(
     from esctl.config import read_config
     from esctl.engine.duckdb import open_session
     from esctl.ledger.sign.keys import read_verifiers
-    from esctl.reports.verify import checked
+    from esctl.reports.verify import checks_answer
 
     keys = read_verifiers(trust or ())
     config = read_config(shared.config) if shared.config is not None else None
-    found = check_bundle(bundle, keys, config, shared.memory_limit)
-    render(checked(open_session(), found.checks, RULES, "bundle"), shared, TABLE)
-    for line in _told(found):
+    checked = check_bundle(bundle, keys, config, shared.memory_limit)
+    render(checks_answer(open_session(), checked.checks, RULES, "bundle"), shared, TABLE)
+    for line in _result_notes(checked):
         diagnostics.note(line, shared.quiet)
-    if found.is_refuted:
+    if checked.is_refuted:
         raise typer.Exit(1)
-    if not found.is_judged:
+    if not checked.is_judged:
         raise typer.Exit(3)
 
 
-def _told(found: Checked) -> list[str]:
+def _result_notes(checked: Checked) -> list[str]:
     """Return notes on what was found, and on what a bundle cannot show."""
-    if found.is_refuted:
-        count = sum(len(check.findings) for check in found.checks)
+    if checked.is_refuted:
+        count = sum(len(check.findings) for check in checked.checks)
         return [f"refuted: {count} finding{'s' * (count != 1)}"]
-    about = found.manifest
+    about = checked.manifest
     assert about is not None
-    skipped = [f"not judged: {check.rule}: {check.skipped}" for check in found.checks if check.skipped]
-    if not found.signers:
+    skipped = [f"not judged: {check.rule}: {check.skipped}" for check in checked.checks if check.skipped]
+    if not checked.signers:
         return skipped
     named = f"{len(about.records)} records are in the log {about.log}"
     return [
-        f"proven: {named}, signed by {' and '.join(found.signers)} when it had {about.size}",
+        f"proven: {named}, signed by {' and '.join(checked.signers)} when it had {about.size}",
         *skipped,
         "not shown by a bundle: that these are all records of its entities",
     ]

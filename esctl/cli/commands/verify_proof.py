@@ -15,7 +15,7 @@ from esctl.errors import InputError, UsageError
 from esctl.named import read_named
 
 if TYPE_CHECKING:
-    from esctl.ledger.prove.judge import Proven
+    from esctl.ledger.prove.judge import Judgement
 
 TABLE = ("result", "position", "recorded_at", "source", "offset", "size", "signed_by")
 _CODES = {"proven": 0, "erased": 0, "refuted": 1, "not judged": 3}
@@ -39,22 +39,22 @@ def run(
     from esctl.ledger.prove.judge import judge, read_proof, trust_in
     from esctl.ledger.prove.proof_file import LARGEST
     from esctl.ledger.sign.keys import read_verifiers
-    from esctl.reports.proof import proven
+    from esctl.reports.proof import proof_answer
 
     keys = read_verifiers(trust or ())
-    read = read_proof(_bytes(proof, LARGEST), str(proof))
+    read = read_proof(_read_bytes(proof, LARGEST), str(proof))
     if not event and read.content.leaf is not None:
         raise UsageError("the bytes that the proof is about are not named", "give the record with --event FILE")
-    raw = _bytes(Path(event)) if event else None
+    raw = _read_bytes(Path(event)) if event else None
     judged = judge(read, raw, trust_in(keys, read.checkpoint.head.origin))
-    render(proven(open_session(), judged), shared, TABLE)
-    for line in _told(judged, raw):
+    render(proof_answer(open_session(), judged), shared, TABLE)
+    for line in _result_notes(judged, raw):
         diagnostics.note(line, shared.quiet)
     if _CODES[judged.result]:
         raise typer.Exit(_CODES[judged.result])
 
 
-def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
+def _read_bytes(path: Path, limit: int = 2 << 30) -> bytes:
     try:
         if str(path) != "-":
             return read_named(path, limit)
@@ -66,7 +66,7 @@ def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
     return data
 
 
-def _told(judged: Proven, raw: bytes | None) -> list[str]:
+def _result_notes(judged: Judgement, raw: bytes | None) -> list[str]:
     """Return notes on what was proven, or why it was not."""
     head, position = judged.checkpoint.head, judged.content.position
     if judged.result != "proven":

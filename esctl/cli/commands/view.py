@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import ProjectionName
-from esctl.cli.growth import grown
+from esctl.cli.consent import require_consent
+from esctl.cli.growth import new_commits
 from esctl.cli.intake.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command, subcommands
@@ -77,7 +77,7 @@ def rebuild(shared: Shared, names: Annotated[list[str], typer.Argument(metavar="
     """Make views anew from nothing, in one change."""
     store = open_store(shared)
     for view in [store.find_view(name) for name in names]:
-        _tell(view.refresh(anew=True), shared)
+        _note_refreshed(view.refresh(anew=True), shared)
 
 
 @app.command("list")
@@ -130,11 +130,8 @@ def drop(shared: Shared, name: Name, yes: Yes = False) -> None:
 
 
 def _confirm(view: View) -> None:
-    if not diagnostics.is_terminal(sys.stdin):
-        raise UsageError(f"all rows of {view.definition.to} would be removed", "confirm that with --yes")
-    if not typer.confirm(f"Remove all rows of {view.definition.to}?", err=True):
-        diagnostics.note("nothing was removed")
-        raise typer.Exit(1)
+    to = view.definition.to
+    require_consent(f"Remove all rows of {to}?", f"all rows of {to} would be removed", "nothing was removed")
 
 
 def _refresh(store: Store, names: list[str] | None, shared: Shared, *, changed_only: bool = False) -> None:
@@ -142,19 +139,20 @@ def _refresh(store: Store, names: list[str] | None, shared: Shared, *, changed_o
     for view in views:
         done = view.refresh()
         if not changed_only or done.how != "nothing":
-            _tell(done, shared)
+            _note_refreshed(done, shared)
 
 
-def _tell(done: Refreshed, shared: Shared) -> None:
-    told = {
+def _note_refreshed(done: Refreshed, shared: Shared) -> None:
+    phrases = {
         "nothing": "is at position {now} already",
         "changes": "went from position {before} to {now}",
         "difference": "was compared as a whole and is at position {now}",
         "whole": "was made anew, at position {now}",
     }
-    diagnostics.note(f"view {done.name} {told[done.how].format(before=done.before, now=done.position)}", shared.quiet)
+    phrase = phrases[done.how].format(before=done.before, now=done.position)
+    diagnostics.note(f"view {done.name} {phrase}", shared.quiet)
 
 
 def _follow(store: Store, names: list[str] | None, shared: Shared) -> None:
-    for _ in grown(store):
+    for _ in new_commits(store):
         _refresh(store, names, shared, changed_only=True)

@@ -19,8 +19,8 @@ NOWHERE = """no store here: esctl ingest FILE... makes one of logs, and says how
   esctl presets      the formats that are known by name"""
 
 
-def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | None = None) -> str:
-    """Return a few lines about the store at hand, with commands to paste; `told` are the options to give them."""
+def overview(store: Path | None, config: Path | None, given: Mapping[str, str] | None = None) -> str:
+    """Return a few lines about the store at hand, with commands to paste; `given` are the options for them."""
     from esctl.config import find_store
 
     if find_store(store) is None:
@@ -28,17 +28,17 @@ def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | 
     from esctl.api import Store
 
     try:
-        options = "".join(f" --{name} {shell_word(each)}" for name, each in (told or {}).items())
-        return _of(Store.open(store, config), options)
+        options = "".join(f" --{name} {shell_word(each)}" for name, each in (given or {}).items())
+        return _describe_store(Store.open(store, config), options)
     except EsctlError as problem:
         message = visible(shown_in(problem.message))
         return f"the store at hand cannot be read: {message}\n  {visible(problem.hint)}".rstrip()
 
 
-def _of(store: Store, options: str) -> str:
+def _describe_store(store: Store, options: str) -> str:
     (state,) = store.status().rows()
-    lines = [f"store {visible(shown(store.path))}: {_counted(state['head'], 'record', 'records')}, "]
-    lines[0] += _counted(state["entities"], "entity", "entities")
+    lines = [f"store {visible(shown(store.path))}: {_count_text(state['head'], 'record', 'records')}, "]
+    lines[0] += _count_text(state["entities"], "entity", "entities")
     if state["first"]:
         lines[0] += f", {state['first']} to {state['last']}"
     name = next(iter(store.names("entity", "", 1)), "")
@@ -48,18 +48,18 @@ def _of(store: Store, options: str) -> str:
         ("entities", "what they are about"),
         (f"replay {word}".rstrip(), "the state now; --at T for any other time"),
         (f"audit {word}".rstrip(), "what happened to it, and who did that"),
-        ("doctor", _wrong(store)),
+        ("doctor", _doctor_line(store)),
         ("--help", "all commands"),
     ]
     width = max(len(words) for words, _ in asked)
     return "\n".join([*lines, *(f"  esctl{options} {words.ljust(width)}  {why}" for words, why in asked)])
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def _count_text(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _wrong(store: Store) -> str:
+def _doctor_line(store: Store) -> str:
     """Return what doctor is for, with the findings that are known already."""
     from esctl.ask.scope.notes import findings_note
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.cli import diagnostics
-from esctl.config import beside
+from esctl.config import config_path
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ _LARGEST = 16 << 20
 """The most bytes that an esctl.toml may have."""
 
 
-def is_possible() -> bool:
+def can_ask() -> bool:
     """Return whether a user can answer: stdin and stderr are both terminals."""
     return diagnostics.is_terminal(sys.stdin) and diagnostics.is_terminal(sys.stderr)
 
 
 def require_terminal(option: str) -> None:
     """Raise UsageError if no user can answer."""
-    if not is_possible():
+    if not can_ask():
         raise UsageError(f"{option} asks, and there is no terminal", "without one: esctl init, or --map KEY=PATH")
 
 
-class Asked(Struct):
+class Alike(Struct):
     """Sources that are read alike and asked about together: their names, stanza, and first records."""
 
     names: list[str]
@@ -56,20 +56,20 @@ def ask_about(store: Store, names: Sequence[str]) -> dict[str, Stanza]:
     Raises UsageError if stdin ends before everything is answered.
     """
     chosen: dict[str, Stanza] = {}
-    for each in _alike(store, names):
+    for each in _group_alike(store, names):
         stanza = _Dialog(store, each).run()
         chosen |= dict.fromkeys(each.names, stanza)
     return chosen
 
 
-def _alike(store: Store, names: Sequence[str]) -> list[Asked]:
+def _group_alike(store: Store, names: Sequence[str]) -> list[Alike]:
     from esctl.ask.events.as_read import first_positions
     from esctl.index.envelope.openings import find_openings
     from esctl.index.envelope.samples import sample_values
 
     manifest = store.view.manifest
     firsts = first_positions(store.connection, store.view.relation(["source", "position"]), names, _RECORDS)
-    found: dict[Stanza, Asked] = {}
+    found: dict[Stanza, Alike] = {}
     for name, positions in firsts.items():
         stanza = replace(manifest.stanzas[manifest.sources[name]], numbering=0)
         if stanza in found:
@@ -77,14 +77,14 @@ def _alike(store: Store, names: Sequence[str]) -> list[Asked]:
             continue
         cursor = store.snapshot.cursors[name]
         values = sample_values(store.snapshot, cursor, positions[0], max(cursor.sampled, 1), store.connection)
-        found[stanza] = Asked([name], stanza, positions, find_openings(values)[1])
+        found[stanza] = Alike([name], stanza, positions, find_openings(values)[1])
     return list(found.values())
 
 
 class _Dialog:
     """The questions and answers about sources that are read alike."""
 
-    def __init__(self, store: Store, about: Asked) -> None:
+    def __init__(self, store: Store, about: Alike) -> None:
         self._store, self._about, self._stanza = store, about, about.stanza
 
     def run(self) -> Stanza:
@@ -97,10 +97,10 @@ class _Dialog:
             if not _paths(self._stanza, name):
                 self._choose(name)
         if self._stanza.order == "time" and not self._stanza.time_format:
-            self._retime()
+            self._detect_times()
         while True:
             self._show()
-            answer = _answer(f"Is that right? Enter for yes, or {', '.join(CHOSEN)} to change it: ").lower()
+            answer = _ask(f"Is that right? Enter for yes, or {', '.join(CHOSEN)} to change it: ").lower()
             if answer in ("", "y", "yes"):
                 return self._stanza
             if answer in CHOSEN:
@@ -110,45 +110,44 @@ class _Dialog:
 
     def _show(self) -> None:
         """Show the mapping, and how it reads the first records."""
-        from esctl.ask.events.as_read import as_read
+        from esctl.ask.events.as_read import read_as_events
         from esctl.index.envelope.finding.options import CHOSEN
 
-        diagnostics.note("read as: " + ", ".join(f"{name} = {_shown(self._stanza, name)}" for name in CHOSEN))
-        found = as_read(
+        diagnostics.note("read as: " + ", ".join(f"{name} = {_paths_text(self._stanza, name)}" for name in CHOSEN))
+        found = read_as_events(
             self._store.connection, self._store.snapshot, self._about.positions, self._about.names[0], self._stanza
         )
         for event in found:
-            diagnostics.note(f"  {_clipped(event.text)}")
-            diagnostics.note(f"    {_told(event)}")
+            diagnostics.note(f"  {_clip(event.text)}")
+            diagnostics.note(f"    {_describe_event(event)}")
 
     def _choose(self, name: str) -> None:
-        from esctl.index.envelope.finding.options import options
+        from esctl.index.envelope.finding.options import list_candidates
 
         paths = _paths(self._stanza, name)
-        found = options(self._inner(), name, paths)
+        found = list_candidates(self._unwrapped_samples(), name, paths)
         diagnostics.note(f"{name}: which field is it?")
         for number, each in enumerate(found, 1):
-            diagnostics.note(f"  {number}  {_clipped(each.path)}  ({_values(each)})")
-        kept = f"Enter for {_shown(self._stanza, name)}" if paths else f"Enter for {_NONE}"
+            diagnostics.note(f"  {number}  {_clip(each.path)}  ({_describe_values(each)})")
+        kept = f"Enter for {_paths_text(self._stanza, name)}" if paths else f"Enter for {_NONE}"
         while True:
-            answer = _answer(f"A number, a path, a template like {{type}}/{{id}}, {_NONE}, or {kept}: ")
+            answer = _ask(f"A number, a path, a template like {{type}}/{{id}}, {_NONE}, or {kept}: ")
             try:
-                self._take(name, _meant(answer, found))
+                self._set_path(name, _path_of_answer(answer, found))
             except UsageError as error:
                 diagnostics.note(error.message)
                 continue
             return
 
-    def _inner(self) -> Sequence[object]:
+    def _unwrapped_samples(self) -> Sequence[object]:
         """Return the sampled records, or the events inside them if the stanza unwraps a field."""
-        from esctl.index.envelope.paths import parse_path
-        from esctl.index.envelope.recognise import look_up
+        from esctl.index.envelope.paths import look_up, parse_path
 
         if not self._stanza.unwrap:
             return self._about.samples
         return [look_up(sample, parse_path(self._stanza.unwrap)) for sample in self._about.samples]
 
-    def _take(self, name: str, path: str | None) -> None:
+    def _set_path(self, name: str, path: str | None) -> None:
         """Set the path of a field, None for no path; an empty path changes nothing."""
         from esctl.index.envelope.mapping import override
 
@@ -161,11 +160,11 @@ class _Dialog:
             kind = {"kind": ()} if name == "entity" else {}
             self._stanza = override(replace(self._stanza, **kind), [f"{name}={path}"])
         if name == "time":
-            self._retime()
+            self._detect_times()
 
-    def _retime(self) -> None:
+    def _detect_times(self) -> None:
         """Detect again how the times are written; ask for the order of day and month if the samples leave it open."""
-        from esctl.index.envelope.times.of_sample import told_of
+        from esctl.index.envelope.times.of_sample import find_times_shown
 
         stanza = replace(self._stanza, time_format=(), newest_first=None)
         if not stanza.time:
@@ -173,13 +172,13 @@ class _Dialog:
             return
         if stanza.order == "position":
             stanza = replace(stanza, order="time")
-        told = told_of(stanza, self._about.samples, lambda: [list(self._about.samples)])
+        told = find_times_shown(stanza, self._about.samples, lambda: [list(self._about.samples)])
         order = told.order
         if told.doubt is not None and told.doubt.readings:
             diagnostics.note(told.doubt.why)
             names = [name for name, _ in told.doubt.readings]
             while order not in names:
-                order = _answer(f"Which is it, {' or '.join(names)}? ")
+                order = _ask(f"Which is it, {' or '.join(names)}? ")
         self._stanza = replace(stanza, time_format=(order,) if order else ())
 
 
@@ -190,11 +189,11 @@ def _paths(stanza: Stanza, name: str) -> tuple[str, ...]:
     return paths
 
 
-def _shown(stanza: Stanza, name: str) -> str:
+def _paths_text(stanza: Stanza, name: str) -> str:
     return " | ".join(_paths(stanza, name)) or _NONE
 
 
-def _told(event: ReadEvent) -> str:
+def _describe_event(event: ReadEvent) -> str:
     if event.invalid is not None:
         return f"no event: {event.invalid}"
     parts = {
@@ -203,18 +202,18 @@ def _told(event: ReadEvent) -> str:
         "type": event.type,
         "actor": event.actor,
     }
-    return "; ".join(f"{name} {_clipped(text) if text else _NONE}" for name, text in parts.items())
+    return "; ".join(f"{name} {_clip(text) if text else _NONE}" for name, text in parts.items())
 
 
-def _values(each: Candidate) -> str:
-    return f"{each.distinct} values: {', '.join(map(_clipped, each.samples))}"
+def _describe_values(each: Candidate) -> str:
+    return f"{each.distinct} values: {', '.join(map(_clip, each.samples))}"
 
 
-def _clipped(text: str) -> str:
+def _clip(text: str) -> str:
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"
 
 
-def _meant(answer: str, found: Sequence[Candidate]) -> str | None:
+def _path_of_answer(answer: str, found: Sequence[Candidate]) -> str | None:
     """Return the path that an answer means: empty to keep the current one, None for none.
 
     Raises UsageError for a number that is not in the list.
@@ -229,7 +228,7 @@ def _meant(answer: str, found: Sequence[Candidate]) -> str | None:
     return answer
 
 
-def _answer(prompt: str) -> str:
+def _ask(prompt: str) -> str:
     """Ask on stderr, and return what is typed. Raises UsageError at the end of stdin."""
     sys.stderr.write(prompt)
     sys.stderr.flush()
@@ -239,7 +238,7 @@ def _answer(prompt: str) -> str:
     return line.strip()
 
 
-def settle(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store:
+def write_answers(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store:
     """Ask about some sources, write their stanzas to esctl.toml, and return the store with the new mapping.
 
     Options kept from `--map` become stanzas too, of all sources that have none, and are then forgotten. Nothing is
@@ -253,23 +252,24 @@ def settle(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store
     from esctl.output.sink import write_bytes
 
     manifest = store.view.manifest
-    stanzas = {name: manifest.stanzas[manifest.sources[name]] for name in unsettled(store)} if store.overrides else {}
+    optioned = sources_without_stanza(store) if store.overrides else []
+    stanzas = {name: manifest.stanzas[manifest.sources[name]] for name in optioned}
     stanzas |= ask_about(store, names)
     if path.exists():
         text = with_stanzas(read_named(path, _LARGEST, streams=False).decode(), stanzas, str(path))
         verb = "added to"
     else:
-        told = _anew(store, replace(store.config, mapping=as_mapping(stanzas)))
-        told.mapping = mapping_of(told.config)  # without what --map said
-        text, verb = starter(told.scope(), told.view.manifest, stanzas), "wrote"
+        mapped = _with_config(store, replace(store.config, mapping=as_mapping(stanzas)))
+        mapped.mapping = mapping_of(mapped.config)  # without what --map said
+        text, verb = starter(mapped.scope(), mapped.view.manifest, stanzas), "wrote"
     write_bytes([text.encode()], path)
     diagnostics.note(f"{verb} {path}", quiet)
     if store.overrides:
         store.set_overrides([])
-    return _anew(store, read_config(path))
+    return _with_config(store, read_config(path))
 
 
-def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
+def check_ask(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
     """Raise UsageError if `--ask` is given and no user can answer."""
     if not ask:
         return
@@ -281,7 +281,7 @@ def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
     require_terminal("--ask")
 
 
-def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) -> tuple[Store, Outcome, Outcome]:
+def ask_about_new(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) -> tuple[Store, Outcome, Outcome]:
     """Ask about new sources: with `ask` about all, else at a terminal about those that are unsure.
 
     Returns the store with its new mapping, the outcome of the ingest under it, and that outcome without the sources
@@ -290,25 +290,25 @@ def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) ->
     from esctl.cli.intake.unsure import unsure_sources
 
     store.refresh()
-    if ask is False or (ask is None and (shared.quiet or not is_possible())):
+    if ask is False or (ask is None and (shared.quiet or not can_ask())):
         return store, outcome, outcome
-    own = set(unsettled(store))
+    own = set(sources_without_stanza(store))
     found = [(name, detection) for name, detection in outcome.detections if name in own]
     names = [name for name, _ in found] if ask else unsure_sources(store, found)
     if not names:
         return store, outcome, outcome
     before = store.view.manifest.homeless - outcome.homeless
-    store = settle(store, names, store.config.path or beside(store.path), shared.quiet)
+    store = write_answers(store, names, store.config.path or config_path(store.path), shared.quiet)
     outcome = replace(outcome, homeless=max(store.view.manifest.homeless - before, 0))
     rest = tuple(each for each in outcome.detections if each[0] not in names)
     return store, outcome, replace(outcome, detections=rest)
 
 
-def _anew(store: Store, config: Config) -> Store:
+def _with_config(store: Store, config: Config) -> Store:
     return type(store)(store.path, config, store.memory_limit, store.tz)
 
 
-def unsettled(store: Store) -> list[str]:
+def sources_without_stanza(store: Store) -> list[str]:
     """List the sources of a store that have no stanza of their own in the configuration."""
     from esctl.index.envelope.mapping import stanza_for
     from esctl.model import MappingConfig

@@ -9,20 +9,20 @@ from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
-    from esctl.cli.intake.live_sources import Named
+    from esctl.cli.intake.live_sources import NamedSources
     from esctl.cli.options import Shared
     from esctl.index.envelope.detect import Detection
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
 
 
-def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
+def follow_sources(store: Store, found: NamedSources, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
     """Take in what the sources hold and what is added to them until asked to stop; return the outcome."""
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.intake.telling import report_detections
     from esctl.intake.follow import Callbacks, follow
     from esctl.sources.files.follow import Tail
-    from esctl.storage.rights import narrow, seen
+    from esctl.storage.rights import narrow, source_stats
 
     def note(text: str) -> None:
         diagnostics.note(f"note: {text}", shared.quiet)
@@ -31,7 +31,7 @@ def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sha
         report_detections([(name, detection)], shared.quiet)
 
     def keep_private() -> None:
-        if narrow(store.path, seen(found.paths)):
+        if narrow(store.path, source_stats(found.paths)):
             note(f"{store.path} can now be read by no more than may read what is followed")
 
     how = store.reading_options(options).source
@@ -42,7 +42,7 @@ def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sha
         return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
 
 
-def check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
+def check_followable(options: IngestOptions, follow: bool, found: NamedSources) -> None:
     """Raise UsageError for options that cannot be combined with --follow, or with the sources."""
     from esctl.cli.intake.live_sources import check_options
 

@@ -30,11 +30,11 @@ def report_begun(outcome: Outcome, quiet: bool) -> None:
         diagnostics.note(f"note: {name}: the beginning of {of}, nothing new", quiet)
     if len(outcome.begun) > MOST_TOLD:
         diagnostics.note(f"note: so are {len(outcome.begun) - MOST_TOLD} more files that of known ones", quiet)
-    for name, known in outcome.untold[:MOST_TOLD]:
+    for name, known in outcome.maybe_begun[:MOST_TOLD]:
         diagnostics.note(
             f"note: {name}: read as new: whether it is the beginning of {known} cannot be told, as records of that "
             "were erased",
             quiet,
         )
-    if len(outcome.untold) > MOST_TOLD:
-        diagnostics.note(f"note: so it is with {len(outcome.untold) - MOST_TOLD} more files", quiet)
+    if len(outcome.maybe_begun) > MOST_TOLD:
+        diagnostics.note(f"note: so it is with {len(outcome.maybe_begun) - MOST_TOLD} more files", quiet)

@@ -61,12 +61,12 @@ class LiveOptions(Group, frozen=True):
 
     def given(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the options and the properties given. Raises UsageError for a property that is not NAME=VALUE."""
-        told = {name: value for name, value in asdict(self).items() if name != "property_" and value}
-        named = {name.rstrip("_").replace("_", "-"): "yes" if value is True else value for name, value in told.items()}
-        return named, properties_of(self.property_)
+        given = {name: value for name, value in asdict(self).items() if name != "property_" and value}
+        options = {name.rstrip("_").replace("_", "-"): "yes" if each is True else each for name, each in given.items()}
+        return options, properties_of(self.property_)
 
 
-class Named(Struct, frozen=True):
+class NamedSources(Struct, frozen=True):
     """What a command line names: files, and live sources that are connected."""
 
     files: list[Source]
@@ -80,21 +80,19 @@ class Named(Struct, frozen=True):
     @property
     def size(self) -> int | None:
         """Return the number of bytes to be read; None if it is not known."""
-        sizes = [each.member.size if each.member is not None else _size(each.path) for each in self.files]
+        sizes = [each.size for each in self.files]
         return None if None in sizes or self.live else sum(size or 0 for size in sizes)
 
 
-def check_options(found: Named, source: SourceOptions) -> None:
+def check_options(found: NamedSources, source: SourceOptions) -> None:
     """Raise UsageError for options of files if a live source is named that holds no files."""
-    names = ("input_format", "records_path", "encoding", "header", "decimal", "null", "final")
-    given = [name for name in names if getattr(source, name) not in (None, False, "auto")]
+    from esctl.sources.files.reading import SourceOptions
+
+    names, usual = ("input_format", "records_path", "encoding", "header", "decimal", "null", "final"), SourceOptions()
+    given = [name for name in names if getattr(source, name) != getattr(usual, name)]
     if given and not all(each.holds_files for each in found.live):
-        option = given[0].replace("_", "-")
+        option = ("no-" if getattr(source, given[0]) is False else "") + given[0].replace("_", "-")
         raise UsageError(f"--{option} is for files, and a live source is named", "read them one after the other")
-
-
-def _size(path: Path | None) -> int | None:
-    return path.stat().st_size if path is not None and path.is_file() else None
 
 
 def properties_of(pairs: Sequence[str] | None) -> dict[str, str]:
@@ -114,43 +112,44 @@ def find_sources(
     follow: bool,
     limits: Limits,
     shared: Shared,
-) -> Named:
+) -> NamedSources:
     """Find the files, and connect to the live sources: URLs, and names of [sources.NAME] in the esctl.toml.
 
     Raises UsageError for options of live sources if none is named, and what `expand` and `connect` raise.
     """
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import input_zone
     from esctl.sources.files.finding import expand, expand_followed
     from esctl.sources.live import connect
 
     def note(text: str) -> None:
         diagnostics.note(f"note: {text}", shared.quiet)
 
-    asked = {name: _timed(each, zone(shared)) for name, each in _live(names, live, shared).items()}
-    if not asked and (told := [*live[0], *(["property"] if live[1] else [])]):
-        raise UsageError(f"--{told[0]} is for live sources, and none is named", "as in kafka://host:9092/topic")
+    zone, unzoned = input_zone(shared), _live_sources(names, live, shared)
+    asked = {name: _with_utc_times(source, zone) for name, source in unzoned.items()}
+    if not asked and (options := [*live[0], *(["property"] if live[1] else [])]):
+        raise UsageError(f"--{options[0]} is for live sources, and none is named", "as in kafka://host:9092/topic")
     files = [name for name in names if name not in asked]
     found = expand_followed(files) if follow else expand(files, limits, note)
-    return Named(found, [connect(each, note) for each in asked.values()])
+    return NamedSources(found, [connect(each, note) for each in asked.values()])
 
 
-def _live(names: Sequence[str], live: tuple[dict[str, str], dict[str, str]], shared: Shared) -> dict[str, Live]:
+def _live_sources(names: Sequence[str], live: tuple[dict[str, str], dict[str, str]], shared: Shared) -> dict[str, Live]:
     from msgspec.structs import replace
 
     from esctl.sources.live import from_url, kind_of
 
     found = {name: from_url(name, *live) for name in names if kind_of(name)}
-    told = _configured(shared) if any(name not in found and "/" not in name for name in names) else {}
+    configured = _configured_sources(shared) if any(name not in found and "/" not in name for name in names) else {}
     for name in names:
-        if name in told:
+        if name in configured:
             if os.path.lexists(name):
                 raise UsageError(f"{name} is a file and a source of esctl.toml", f"the file is ./{name}")
-            own = told[name]
+            own = configured[name]
             found[name] = replace(own, options={**own.options, **live[0]}, properties={**own.properties, **live[1]})
     return found
 
 
-def _timed(live: Live, tz: str) -> Live:
+def _with_utc_times(live: Live, tz: str) -> Live:
     """Return a live source with the times in `from` and `until` written in UTC. Raises UsageError for other text."""
     from msgspec.structs import replace
 
@@ -165,10 +164,10 @@ def _timed(live: Live, tz: str) -> Live:
     return replace(live, options={**live.options, **found})
 
 
-def _configured(shared: Shared) -> dict[str, Live]:
+def _configured_sources(shared: Shared) -> dict[str, Live]:
     """Return the live sources of the esctl.toml that the store is read with."""
-    from esctl.config import find_config, find_store, read_config
+    from esctl.cli.opening import read_configuration
     from esctl.sources.live import parse_source
 
-    config = read_config(find_config(shared.config, find_store(shared.store)))
+    config = read_configuration(shared)
     return {name: parse_source(name, table, config.name) for name, table in config.sources.items()}

@@ -115,15 +115,15 @@ class Meaning(Group, frozen=True):
     def overrides(self, shared: Shared) -> list[str] | None:
         """Return the mapping options kept in the store, updated with these; None if none of these is given."""
         from esctl.config import find_store
-        from esctl.index.envelope.map_options import listed_paths, read_overrides, with_options
+        from esctl.index.envelope.map_options import merge_options, read_overrides, split_paths
 
         mapping = self.mapping if self.preset is None else [f"preset={self.preset}", *(self.mapping or ())]
         if mapping is None and self.time_format is None and self.pattern is None and self.dedupe_by is None:
             return None
         found = find_store(shared.store)
         kept = read_overrides(found) if found is not None else ()
-        by = listed_paths(self.dedupe_by)
-        return with_options(kept, mapping, time_format=self.time_format, pattern=self.pattern, dedupe_by=by)
+        by = split_paths(self.dedupe_by)
+        return merge_options(kept, mapping, time_format=self.time_format, pattern=self.pattern, dedupe_by=by)
 
 
 class Following(Group, frozen=True):

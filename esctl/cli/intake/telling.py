@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from esctl.intake.intake import Outcome
     from esctl.model import Answer, Cursor, MappingConfig
 
-_LOOKED_AT = 20
+_RECORDS_LOOKED_AT = 20
 MOST_TOLD = 5
 """The most sources that are named one by one."""
 _READINGS = {
@@ -94,28 +94,28 @@ def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping
     alike: dict[str, list[str]] = {}
     for name in names:
         for key, value in cursors[name].dialect.items():
-            if told := _READINGS.get((key, value)):
-                alike.setdefault(told, []).append(name)
+            if reading := _READINGS.get((key, value)):
+                alike.setdefault(reading, []).append(name)
         if "month" in cursors[name].dialect and not year_of(mapping, name):
             alike.setdefault(_YEARLESS, []).append(name)
         if cursors[name].format != "text" and pattern_of(mapping, name):
             alike.setdefault(_UNPATTERNED, []).append(name)
-    for told, found in alike.items():
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        diagnostics.note(f"note: {found[0]}{more}: {told}", quiet)
+    for reading, sources in alike.items():
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        diagnostics.note(f"note: {sources[0]}{more}: {reading}", quiet)
 
 
 def report_apart(found: Sequence[Apart], quiet: bool) -> None:
     """Print which sources were found to have a numbering of ids of their own, and how to declare that in esctl.toml."""
-    for told in found[:MOST_TOLD]:
-        shared = f", as are those of {', '.join(told.kin[:MOST_TOLD])}" if told.kin else ""
+    for each in found[:MOST_TOLD]:
+        shared = f", as are those of {', '.join(each.kin[:MOST_TOLD])}" if each.kin else ""
         diagnostics.note(
-            f"note: {told.source} has a numbering of its own: {told.why}; its ids are told apart from theirs{shared}",
+            f"note: {each.source} has a numbering of its own: {each.why}; its ids are told apart from theirs{shared}",
             quiet,
         )
     if len(found) > MOST_TOLD:
         diagnostics.note(f"note: so have {len(found) - MOST_TOLD} more sources: esctl config show", quiet)
-    alone = [told.source for told in found if not told.kin]
+    alone = [each.source for each in found if not each.kin]
     if not found:
         return
     if alone:
@@ -152,7 +152,7 @@ def _unread_hint(store: Store, name: str, at: int) -> str:
     from esctl.log.reader import raw_of
     from esctl.sources.formats.tables import find_dialect
 
-    first = raw_of(store.snapshot, range(at, min(store.snapshot.head, at + _LOOKED_AT) + 1))
+    first = raw_of(store.snapshot, range(at, min(store.snapshot.head, at + _RECORDS_LOOKED_AT) + 1))
     text = b"".join(raw or b"" for raw in first.values())
     hint = "they are kept: esctl log --invalid; if it is a table, "
     if find_dialect(text, whole=True, named=False) is not None:
@@ -174,13 +174,13 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
     if declared:
         verb = "is" if declared == 1 else "are"
         diagnostics.note(
-            f"{_events(declared)} of no entity {verb} ignored, as the mapping says: esctl log --ignored", quiet
+            f"{_count_events(declared)} of no entity {verb} ignored, as the mapping says: esctl log --ignored", quiet
         )
     if count > declared:
-        diagnostics.note(f"note: {_events(count - declared)} of no entity: esctl doctor --homeless", quiet)
+        diagnostics.note(f"note: {_count_events(count - declared)} of no entity: esctl doctor --homeless", quiet)
         found = count_homeless(store.scope(), after) if len(store.view.manifest.sources) > 1 and not quiet else []
         for name, homeless, events in found[:MOST_TOLD]:
-            diagnostics.note(f"  {name}: {homeless} of {_events(events)}")
+            diagnostics.note(f"  {name}: {homeless} of {_count_events(events)}")
         if len(found) > MOST_TOLD:
             diagnostics.note(f"  and some of {len(found) - MOST_TOLD} more sources")
 
@@ -197,7 +197,7 @@ def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
     if found is not None:
         count, source, other = found
         diagnostics.note(
-            f"note: {_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, which is read "
+            f"note: {_count_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, which is read "
             f"differently, and count twice: esctl doctor --read-twice",
             quiet,
         )
@@ -209,13 +209,13 @@ def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
     if repeated is not None:
         count, source, other = repeated
         diagnostics.note(
-            f"note: {_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, without an id and in "
-            "the same words, and count twice: esctl doctor --repeats",
+            f"note: {_count_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, without an id "
+            "and in the same words, and count twice: esctl doctor --repeats",
             quiet,
         )
 
 
-def _events(count: int) -> str:
+def _count_events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
 
 
@@ -242,7 +242,7 @@ def report_unheeded(found: Sequence[tuple[str, str, str]], quiet: bool) -> None:
         )
 
 
-def _zone_way(why: str) -> str:
+def _zone_hint(why: str) -> str:
     """Return the hint that defines the zone abbreviation at the end of an unread time; empty if there is none."""
     found = re.search(r" ([A-Z]{2,5})\"?$", why)
     if found is None:
@@ -262,12 +262,12 @@ def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
         what = "event has" if count == 1 else "events have"
         diagnostics.note(
             f"note: {count} {what} no time that can be read{whole}; @{position} of {source}: {why}; undated events "
-            f"keep their place in the log: esctl doctor --undated{_zone_way(why)}",
+            f"keep their place in the log: esctl doctor --undated{_zone_hint(why)}",
             quiet,
         )
 
 
-def report_untold(store: Store, names: Sequence[str], quiet: bool) -> None:
+def report_omissions(store: Store, names: Sequence[str], quiet: bool) -> None:
     """Print which sources are change logs whose format leaves something out: truncations, in wal2json's format 1."""
     stanzas, sources = store.view.manifest.stanzas, store.view.manifest.sources
     for name in names:
@@ -280,7 +280,7 @@ def report_untold(store: Store, names: Sequence[str], quiet: bool) -> None:
             )
 
 
-def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
+def report_clock_changes(store: Store, quiet: bool, after: int = 0) -> None:
     """Print how many events after a position have times that a clock shows twice or never."""
     from esctl.ask.events.undated import count_changed
     from esctl.ask.scope.basis import names_zones

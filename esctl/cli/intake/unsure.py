@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError, shell_word
-from esctl.index.envelope.mapping import CUSTOM, parted
+from esctl.index.envelope.mapping import CUSTOM, split_option
 from esctl.index.envelope.toml_text import toml_string
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SEVERAL = 5
 """From this many records on, a source with times is taken for a log."""
 
 
-_Open = tuple[str, str, tuple["Candidate", ...]]
+_OpenField = tuple[str, str, tuple["Candidate", ...]]
 """A field that is open: its name, why, the candidates."""
 
 
@@ -40,18 +40,19 @@ def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: P
     export. It is refused only if its records look like events (`_are_events`). `given` is the store as named by the
     option.
     """
-    for name, open_fields in _unsure(store, found).items():
-        raise UsageError(_told(name, open_fields), _hint(store, name, open_fields, [each for each, _ in found], given))
+    for name, open_fields in _open_by_source(store, found).items():
+        hint = _open_hint(store, name, open_fields, [each for each, _ in found], given)
+        raise UsageError(_describe_open(name, open_fields), hint)
 
 
 def unsure_sources(store: Store, found: Sequence[tuple[str, Detection]]) -> list[str]:
     """List the new sources that `refuse_unsure` or `refuse_doubts` would refuse."""
     doubted = {name for name, detection in found if detection.doubt is not None}
-    open_ones = _unsure(store, found)
+    open_ones = _open_by_source(store, found)
     return [name for name, _ in found if name in doubted or name in open_ones]
 
 
-def _unsure(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, list[_Open]]:
+def _open_by_source(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, list[_OpenField]]:
     manifest = store.view.manifest
     stanzas = {name: manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources}
     is_any = any(stanza.entity or stanza.entities for stanza in stanzas.values())
@@ -66,11 +67,13 @@ def _are_events(store: Store, name: str, detection: Detection, stanza: Stanza) -
     """
     cursor = store.snapshot.cursors.get(name)
     count = 0 if cursor is None else cursor.records
-    told = bool(stanza.time) and (count >= _SEVERAL or stanza.type[:1] != ("=event",))
-    return told and any(1 < each.distinct < count for each in detection.candidates)
+    is_log = bool(stanza.time) and (count >= _SEVERAL or stanza.type[:1] != ("=event",))
+    return is_log and any(1 < each.distinct < count for each in detection.candidates)
 
 
-def _open_fields(store: Store, name: str, detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
+def _open_fields(
+    store: Store, name: str, detection: Detection, stanza: Stanza | None, is_any: bool
+) -> Iterator[_OpenField]:
     """Yield the fields that are open: name, reason, candidates. `is_any`: some new source has an entity."""
     if stanza is None:
         return
@@ -87,24 +90,25 @@ def _open_fields(store: Store, name: str, detection: Detection, stanza: Stanza |
         yield "time", "any of several fields could be the time", detection.times
 
 
-def _told(name: str, open_fields: Sequence[_Open]) -> str:
-    told = "; and ".join(
-        f"{why}; candidates: {_listed(candidates)}" if candidates else why for _, why, candidates in open_fields
+def _describe_open(name: str, open_fields: Sequence[_OpenField]) -> str:
+    reasons = (
+        f"{why}; candidates: {_list_candidates(candidates)}" if candidates else why
+        for _, why, candidates in open_fields
     )
-    return f"{name}: the events are kept, but {told}"
+    return f"{name}: the events are kept, but {'; and '.join(reasons)}"
 
 
-def _listed(candidates: Sequence[Candidate]) -> str:
+def _list_candidates(candidates: Sequence[Candidate]) -> str:
     return "; ".join(
-        f"{_short(each.path)} ({each.distinct} values: {', '.join(map(_short, each.samples[:3]))})"
+        f"{_shorten(each.path)} ({each.distinct} values: {', '.join(map(_shorten, each.samples[:3]))})"
         for each in candidates[:_SHOWN]
     )
 
 
-def _hint(
+def _open_hint(
     store: Store,
     name: str,
-    open_fields: Sequence[_Open],
+    open_fields: Sequence[_OpenField],
     new: Sequence[str],
     given: Path | None,
 ) -> str:
@@ -113,14 +117,14 @@ def _hint(
     others = set(manifest.sources) - set(new) or len({manifest.sources[each] for each in new}) > 1
     of_source = f"{glob.escape(name)}:" if others else ""
     if not all(candidates for _, _, candidates in open_fields):
-        look = command("esctl log --limit 3 --columns data", given)
+        look = with_store("esctl log --limit 3 --columns data", given)
         return f"look at them: {look}; where records stand further in, --records-path names the array; else --map"
-    said = [f"{of_source}{field}={candidates[0].path}" for field, _, candidates in open_fields]
-    options = " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
-    return f"say which it is: {command(f'esctl reindex {options}', given)}"
+    proposed = [f"{of_source}{field}={candidates[0].path}" for field, _, candidates in open_fields]
+    options = " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *proposed))
+    return f"say which it is: {with_store(f'esctl reindex {options}', given)}"
 
 
-def command(text: str, given: Path | None) -> str:
+def with_store(text: str, given: Path | None) -> str:
     """Return a command with the store as the user named it, so that it works when pasted."""
     return text if given is None else f"{text} --store {shell_word(str(given))}"
 
@@ -133,9 +137,9 @@ def refuse_doubts(store: Store, found: Sequence[tuple[str, Detection]], given: P
     name, doubt = unsure[0]
     more = f" (and {len(unsure) - 1} more sources)" if len(unsure) > 1 else ""
     hint = (
-        f"say which it is: {command(f'esctl reindex {_order_options(store, unsure)}', given)}; or {doubt.line} (or "
+        f"say which it is: {with_store(f'esctl reindex {_order_options(store, unsure)}', given)}; or {doubt.line} (or "
         f"day_first = true or false) in [mapping.sources.{toml_string(glob.escape(name))}] of esctl.toml, then: "
-        f"{command('esctl reindex', given)}"
+        f"{with_store('esctl reindex', given)}"
     )
     raise UsageError(f"{name}{more}: the events are kept, but undated: {doubt.path}: {doubt.why}", hint)
 
@@ -145,8 +149,8 @@ def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
     keys = {name: doubt.line.partition(" = ")[2].strip('"') for name, doubt in unsure}
     if set(keys) == set(store.view.manifest.sources) and len(set(keys.values())) == 1:
         return f"--time-format {shell_word(next(iter(keys.values())))}"
-    said = [f"{glob.escape(name)}:time_format={key}" for name, key in list(keys.items())[:_SHOWN]]
-    return " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
+    proposed = [f"{glob.escape(name)}:time_format={key}" for name, key in list(keys.items())[:_SHOWN]]
+    return " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *proposed))
 
 
 def refuse_unmet(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
@@ -154,7 +158,8 @@ def refuse_unmet(store: Store, found: Sequence[tuple[str, Detection]], given: Pa
     unmet = [(name, each) for name, detection in found for each in detection.unmet]
     for name, each in sorted(unmet, key=lambda pair: not pair[1].near):  # first those that look like a typing error
         if _is_lost(store, name, each):
-            raise UsageError(f"{name}: the events are kept, but {_why(each)}", _way_on(store, name, each, given))
+            hint = _unmet_hint(store, name, each, given)
+            raise UsageError(f"{name}: the events are kept, but {_describe_unmet(each)}", hint)
 
 
 def _is_lost(store: Store, name: str, each: Unmet) -> bool:
@@ -162,10 +167,10 @@ def _is_lost(store: Store, name: str, each: Unmet) -> bool:
     group = each.field.partition(".")[0]
     if group not in ("entity", "entities", "time"):
         return group == "row_keys"
-    return _has(store, group, f"source = {literal(name)}") is False
+    return _has_any(store, group, f"source = {literal(name)}") is False
 
 
-def _has(store: Store, group: str, sources: str) -> bool | None:
+def _has_any(store: Store, group: str, sources: str) -> bool | None:
     """Return whether any event of the sources (an SQL condition) has an entity, or a time; None if there is none."""
     has = "undated IS NULL" if group == "time" else "entity IS NOT NULL"
     rows = store.scope().view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", sources])
@@ -174,7 +179,7 @@ def _has(store: Store, group: str, sources: str) -> bool | None:
     return found[0] if found is not None else None
 
 
-def _why(each: Unmet) -> str:
+def _describe_unmet(each: Unmet) -> str:
     if each.field.startswith("row_keys."):
         return (
             f"nothing says which row of {each.field.partition('.')[2]} an update is of: the columns of its key are open"
@@ -184,23 +189,23 @@ def _why(each: Unmet) -> str:
     return f"the {each.field} is said to be {each.path}, which none of its first records has"
 
 
-def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
+def _unmet_hint(store: Store, name: str, each: Unmet, given: Path | None) -> str:
     if not each.path and not each.near:
         return "to say one field beside what is recognised, in place of [mapping]: --map KEY=PATH, at ingest or reindex"
     if not each.near:
-        return f"look at them: {command('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
+        return f"look at them: {with_store('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
     of_source = f"{glob.escape(name)}:" if len(store.view.manifest.sources) > 1 else ""
-    said = f"{of_source}{each.field}={each.near}"
+    proposed = f"{of_source}{each.field}={each.near}"
     # An option for all sources is kept if it finds the field in any other source.
-    is_of_use = bool(of_source) and bool(_has(store, each.field.partition(".")[0], f"source <> {literal(name)}"))
-    kept = [one for one in store.overrides if parted(one)[1] != each.field or parted(one)[0] or is_of_use]
+    is_of_use = bool(of_source) and bool(_has_any(store, each.field.partition(".")[0], f"source <> {literal(name)}"))
+    kept = [one for one in store.overrides if split_option(one)[1] != each.field or split_option(one)[0] or is_of_use]
     forgets = (
         [""] if of_source and len(kept) < len(store.overrides) else []
     )  # an option for one source does not replace those for all
-    options = " ".join(f"--map {shell_word(option)}" for option in (*forgets, *kept, said))
+    options = " ".join(f"--map {shell_word(option)}" for option in (*forgets, *kept, proposed))
     asked = f"did you mean {each.near}?" if each.path else "say which:"
-    return f"{asked} {command(f'esctl reindex {options}', given)}"
+    return f"{asked} {with_store(f'esctl reindex {options}', given)}"
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -72,25 +72,25 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     undecoded: dict[int, str] = {}
     connection = connection or connect()
     if (prefix := cursor.dialect.get("prefix")) in ("cri", "docker"):
-        from esctl.sources.formats.text.parted import joined
+        from esctl.sources.formats.text.parted import join_parts
 
-        raws = joined(raws, prefix)
+        raws = join_parts(raws, prefix)
     if encoding := cursor.dialect.get("encoding"):
-        from esctl.sources.formats.encodings import decoded
+        from esctl.sources.formats.encodings import decode_records
 
-        raws, undecoded = decoded(raws, encoding)
+        raws, undecoded = decode_records(raws, encoding)
     texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
     if cursor.format == "text" and "pattern" in cursor.dialect:
         texts, unread = _read_lines(texts, cursor, connection)
         reasons = unread | reasons
     elif prefix and prefix != "docker":
-        from esctl.sources.formats.prefixes import behind
+        from esctl.sources.formats.prefixes import without_prefix
 
-        texts, unread = behind(texts, prefix)
+        texts, unread = without_prefix(texts, prefix)
         reasons |= unread
     reasons |= undecoded
     texts = _trim(texts)
-    if native.here():
+    if native.is_available():
         judged = _assemble(texts, reasons, *native.judge(texts))
     else:
         judged = _assemble(texts, reasons, *_examined(connection, texts))
@@ -112,12 +112,12 @@ def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]
 def _read_lines(
     texts: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection
 ) -> tuple[pa.Array, dict[int, str]]:
-    from esctl.sources.formats.prefixes import bare
+    from esctl.sources.formats.prefixes import without_runtime_prefix
     from esctl.sources.formats.text.known import RUNTIME
     from esctl.sources.formats.text.rows import lines_to_json
 
     is_behind = "prefix" in cursor.dialect and cursor.dialect["pattern"] != RUNTIME
-    return lines_to_json(bare(texts) if is_behind else texts, cursor.dialect, connection)
+    return lines_to_json(without_runtime_prefix(texts) if is_behind else texts, cursor.dialect, connection)
 
 
 def _decode(raws: pa.Array) -> tuple[pa.Array, dict[int, str]]:

@@ -36,22 +36,22 @@ class Schemas(Struct):
         """Add the schemas in the lines of a source of schemas; other lines are skipped."""
         for line in lines.splitlines():
             try:
-                told = json.loads(line)
-                self.records[str(told["registry"]), str(told["id"])] = told
+                schema = json.loads(line)
+                self.records[str(schema["registry"]), str(schema["id"])] = schema
             except (ValueError, KeyError, TypeError):
                 continue
 
     def decoder(self, registry: str, key: str) -> Decode | str:
         """Return the decoder of a schema, or why there is none."""
         if (registry, key) not in self._decoders:
-            self._decoders[registry, key] = self._made(registry, key)
+            self._decoders[registry, key] = self._make_decoder(registry, key)
         return self._decoders[registry, key]
 
-    def _made(self, registry: str, key: str) -> Decode | str:
-        found = [told for (own, named), told in self.records.items() if named == key and registry in ("", own)]
+    def _make_decoder(self, registry: str, key: str) -> Decode | str:
+        found = [schema for (own, named), schema in self.records.items() if named == key and registry in ("", own)]
         if not found:
             return f"schema {key} is not known"
-        if len({told["sha256"] for told in found}) > 1:
+        if len({schema["sha256"] for schema in found}) > 1:
             return f"schema {key} is another in each of {len(found)} registries: name one by --registry"
         try:
             return _DECODERS[found[0]["type"]](found[0])
@@ -61,22 +61,15 @@ class Schemas(Struct):
             return f"schema {key} cannot be read: {_reason(error)}"
 
 
-_kept: dict[tuple[str, tuple[tuple[str, int], ...]], Schemas] = {}
+_last: tuple[object, Schemas] | None = None
+"""The schemas that were read last, behind what they were read from; one value, so threads see both or neither."""
 
 
 def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
     """Return the schemas of a store, and those of new sources in some log rows."""
     from esctl.index.decode.log_rows import runs_of
-    from esctl.log.reader import export_raw
 
-    cursors = sorted((name, each) for name, each in snapshot.cursors.items() if isinstance(each, SchemasCursor))
-    key = (str(snapshot.path), tuple((name, each.records) for name, each in cursors))
-    if key not in _kept:
-        _kept.clear()
-        found = _kept[key] = Schemas()
-        for name, _ in cursors:
-            found.add(b"".join(export_raw(snapshot, name, skip_erased=True)))
-    found = _kept[key]
+    found = _kept_schemas(snapshot)
     for source, start, stop in runs_of(table) if table is not None else ():
         if table is not None and source.startswith(PREFIX) and source not in snapshot.cursors:
             found = Schemas(dict(found.records))
@@ -84,7 +77,23 @@ def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
     return found
 
 
-def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tuple[pa.Array, dict[int, str]]:
+def _kept_schemas(snapshot: StoreState) -> Schemas:
+    from esctl.log.reader import export_raw
+
+    global _last
+    cursors = sorted((name, each) for name, each in snapshot.cursors.items() if isinstance(each, SchemasCursor))
+    key = (snapshot.path, snapshot.store_id, snapshot.redactions, cursors)
+    last = _last
+    if last is not None and last[0] == key:
+        return last[1]
+    found = Schemas()
+    for name, _ in cursors:
+        found.add(b"".join(export_raw(snapshot, name, skip_erased=True)))
+    _last = key, found
+    return found
+
+
+def decode_framed(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tuple[pa.Array, dict[int, str]]:
     """Decode framed values in the column `raw` or `key` of log rows; return it, and by row why one cannot be read."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -98,7 +107,7 @@ def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tupl
     values: list[bytes | None] = []
     reasons: dict[int, str] = {}
     for place, raw in zip(places, column.take(pa.array(places)).to_pylist(), strict=True):
-        value = _decoded(raw, guids.get(place, ("", b"")), cursor.dialect.get("registry", ""), schemas)
+        value = _decode_frame(raw, guids.get(place, ("", b"")), cursor.dialect.get("registry", ""), schemas)
         values.append(value if isinstance(value, bytes) else None)
         if isinstance(value, str):
             reasons[place] = value
@@ -129,20 +138,20 @@ def _key_texts(rows: pa.Table, cursor: Cursor, schemas: Callable[[], Schemas]) -
     framed = pc.is_in(pc.binary_slice(keys, 0, 1), value_set=pa.array([b"\0"], keys.type))
     if not pc.any(framed).as_py() and not _guids(rows, _HEADERS["key"]):
         return keys
-    found, reasons = decoded(rows, "key", cursor, schemas())
+    found, reasons = decode_framed(rows, "key", cursor, schemas())
     were, texts = keys.to_pylist(), found.to_pylist()
-    told = [were[row] if row in reasons else _bare(were[row], text) for row, text in enumerate(texts)]
-    return pa.array(told, keys.type)
+    decoded = [were[row] if row in reasons else _string_content(were[row], text) for row, text in enumerate(texts)]
+    return pa.array(decoded, keys.type)
 
 
-def _bare(before: bytes | None, key: bytes | None) -> bytes | None:
+def _string_content(before: bytes | None, key: bytes | None) -> bytes | None:
     """Return a decoded key; for a JSON string, its content."""
     if key is None or key is before or not key.startswith(b'"'):
         return key
     return str(json.loads(key)).encode()
 
 
-def _decoded(raw: bytes | None, named: tuple[str, bytes], registry: str, schemas: Schemas) -> bytes | str | None:
+def _decode_frame(raw: bytes | None, named: tuple[str, bytes], registry: str, schemas: Schemas) -> bytes | str | None:
     if raw is None:
         return None
     guid, more = named
@@ -166,11 +175,11 @@ def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
     headers = one_array(rows["headers"])
     if headers.null_count == len(headers):
         return {}
-    told = pc.list_flatten(headers)
-    named = pc.indices_nonzero(pc.fill_null(pc.equal(told.field("name"), header), False))
+    every = pc.list_flatten(headers)
+    named = pc.indices_nonzero(pc.fill_null(pc.equal(every.field("name"), header), False))
     if not len(named):
         return {}
-    values = told.field("value").take(named)
+    values = every.field("value").take(named)
     is_guid = pc.and_(pc.greater(pc.binary_length(values), 16), pc.equal(pc.binary_slice(values, 0, 1), b"\1"))
     of_rows = pa.table({"row": pc.list_parent_indices(headers).take(named), "value": values}).filter(is_guid)
     pairs = zip(of_rows["row"].to_pylist(), of_rows["value"].to_pylist(), strict=True)
@@ -181,35 +190,39 @@ def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
-def _avro(told: Mapping[str, Any]) -> Decode:
+def _avro_decoder(record: Mapping[str, Any]) -> Decode:
     import fastavro
 
-    from esctl.sources.formats.packed import written_value
+    from esctl.sources.formats.packed import write_value
 
     named: dict[str, Any] = {}
-    for each in told["references"]:
+    for each in record["references"]:
         fastavro.parse_schema(json.loads(each["schema"]), named_schemas=named)
-    schema = fastavro.parse_schema(json.loads(told["schema"]), named_schemas=named)
+    schema = fastavro.parse_schema(json.loads(record["schema"]), named_schemas=named)
 
     def decode(_: bytes, body: bytes) -> bytes:
         stream = BytesIO(body)
         value = fastavro.schemaless_reader(stream, schema, None, return_record_name=False)
         if stream.tell() != len(body):
             raise ValueError(f"{len(body) - stream.tell()} bytes are left over")
-        return written_value(value).encode()
+        return write_value(value).encode()
 
     return decode
 
 
-def _json(told: Mapping[str, Any]) -> Decode:
-    json.loads(told["schema"])
+def _json_decoder(record: Mapping[str, Any]) -> Decode:
+    json.loads(record["schema"])
     return lambda _, body: body
 
 
-def _protobuf(told: Mapping[str, Any]) -> Decode:
+def _protobuf_decoder(record: Mapping[str, Any]) -> Decode:
     from esctl.index.decode.protobuf import protobuf_decoder
 
-    return protobuf_decoder(told)
+    return protobuf_decoder(record)
 
 
-_DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Decode]] = {"AVRO": _avro, "JSON": _json, "PROTOBUF": _protobuf}
+_DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Decode]] = {
+    "AVRO": _avro_decoder,
+    "JSON": _json_decoder,
+    "PROTOBUF": _protobuf_decoder,
+}

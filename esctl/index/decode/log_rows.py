@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esctl.engine.arrow_lists import one_array
-from esctl.index.decode.rows import DIALECTS
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor
@@ -53,14 +52,14 @@ def judge_rows(
     from esctl.index.decode.exact_json import judge
 
     found = []
-    for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursor_of(run[0]))):
+    for _, alike in groupby(runs_of(table), key=lambda run: _judged_by(cursor_of(run[0]))):
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
         if cursor_of(runs[0][0]).format == MESSAGE and schemas is not None:
             rows = table.slice(start, stop - start)
             found.append(_judged_values(connection, rows, cursor_of(runs[0][0]), schemas()))
             continue
-        raws = _coarse(table["raw"].slice(start, stop - start))
+        raws = _join_small_chunks(table["raw"].slice(start, stop - start))
         found += [judge(raw, cursor_of(runs[0][0]), connection) for raw in raws.chunks]
     invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
@@ -75,9 +74,9 @@ def _judged_values(connection: duckdb.DuckDBPyConnection, rows: pa.Table, cursor
     import pyarrow as pa
 
     from esctl.index.decode.exact_json import Judged, judge
-    from esctl.index.decode.framed import decoded
+    from esctl.index.decode.framed import decode_framed
 
-    values, reasons = decoded(rows, "raw", cursor, schemas)
+    values, reasons = decode_framed(rows, "raw", cursor, schemas)
     judged = judge(values, cursor, connection)
     if not reasons:
         return judged
@@ -86,7 +85,7 @@ def _judged_values(connection: duckdb.DuckDBPyConnection, rows: pa.Table, cursor
     return Judged(judged.text, invalid, judged.marked)
 
 
-def _coarse(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _join_small_chunks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Put small chunks together: judging one costs much the same however few rows it has."""
     import pyarrow as pa
 
@@ -98,12 +97,14 @@ def _coarse(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
     if "erased_leaf" not in table.column_names or table["erased_leaf"].null_count == table.num_rows:
         return invalid
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.if_else(table["erased_leaf"].is_valid().combine_chunks(), ERASED, invalid.combine_chunks())
+    is_erased = table["erased_leaf"].is_valid().combine_chunks()
+    return pa.chunked_array([pc.if_else(is_erased, ERASED, invalid.combine_chunks())])
 
 
-def _writing(cursor: Cursor) -> tuple[str, ...]:
+def _judged_by(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on besides its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
@@ -134,14 +135,14 @@ def judged_chunk(
         numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
     columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    groups |= (bare := _bare_groups(table, groups, numbers, cursors))
+    groups |= (bare := _groups_read_by_value(table, groups, numbers, cursors))
     wrapped = {key: group for key, group in groups.items() if key not in bare}
     chunk = _with_messages(connection, pa.table(columns), table, cursors, wrapped)
     chunk = _with_surroundings(connection, chunk, table, cursors, list(groups.values()))
     return _with_opened(connection, chunk, list(groups.values())), list(groups.values())
 
 
-def _bare_groups(
+def _groups_read_by_value(
     table: pa.Table, groups: Mapping[tuple[int, str], Group], numbers: Any, cursors: Mapping[str, Cursor]
 ) -> dict[tuple[int, str], Group]:
     """Return the groups of messages that are read by their values alone, which then need not be written as messages."""
@@ -151,12 +152,12 @@ def _bare_groups(
     from msgspec.structs import replace
 
     from esctl.index.decode.messages import any_event
-    from esctl.index.envelope.of_messages import of_values
+    from esctl.index.envelope.of_messages import for_values
 
     if any_event(table["headers"]) or not pc.min(pc.fill_null(pc.binary_length(table["raw"]), 0)).as_py():
         return {}
     others = {int(numbers[at]) for source, at, _ in runs_of(table) if cursors[source].format != MESSAGE}
-    found = {key: of_values(group.stanza) for key, group in groups.items() if group.number not in others}
+    found = {key: for_values(group.stanza) for key, group in groups.items() if group.number not in others}
     return {key: replace(groups[key], stanza=stanza) for key, stanza in found.items() if stanza is not None}
 
 
@@ -205,17 +206,17 @@ def _with_surroundings(
     groups: list[Group],
 ) -> pa.Table:
     """Give the records of a chunk what surrounded them, if the stanzas of its groups use it."""
-    from esctl.index.envelope.envelope_sql import looks_around
+    from esctl.index.envelope.envelope_sql import reads_surroundings
 
     headers = table["headers"] if "headers" in table.column_names else None
-    if headers is None or headers.null_count == len(headers) or not any(looks_around(g.stanza) for g in groups):
+    if headers is None or headers.null_count == len(headers) or not any(reads_surroundings(g.stanza) for g in groups):
         return chunk
     import pyarrow as pa
 
     from esctl.index.decode.surrounded import surround
 
     grp = chunk["grp"].to_numpy()
-    looking = {group.number for group in groups if looks_around(group.stanza)}
+    looking = {group.number for group in groups if reads_surroundings(group.stanza)}
     for source, start, stop in runs_of(table):
         if int(grp[start]) in looking:
             rows = pa.array(range(start, stop))
@@ -248,7 +249,9 @@ def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups:
 
 
 def _naming(stanza: Stanza) -> Naming | None:
-    if not any(encoding in DIALECTS for _, encoding in stanza.opened):
+    from esctl.index.envelope.homes import is_change_log
+
+    if not is_change_log(stanza):
         return None
     from esctl.index.decode.rows.change import Naming
 
@@ -309,3 +312,15 @@ def trimmed(raw: bytes | None) -> bytes:
     """Return a record's bytes without blanks around them, or BOMs, record separators (1E) and NUL bytes before them."""
     text = (raw or b"").removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x1e\0").rstrip(b" \t\r\n")
     return text.removeprefix(b"\xef\xbb\xbf")
+
+
+def trimmed_column(raws: pa.Array) -> pa.Array:
+    """Return the bytes of many records as `trimmed` does, null where they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lead = r"\A(?:\xef\xbb\xbf)?[ \t\r\n\x1e\x00]*(?:\xef\xbb\xbf)?"  # the bytes: patterns for binary are Latin-1
+    behind = pc.replace_substring_regex(raws.cast(pa.large_binary()), lead, "", max_replacements=1)
+    # Only text can be trimmed, and that byte by byte, so it need not be UTF-8.
+    text = pc.cast(behind, options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
+    return pc.ascii_rtrim(text, " \t\r\n").cast(pa.large_binary())

@@ -88,15 +88,14 @@ def _sql(parts: Set[str], headed: bool, keyed: bool, evented: bool) -> str:
     value = "CASE WHEN raw IS NULL THEN 'null' WHEN octet_length(raw) = 0 THEN '\"\"' ELSE j END"
     whole, marks, members = value, ["m"], []
     if evented:
-        is_event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"
-        whole = f"CASE WHEN {is_event} THEN {_event(value)} ELSE {value} END"
+        whole = f"CASE WHEN {_IS_EVENT} THEN {_event(value)} ELSE {value} END"
     if "key" in parts:
         members.append(f"'\"key\":' || {_key(keyed)}")
         marks += [_is_marked("key"), *(["coalesce(km, false)"] if keyed else [])]
     if headed:
         marks.append(_any_marked())
         if "header" in parts:
-            members.append(f"'\"header\":{{' || coalesce({_members('headers')}, '') || '}}'")
+            members.append(f"'\"header\":{{' || coalesce({members_sql('headers', _VALUE)}, '') || '}}'")
     members += [f"'\"{name}\":' || {sql}" for name, sql in _OTHERS.items() if name in parts]
     text = " || ',' || ".join([*members, f"'\"{PAYLOAD}\":' || ({whole})"])
     known = f"octet_length(raw) = 0 OR why IS NULL OR {_is_other(evented)}"
@@ -133,36 +132,57 @@ def _any_marked() -> str:
     return f"coalesce(list_bool_or(list_transform(headers, {each})), false)"
 
 
-def _members(headers: str) -> str:
-    """Write SQL for headers as members of a JSON object; of several with one name, the last."""
+def members_sql(headers: str, value: str) -> str:
+    """Write SQL for headers as members of a JSON object; of several with one name, the last.
+
+    `value` is SQL for the value of a header `h` as JSON text.
+    """
     names = f"list_transform({headers}, lambda h: h.name)"
     last = f"list_filter({headers}, lambda h, i: NOT list_contains({names}[i + 1:], h.name))"
-    value = f"CASE WHEN h.\"value\" IS NULL THEN 'null' ELSE {_string('h.value')} END"
     return f"array_to_string(list_transform({last}, lambda h: to_json(h.name)::VARCHAR || ':' || {value}), ',')"
 
 
-_CONTENT_TYPE = "list_filter(headers, lambda h: lower(h.name) = 'content-type')[-1].\"value\""
+def has_event_sql(headers: str) -> str:
+    """Write SQL for whether headers are those of a CloudEvent."""
+    return f"len(list_filter({headers}, lambda h: h.name = {literal(EVENT)})) > 0"
+
+
+def content_type_sql(headers: str) -> str:
+    """Write SQL for the value of the header that says of which type the content is."""
+    return f"list_filter({headers}, lambda h: lower(h.name) = 'content-type')[-1].\"value\""
+
+
+def structured_sql(headers: str, value: str, content_type: str, data: str) -> str:
+    """Write SQL that turns a CloudEvent in binary mode into structured mode.
+
+    `value` is that of `members_sql`, `content_type` SQL for text, and `data` SQL for the members of the data.
+    """
+    own = f"list_filter({headers}, lambda h: starts_with(h.name, 'ce_'))"
+    named = f"list_transform({own}, lambda h: {{'name': h.name[4:], 'value': h.\"value\"}})"
+    kind = f"coalesce(',\"datacontenttype\":' || to_json({content_type})::VARCHAR, '')"
+    return f"'{{' || {members_sql(named, value)} || {kind} || {data} || '}}'"
+
+
+_VALUE = f"CASE WHEN h.\"value\" IS NULL THEN 'null' ELSE {_string('h.value')} END"
+_IS_EVENT = has_event_sql("headers")
+_CONTENT_TYPE = f"try(decode({content_type_sql('headers')}))"
 
 
 def _event(value: str) -> str:
-    """Write SQL that turns a CloudEvent in binary mode into structured mode."""
-    own = "list_filter(headers, lambda h: starts_with(h.name, 'ce_'))"
-    named = f"list_transform({own}, lambda h: {{'name': h.name[4:], 'value': h.\"value\"}})"
-    kind = f"coalesce(',\"datacontenttype\":' || to_json(try(decode({_CONTENT_TYPE})))::VARCHAR, '')"
+    """Write SQL for a CloudEvent in structured mode, by its headers; `value` is SQL for its value as JSON text."""
     other = (
         "coalesce(',\"data\":' || to_json(try(decode(raw)))::VARCHAR, ',\"data_base64\":\"' || to_base64(raw) || '\"')"
     )
     data = f"CASE WHEN raw IS NULL THEN '' WHEN j IS NOT NULL THEN ',\"data\":' || ({value}) ELSE {other} END"
-    return f"'{{' || {_members(named)} || {kind} || {data} || '}}'"
+    return structured_sql("headers", _VALUE, _CONTENT_TYPE, data)
 
 
 def _is_other(evented: bool) -> str:
     """Write SQL for whether a record is a CloudEvent whose content type is not JSON."""
     if not evented:
         return "false"
-    text = f"try(decode({_CONTENT_TYPE}))"
-    event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"
-    return f"coalesce({event} AND {text} IS NOT NULL AND NOT contains(lower({text}), 'json'), false)"
+    is_json = f"contains(lower({_CONTENT_TYPE}), 'json')"
+    return f"coalesce({_IS_EVENT} AND {_CONTENT_TYPE} IS NOT NULL AND NOT {is_json}, false)"
 
 
 _PLACE = "regexp_extract(source, '/([^/]+)/([0-9]+)(?:#[0-9]+)?$', {})"

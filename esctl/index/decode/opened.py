@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
 from esctl.index.decode.encodings import EXTENDED, PAIRS, Opening
-from esctl.index.decode.rebuilt import Path, leads_on, place_of, rebuilt
+from esctl.index.decode.rebuilt import Path, leads_there_sql, pointer_of, with_value_sql
 from esctl.index.decode.rows import DIALECTS
 from esctl.model import MARK, Cursor
 
@@ -56,7 +56,7 @@ def open_texts(
     """
     for path, encoding in openings:
         if encoding == EXTENDED:
-            texts = _plain(connection, texts)
+            texts = _plain_extended_json(connection, texts)
         elif encoding in DIALECTS:
             from esctl.index.decode.rows.change import Naming
             from esctl.index.decode.rows.reading import read_rows
@@ -67,7 +67,7 @@ def open_texts(
 
             texts = open_pairs(connection, texts, path)
         elif encoding != "text":
-            texts, marked = _open(connection, texts, marked, path, encoding)
+            texts, marked = _open_encoded(connection, texts, marked, path, encoding)
     return texts, marked
 
 
@@ -82,7 +82,7 @@ _EXTENDED = (
 """What the braces of a value in MongoDB's extended JSON hold, and its plain form; numbers before dates of them."""
 
 
-def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
+def _plain_extended_json(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
     """Turn extended JSON into JSON. Inside a string, a quote after a brace is escaped, so no string is changed."""
     import pyarrow as pa
 
@@ -98,7 +98,7 @@ def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
     return one_array(found["j"].cast(pa.large_string()))
 
 
-def _open(
+def _open_encoded(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, path: Path, encoding: str
 ) -> tuple[pa.Array, pa.Array]:
     import numpy as np
@@ -115,7 +115,7 @@ def _open(
             return texts, marked
         raws = one_array(found["b"])
         if encoding == "gzip":
-            raws = pa.array([_decompressed(raw) for raw in raws.to_pylist()], pa.binary())
+            raws = pa.array([_decompress(raw) for raw in raws.to_pylist()], pa.binary())
         elif encoding == "yaml":
             from esctl.index.decode.ruby_yaml import yaml_json
 
@@ -138,15 +138,14 @@ def _open(
 
 def _texts_sql(path: Path, encoding: str) -> str:
     """Write a SELECT of `row` and the decoded bytes `b` of the texts at a path, if they can be decoded."""
-    place = literal(place_of(path))
+    place = literal(pointer_of(path))
     text = f"json_extract_string(j, {place})"
     own = (
         f"CASE WHEN NOT m OR NOT starts_with({text}, {literal(MARK)}) THEN {text} "
         f"WHEN starts_with({text}, {literal(MARK * 2)}) THEN substr({text}, 2) END"
     )
-    strings = (
-        f"SELECT \"row\", {own} AS s FROM {_TABLE} WHERE {leads_on('j', path)} AND json_type(j, {place}) = 'VARCHAR'"
-    )
+    is_text = f"{leads_there_sql('j', path)} AND json_type(j, {place}) = 'VARCHAR'"
+    strings = f'SELECT "row", {own} AS s FROM {_TABLE} WHERE {is_text}'
     return f'SELECT * FROM (SELECT "row", {_bytes_sql(encoding)} AS b FROM ({strings})) WHERE b IS NOT NULL ORDER BY 1'
 
 
@@ -173,7 +172,7 @@ def _bytes_sql(encoding: str) -> str:
     return f"list_transform([{bare}], lambda t: {cases[encoding]})[1]"
 
 
-def _decompressed(raw: bytes) -> bytes | None:
+def _decompress(raw: bytes) -> bytes | None:
     """Decompress gzip or zlib; None for bytes that are neither, or that become too large."""
     stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
@@ -184,7 +183,7 @@ def _decompressed(raw: bytes) -> bytes | None:
 
 
 def _replaced_sql(path: Path) -> str:
-    value = f"CASE WHEN v IS NULL THEN j ELSE {rebuilt('j', path, 'v')} END"
+    value = f"CASE WHEN v IS NULL THEN j ELSE {with_value_sql('j', path, 'v')} END"
     return (
         f'SELECT {value} AS j, m OR coalesce(vm, false) AS m FROM {_TABLE} LEFT JOIN {_OPENED} USING ("row") '
         'ORDER BY "row"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal, text_list
-from esctl.index.decode.rebuilt import Path, leads_on, place_of, rebuilt
+from esctl.index.decode.rebuilt import Path, leads_there_sql, pointer_of, with_value_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,8 +34,10 @@ def open_pairs(connection: duckdb.DuckDBPyConnection, texts: pa.Array, path: Pat
 
 
 def _sql(path: Path) -> str:
-    place = literal(place_of(path))
-    held = f"CASE WHEN {leads_on('j', path)} AND json_type(j, {place}) = 'ARRAY' THEN json_extract(j, {place}) END"
+    place = literal(pointer_of(path))
+    held = (
+        f"CASE WHEN {leads_there_sql('j', path)} AND json_type(j, {place}) = 'ARRAY' THEN json_extract(j, {place}) END"
+    )
     elements = "json_extract(h, '$[*]')"
     names = f"list_transform({elements}, lambda e: {_first(_NAMES, 'json_extract_string')})"
     values = f"list_transform({elements}, lambda e: {_value()})"
@@ -43,7 +45,7 @@ def _sql(path: Path) -> str:
     is_named = "len(list_filter(k, lambda n: n IS NULL)) = 0 AND len(list_distinct(k)) = len(k)"
     value = f"'{{' || array_to_string({joined}, ',') || '}}'"
     return f"""
-        SELECT CASE WHEN h IS NOT NULL AND {is_named} THEN {rebuilt("j", path, "o")} ELSE j END AS j
+        SELECT CASE WHEN h IS NOT NULL AND {is_named} THEN {with_value_sql("j", path, "o")} ELSE j END AS j
         FROM (SELECT *, {value} AS o FROM (SELECT *, {names} AS k, {values} AS v FROM
              (SELECT "row", j, {held} AS h FROM {_TABLE})))
         ORDER BY "row\""""

@@ -38,20 +38,18 @@ class _Parser:
         self._tokens = list(_tokens(text))
         self._at = 0
         self._proto3 = False
+        self._edition = False
 
     def file(self, file: FileDescriptorProto) -> None:
         while self._at < len(self._tokens):
-            word = self._next()
+            word = self._word()
             if word in ("syntax", "edition"):
-                self._expect("=")
-                self._proto3 = self._string() != "proto2"
-                file.syntax = "proto3" if self._proto3 else "proto2"
-                self._expect(";")
+                self._version(file, word)
             elif word == "package":
                 file.package = self._next()
                 self._expect(";")
             elif word == "import":
-                if self._peek() in ("public", "weak"):
+                if self._peek() in ("public", "weak", "option"):
                     self._next()
                 file.dependency.append(self._string())
                 self._expect(";")
@@ -59,22 +57,38 @@ class _Parser:
                 self._message(file.message_type.add(), 0)
             elif word == "enum":
                 self._enum(file.enum_type.add())
+            elif word == "option":
+                self._option(file)
             elif word != ";":
                 self._skip()
+
+    def _version(self, file: FileDescriptorProto, word: str) -> None:
+        from google.protobuf.descriptor_pb2 import Edition
+
+        self._expect("=")
+        version = self._string()
+        self._expect(";")
+        self._edition = word == "edition"
+        self._proto3 = not self._edition and version != "proto2"
+        file.syntax = "editions" if self._edition else "proto3" if self._proto3 else "proto2"
+        if self._edition:
+            file.edition = Edition.Value(f"EDITION_{version}")
 
     def _message(self, message: DescriptorProto, depth: int) -> None:
         if depth > _DEEPEST:
             raise ValueError("messages within one another too deep")
         message.name = self._next()
         self._expect("{")
-        while (word := self._next()) != "}":
+        while (word := self._word()) != "}":
             if word == "message":
                 self._message(message.nested_type.add(), depth + 1)
             elif word == "enum":
                 self._enum(message.enum_type.add())
             elif word == "oneof":
                 self._oneof(message)
-            elif word in ("option", "reserved", "extensions", "extend"):
+            elif word == "option":
+                self._option(message)
+            elif word in ("reserved", "extensions", "extend"):
                 self._skip()
             elif word != ";":
                 self._field(message, word)
@@ -89,11 +103,11 @@ class _Parser:
 
     def _oneof(self, message: DescriptorProto) -> None:
         index = len(message.oneof_decl)
-        message.oneof_decl.add(name=self._next())
+        oneof = message.oneof_decl.add(name=self._next())
         self._expect("{")
         while (word := self._next()) != "}":
             if word == "option":
-                self._skip()
+                self._option(oneof)
             elif word != ";":
                 self._field(message, word).oneof_index = index
 
@@ -106,17 +120,17 @@ class _Parser:
             raise ValueError("groups are not read")
         field = message.field.add(label=label or 1)
         field.proto3_optional = self._proto3 and word == "optional"
-        self._typed(field, kind)
-        self._named(field)
+        self._set_type(field, kind)
+        self._read_name_and_number(field)
         return field
 
-    def _typed(self, field: Any, kind: str) -> None:
+    def _set_type(self, field: Any, kind: str) -> None:
         if kind in _SCALARS:
             field.type = _SCALARS[kind]
         else:
             field.type_name = kind  # a message or an enum: resolved once the whole file is read
 
-    def _named(self, field: Any) -> None:
+    def _read_name_and_number(self, field: Any) -> None:
         field.name = self._next()
         self._expect("=")
         field.number = int(self._next(), 0)
@@ -132,6 +146,8 @@ class _Parser:
             if token == "packed" and depth == 1 and self._peek() == "=":
                 self._next()
                 field.options.packed = self._next() == "true"
+            elif depth == 1:
+                self._features(field, token)
             if depth == 0:
                 return
 
@@ -142,11 +158,11 @@ class _Parser:
         value = self._next()
         self._expect(">")
         field = message.field.add(label=_REPEATED)
-        self._named(field)
+        self._read_name_and_number(field)
         entry = message.nested_type.add(name=f"{''.join(map(_titled, field.name.split('_')))}Entry")
         entry.options.map_entry = True
-        self._typed(entry.field.add(name="key", number=1, label=1), key)
-        self._typed(entry.field.add(name="value", number=2, label=1), value)
+        self._set_type(entry.field.add(name="key", number=1, label=1), key)
+        self._set_type(entry.field.add(name="value", number=2, label=1), value)
         field.type_name = entry.name
         field.type = 11
         return field
@@ -158,7 +174,7 @@ class _Parser:
             if word == "option":
                 if self._peek() == "allow_alias":
                     enum.options.allow_alias = True
-                self._skip()
+                self._option(enum)
             elif word == "reserved":
                 self._skip()
             elif word != ";":
@@ -167,6 +183,32 @@ class _Parser:
                 enum.value.add(name=word, number=sign * int(self._next(), 0))
                 while self._next() != ";":
                     pass
+
+    def _option(self, holder: Any) -> None:
+        self._features(holder, self._next())
+        self._skip()
+
+    def _features(self, holder: Any, name: str) -> None:
+        """Take what an option says of the features of an edition; `name` has been read of it, and others are left."""
+        if not self._edition:
+            return
+        if name.startswith("features."):
+            self._expect("=")
+            _set_feature(holder, name.removeprefix("features."), self._next())
+        elif name == "features":
+            self._expect("=")
+            self._expect("{")
+            depth = 1
+            while depth:
+                token = self._next()
+                depth += (token in "[{") - (token in "]}")
+                if depth == 1 and self._peek() == ":" and self._next():
+                    _set_feature(holder, token, self._next())
+
+    def _word(self) -> str:
+        """Return the next token, without the word before it that says who sees what it defines."""
+        word = self._next()
+        return self._next() if word in ("export", "local") and self._peek() in ("message", "enum") else word
 
     def _skip(self) -> None:
         """Skip a statement, with the blocks in it."""
@@ -192,6 +234,15 @@ class _Parser:
     def _expect(self, token: str) -> None:
         if (found := self._next()) != token:
             raise ValueError(f"{token!r} is expected, and not {found!r:.40}")
+
+
+def _set_feature(holder: Any, name: str, value: str) -> None:
+    known = holder.options.features.DESCRIPTOR.fields_by_name.get(name)
+    if known is None:
+        return
+    if value not in known.enum_type.values_by_name:
+        raise ValueError(f"features.{name} cannot be {value:.40}")
+    setattr(holder.options.features, name, known.enum_type.values_by_name[value].number)
 
 
 def _titled(part: str) -> str:

@@ -24,8 +24,8 @@ def protobuf_decoder(told: Mapping[str, Any]) -> Callable[[bytes, bytes], bytes]
     pool = descriptor_pool.DescriptorPool()
     known = _well_known(pool)
     for each in told["references"]:
-        _add(pool, each["name"], each["schema"], known)
-    _add(pool, _MAIN, told["schema"], known)
+        _add_schema(pool, each["name"], each["schema"], known)
+    _add_schema(pool, _MAIN, told["schema"], known)
     file = pool.FindFileByName(_MAIN)
     order = [message.name for message in parse_proto(_MAIN, told["schema"]).message_type]
 
@@ -36,7 +36,7 @@ def protobuf_decoder(told: Mapping[str, Any]) -> Callable[[bytes, bytes], bytes]
             kind = kind.nested_types[index]
         message = message_factory.GetMessageClass(kind)()
         message.ParseFromString(body if indexes else rest)
-        return _written(message).encode()
+        return _message_json(message).encode()
 
     return decode
 
@@ -58,18 +58,18 @@ def _well_known(pool: Any) -> set[str]:
     return {module.DESCRIPTOR.name for module in modules}
 
 
-def _add(pool: Any, name: str, text: str, known: set[str]) -> None:
+def _add_schema(pool: Any, name: str, text: str, known: set[str]) -> None:
     if name in known:
         return
     file = parse_proto(name, text)
     there = [each for each in file.dependency if each in known]
     del file.dependency[:]
     file.dependency.extend(there)
-    pool.AddSerializedFile(_resolved(file, pool, there).SerializeToString())
+    pool.AddSerializedFile(_resolve_types(file, pool, there).SerializeToString())
     known.add(name)
 
 
-def _resolved(file: Any, pool: Any, there: list[str]) -> Any:
+def _resolve_types(file: Any, pool: Any, there: list[str]) -> Any:
     """Set for the fields of a file's messages whether their type is a message or an enum, and its full name."""
     kinds: dict[str, int] = {}
     for name in there:
@@ -148,7 +148,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return (value >> 1) ^ -(value & 1), at
 
 
-def _written(message: Any) -> str:
+def _message_json(message: Any) -> str:
     """Write a message as JSON text: integers as numbers, enums by name, bytes as base64, times as RFC 3339."""
     if message.DESCRIPTOR.full_name.startswith("google.protobuf."):
         from google.protobuf import json_format
@@ -158,28 +158,28 @@ def _written(message: Any) -> str:
     for field in message.DESCRIPTOR.fields:
         if field.has_presence and not message.HasField(field.name):
             continue
-        members.append(f"{json.dumps(field.name)}:{_member(message, field)}")
+        members.append(f"{json.dumps(field.name)}:{_member_json(message, field)}")
     return "{" + ",".join(members) + "}"
 
 
-def _member(message: Any, field: Any) -> str:
+def _member_json(message: Any, field: Any) -> str:
     value = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         inner = field.message_type.fields_by_name["value"]
-        pairs = (f"{json.dumps(_key(key))}:{_value(value[key], inner)}" for key in sorted(value))
+        pairs = (f"{json.dumps(_key_text(key))}:{_value_json(value[key], inner)}" for key in sorted(value))
         return "{" + ",".join(pairs) + "}"
     if field.is_repeated:
-        return "[" + ",".join(_value(each, field) for each in value) + "]"
-    return _value(value, field)
+        return "[" + ",".join(_value_json(each, field) for each in value) + "]"
+    return _value_json(value, field)
 
 
-def _key(key: Any) -> str:
+def _key_text(key: Any) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def _value(value: Any, field: Any) -> str:
-    if field.type == _MESSAGE:
-        return _written(value)
+def _value_json(value: Any, field: Any) -> str:
+    if field.message_type is not None:
+        return _message_json(value)
     if field.type == _ENUM:
         known = field.enum_type.values_by_number.get(value)
         return json.dumps(known.name if known is not None else value)

@@ -56,15 +56,16 @@ def surround(
     return one_array(found["j"]).cast(pa.large_string()), one_array(found["m"])
 
 
-_OWN = f"json_type(j, {literal('/' + WRAPPER)})"
+_OWN_TYPE = f"json_type(j, {literal('/' + WRAPPER)})"
 _MERGED = "list_reduce(list_prepend('{}'::JSON, json_extract(w, '$[*]')), lambda a, b: json_merge_patch(a, b))::VARCHAR"
-_WITH = (
+_WITH_WRAPPER = (
     f"left(j, length(j) - 1) || CASE WHEN len(json_keys(j)) = 0 THEN '' ELSE ',' END "
     f"|| {literal(json.dumps(WRAPPER) + ':')} || {_MERGED} || '}}'"
 )
-_HAS = f"coalesce(json_type(w) = 'ARRAY' AND json_type(j) = 'OBJECT' AND {_OWN} IS NULL, false)"
+_GETS_WRAPPER = f"coalesce(json_type(w) = 'ARRAY' AND json_type(j) = 'OBJECT' AND {_OWN_TYPE} IS NULL, false)"
 _SQL = (
-    f"SELECT CASE WHEN {_HAS} THEN {_WITH} ELSE j END AS j, m OR ({_HAS} AND coalesce(wm, false)) AS m "
+    f"SELECT CASE WHEN {_GETS_WRAPPER} THEN {_WITH_WRAPPER} ELSE j END AS j, "
+    f"m OR ({_GETS_WRAPPER} AND coalesce(wm, false)) AS m "
     f'FROM {_JUDGED} ORDER BY "row"'
 )
 

@@ -11,18 +11,18 @@ from esctl.index.decode.times.python import instant_of
 from esctl.index.decode.times.reading import reading_of
 from esctl.index.envelope.detect import PLAIN, Detection
 from esctl.index.envelope.finding.search import Choice
-from esctl.index.envelope.openings import opened
+from esctl.index.envelope.openings import open_sample
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.times.of_sample import texts_at
 from esctl.model import Stanza
 
-FEW = 12
+FEWEST_RECORDS = 12
 """Fewer records than this do not show how values repeat."""
 _MOSTLY = 0.9
 _COMPARED = ("id", "type", "time", "entity", "actor", "sequence", "data")
 
 
-def as_one_known(
+def find_known_stanza(
     found: Detection, sample: Sequence[Any], known: Mapping[Stanza, str]
 ) -> tuple[Stanza, Detection] | None:
     """Return the one known stanza that fits a source, if the source leaves something open or has few records.
@@ -30,19 +30,21 @@ def as_one_known(
     None if the source is read by itself. `known` are the stanzas of earlier sources, each with a source of it.
     """
     is_open = bool(found.doubt or found.times or (found.candidates and not found.stanza.entity))
-    if found.stanza.name != PLAIN or found.stanza.pattern or not (is_open or len(sample) < FEW):
+    if found.stanza.name != PLAIN or found.stanza.pattern or not (is_open or len(sample) < FEWEST_RECORDS):
         return None
     likely = {
         stanza: name
         for stanza, name in known.items()
         if stanza.name == PLAIN and stanza.entity and _has_form(stanza, found.stanza, is_open)
     }
-    fitting = {_bare(each): (name, each) for each, name in [*likely.items()][::-1] if _fits(each, sample)}
-    if len(fitting) != 1 or (_bare(found.stanza) in fitting and not is_open):
+    fitting = {
+        _without_numbering(each): (name, each) for each, name in [*likely.items()][::-1] if _fits_sample(each, sample)
+    }
+    if len(fitting) != 1 or (_without_numbering(found.stanza) in fitting and not is_open):
         return None
     ((name, stanza),) = fitting.values()
     stanza = replace(stanza, numbering=0, newest_first=found.stanza.newest_first)
-    return stanza, Detection(stanza, _rows(found, stanza, name))
+    return stanza, Detection(stanza, _choice_rows(found, stanza, name))
 
 
 def _has_form(stanza: Stanza, own: Stanza, is_open: bool) -> bool:
@@ -51,12 +53,12 @@ def _has_form(stanza: Stanza, own: Stanza, is_open: bool) -> bool:
     return form == (own.data, own.data_without, own.unwrap, own.opened, own.id) and (is_open or stanza.type == own.type)
 
 
-def _bare(stanza: Stanza) -> Stanza:
+def _without_numbering(stanza: Stanza) -> Stanza:
     return replace(stanza, numbering=0, newest_first=None)
 
 
-def _fits(stanza: Stanza, sample: Sequence[Any]) -> bool:
-    records = [opened(each, openings_of(stanza)) for each in sample]
+def _fits_sample(stanza: Stanza, sample: Sequence[Any]) -> bool:
+    records = [open_sample(each, openings_of(stanza)) for each in sample]
     columns = [list(texts_at(stanza, getattr(stanza, name), records)) for name in ("type", "time", "entity")]
     if not records or any(len(column) < _MOSTLY * len(records) for column in columns):
         return False
@@ -64,13 +66,13 @@ def _fits(stanza: Stanza, sample: Sequence[Any]) -> bool:
     return not stanza.time or all(instant_of(text, "UTC", reading) is not None for text in columns[1])
 
 
-def _rows(found: Detection, stanza: Stanza, name: str) -> tuple[Choice, ...]:
+def _choice_rows(found: Detection, stanza: Stanza, name: str) -> tuple[Choice, ...]:
     rows = [Choice("mapping", name, "read as that one is: its records have these fields")]
     for field in _COMPARED:
-        said, own = getattr(stanza, field), getattr(found.stanza, field)
-        if said:
-            by_itself = f"; by itself it would be {' | '.join(own) or 'open'}" if said != own else ""
-            rows.append(Choice(field, " | ".join(said), f"as in {name}{by_itself}"))
+        known, own = getattr(stanza, field), getattr(found.stanza, field)
+        if known:
+            by_itself = f"; by itself it would be {' | '.join(own) or 'open'}" if known != own else ""
+            rows.append(Choice(field, " | ".join(known), f"as in {name}{by_itself}"))
     if stanza.time_format:
         rows.append(Choice("time_format", " | ".join(stanza.time_format), f"as in {name}"))
     rows.append(Choice("order", stanza.order, f"as in {name}"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TWICE, NEVER = "twice", "never"
 """The values of the index column `wall`, for times without a zone."""
 _MICRO = 1_000_000
-_NEAR = 86_400 * _MICRO
+_A_DAY = 86_400 * _MICRO
 _JITTER = 60 * _MICRO
 """Microseconds that a clock may go back from one record to the next without having been changed."""
 Numbers = npt.NDArray[np.int64]
@@ -37,13 +37,13 @@ def wall_columns(
     bounds = pc.min_max(times.cast(pa.int64())).as_py()
     if bounds["min"] is None:
         return walls, seconds
-    near = (bounds["min"] - _NEAR) // _MICRO, (bounds["max"] + _NEAR) // _MICRO
+    near = (bounds["min"] - _A_DAY) // _MICRO, (bounds["max"] + _A_DAY) // _MICRO
     for turn in transitions(tz, *near):
         low, high = (turn.at + sign * 86_400 for sign in (-1, 1))
-        rows = _between(times, low * _MICRO, high * _MICRO)
+        rows = _rows_between(times, low * _MICRO, high * _MICRO)
         if not len(rows):
             continue
-        clock = _clocks(connection, texts.take(rows), reading)
+        clock = _clock_readings(connection, texts.take(rows), reading)
         first, last = sorted((turn.at + turn.before, turn.at + turn.after))
         changed = pc.fill_null(pc.and_(pc.greater_equal(clock, first * _MICRO), pc.less(clock, last * _MICRO)), False)
         if not pc.any(changed).as_py():
@@ -57,18 +57,18 @@ def wall_columns(
     return walls, seconds
 
 
-def _between(times: pa.Array, low: int, high: int) -> pa.Array:
+def _rows_between(times: pa.Array, low: int, high: int) -> pa.Array:
     micros = times.cast(pa.int64())
     return pc.indices_nonzero(pc.fill_null(pc.and_(pc.greater_equal(micros, low), pc.less_equal(micros, high)), False))
 
 
-def _clocks(connection: duckdb.DuckDBPyConnection, texts: pa.Array, reading: Reading) -> pa.Array:
+def _clock_readings(connection: duckdb.DuckDBPyConnection, texts: pa.Array, reading: Reading) -> pa.Array:
     """Return what clocks show, in microseconds as if in UTC; null for times that name their zone."""
     one, other = (read_times(connection, texts, zone, reading).cast(pa.int64()) for zone in ("UTC", "+01:00"))
     return pc.if_else(pc.not_equal(one, other), one, None)
 
 
-def settled(
+def with_second_passes(
     instants: Numbers,
     seconds: pa.Array,
     codes: Numbers,

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from esctl.engine import native
 from esctl.engine.arrow_lists import one_array, repeated
-from esctl.index.decode.times.columns import read_nanos, read_times, times_of_none
+from esctl.index.decode.times.columns import placeholder_mask, read_nanos, read_times
 from esctl.index.decode.times.reading import reading_of
 from esctl.index.envelope.clock_changes import wall_columns
 from esctl.index.envelope.envelope_sql import listed_roles
-from esctl.index.envelope.event_places import placed
+from esctl.index.envelope.event_places import place_events
 from esctl.index.envelope.event_read import read_rows
 from esctl.index.envelope.event_sql import Group, event_select
 from esctl.index.files.last_placed import Before
@@ -60,8 +60,8 @@ def read_events(
     known = {name: one_array(chunk[name]) for name in ("position", "recorded_at", "source", "offset")}
     known["invalid"] = one_array(chunk["invalid"])
     if listed:
-        found, known["invalid"] = _without_crowds(found, known["invalid"], roles, listed)
-    known |= placed(chunk, found, groups, before)
+        found, known["invalid"] = _mark_crowded_events(found, known["invalid"], roles, listed)
+    known |= place_events(chunk, found, groups, before)
     rest = {name: one_array(found[name]) for name in found.schema.names if name not in _CONSUMED}
     return pa.table({**known, **rest})
 
@@ -79,10 +79,10 @@ def _group_events(
     texts = one_array(found["time_text"])
     reading = reading_of(group.stanza)
     times = read_times(connection, texts, group.tz, reading)
-    none = None if group.stanza.old_times else times_of_none(times)
+    none = None if group.stanza.old_times else placeholder_mask(times)
     times = times if none is None else pc.if_else(none, pa.scalar(None, times.type), times)
     found = found.drop_columns("time_text").append_column("event_time", times)
-    found = found.append_column("unreadable", _unreadable(connection, texts, times, none))
+    found = found.append_column("unreadable", _unreadable_reasons(connection, texts, times, none))
     found = found.append_column("nanos", read_nanos(connection, texts, times, reading))
     walls, seconds = wall_columns(connection, texts, times, group.tz, reading)
     found = found.append_column("wall", walls).append_column("second_pass", seconds)
@@ -98,12 +98,12 @@ def _group_rows(
     roles: int,
     listed: Set[int],
 ) -> pa.Table:
-    if native.here() and (found := read_rows(connection, chunk, group, columns, roles, listed)) is not None:
+    if native.is_available() and (found := read_rows(connection, chunk, group, columns, roles, listed)) is not None:
         return found
     return connection.sql(event_select(group, columns, roles, listed).sql()).to_arrow_table()
 
 
-def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:
+def _mark_crowded_events(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:
     """Mark events that have too many entities to number their rows as invalid, and remove their entities."""
     count = pa.array(np.full(len(found), roles - len(listed)))
     for i in listed:
@@ -115,13 +115,13 @@ def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[
         column = one_array(found[name])
         none = pa.nulls(len(column), column.type)
         found = found.set_column(found.schema.get_field_index(name), name, pc.if_else(crowded, none, column))
-    told = pc.binary_join_element_wise(
+    reasons = pc.binary_join_element_wise(
         "of ", pc.cast(count, pa.string()), f" entities, more than the {MOST_ENTITIES} that an event may have", ""
     )
-    return found, pc.if_else(pc.and_(crowded, invalid.is_null()), told.cast(invalid.type), invalid)
+    return found, pc.if_else(pc.and_(crowded, invalid.is_null()), reasons.cast(invalid.type), invalid)
 
 
-def _unreadable(
+def _unreadable_reasons(
     connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, none: pa.Array | None
 ) -> pa.Array:
     """Return why the time of each record is unreadable; null if it can be read or there is none.

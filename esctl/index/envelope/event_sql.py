@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from esctl.engine.chains import chained
+from esctl.engine.chains import join_as_tree
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.native import Member, Places
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import (
-    NOTHING,
+    NULL_TEXT,
     EnvelopeSql,
     Extractor,
     envelope_sql,
@@ -27,9 +27,9 @@ from esctl.model import TOMBSTONE, Stanza
 if TYPE_CHECKING:
     import duckdb
 
-READ = "esctl_read"
+READ_TABLE = "esctl_read"
 """The registered table of what the native core has read."""
-SAMPLE = 20_000
+SAMPLED_RECORDS = 20_000
 """Records sampled to choose the typed columns; every row is checked against the columns all the same."""
 
 
@@ -94,7 +94,7 @@ def sampled_columns(
     """Choose the typed columns of the registered table `chunk` from a sample of its records."""
     records, samples = 0, []
     # From all over the chunk: a log often begins with events of one type.
-    spread = f"hash(position) % {max(rows_held // SAMPLE, 1)} = 0"
+    spread = f"hash(position) % {max(rows_held // SAMPLED_RECORDS, 1)} = 0"
     whole_part, fraction = "regexp_extract(value, '^-?([0-9]+)', 1)", "regexp_extract(value, '[.]([0-9]+)$', 1)"
     for group in groups:
         payload = Payload(group.stanza)
@@ -126,7 +126,7 @@ def places_of(group: Group, columns: Sequence[PayloadColumn], listed: Set[int] =
     """Return the places that the events of a group are read from; None if one pass cannot read them."""
     payload, texts = Payload(group.stanza), Extractor()
     envelope_sql(group.stanza, texts, listed)
-    own = [(column, payload.field_pointer(column.field)) for column in _own(payload, columns)]
+    own = [(column, payload.field_pointer(column.field)) for column in _included_columns(payload, columns)]
     if payload.several or group.stanza.unwrap or any("\0" in at for at in (*texts.pointers, *(at for _, at in own))):
         return None
     members = tuple(
@@ -158,14 +158,14 @@ def event_select(
     """
     payload, texts = Payload(group.stanza), Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
-    own = _own(payload, columns)
+    own = _included_columns(payload, columns)
     pointers = [payload.field_pointer(column.field) for column in own]
     # One parse reads envelope and payload, unless the payload has its own JSON text.
     held = Extractor("v") if payload.several else texts
     values = list(map(held.at, pointers))
     source = f"""SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
-        FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
-            FROM ({_as_extracted(group, payload, texts, held, pointers)}))"""
+        FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept_count_sql(own, values)}) = keys, false) AS fits
+            FROM ({_extraction_sql(group, payload, texts, held, pointers)}))"""
     typed = _payload_columns(columns, dict(zip(own, values, strict=True)))
     return EventSelect((*_envelope_columns(envelope, roles, listed), *typed), source)
 
@@ -178,33 +178,37 @@ def read_select(group: Group, roles: int, listed: Set[int] = frozenset()) -> Eve
     texts = Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
     found = ["position", "marked", "text AS j", *(f"x_{i}" for i in range(1, len(texts.pointers) + 1))]
-    source = f"SELECT {', '.join(found)}{_gone(group.stanza)} FROM {READ}"
+    source = f"SELECT {', '.join(found)}{_tombstone_sql(group.stanza)} FROM {READ_TABLE}"
     return EventSelect(_envelope_columns(envelope, roles, listed), source)
 
 
 def loose_select(group: Group) -> EventSelect:
     """Write the query of `position` and `data` of the records in the table `READ`, none of which fits the columns."""
-    source = f"SELECT position, {Payload(group.stanza).whole('text')} AS p FROM {READ}"
-    return EventSelect((("position", "position"), ("data", canonical_json_sql(_by_name("p")))), source)
+    source = f"SELECT position, {Payload(group.stanza).whole('text')} AS p FROM {READ_TABLE}"
+    return EventSelect((("position", "position"), ("data", canonical_json_sql(_sorted_members_sql("p")))), source)
 
 
-def _own(payload: Payload, columns: Sequence[PayloadColumn]) -> list[PayloadColumn]:
+def _included_columns(payload: Payload, columns: Sequence[PayloadColumn]) -> list[PayloadColumn]:
     return [column for column in columns if column.field not in payload.excluded]
 
 
-def _as_extracted(group: Group, payload: Payload, texts: Extractor, held: Extractor, pointers: Sequence[str]) -> str:
+def _extraction_sql(group: Group, payload: Payload, texts: Extractor, held: Extractor, pointers: Sequence[str]) -> str:
     """Select the texts and types that DuckDB extracts from the records."""
-    lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
+    lists = [
+        f"{_unmarked_sql(texts.sql('j'))} AS x",
+        f"{_types_sql('h', pointers)} AS t",
+        *_own_payload_texts(payload, held),
+    ]
     gone = ["gone"] if group.stanza.tombstone else []
     taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(pointers)]
     return f"""SELECT {", ".join(["position", "marked", "j", "keys", *taken])}
         FROM (SELECT {", ".join(["position", "marked", "j", *gone, *lists])}, {payload.key_count("h")} AS keys
             FROM (SELECT *, {payload.holder("j")} AS h
-                FROM (SELECT position, marked, {_event_text(group.stanza)} AS j{_gone(group.stanza)}
+                FROM (SELECT position, marked, {_event_text(group.stanza)} AS j{_tombstone_sql(group.stanza)}
                       FROM chunk WHERE grp = {group.number})))"""
 
 
-def _gone(stanza: Stanza) -> str:
+def _tombstone_sql(stanza: Stanza) -> str:
     """Write whether a record is a tombstone: the whole record says so, even if the event is only a part of it."""
     places = [literal(json_pointer(record_path(path))) for path in stanza.tombstone]
     tests = [f"json_type(text, {place}) IS NOT DISTINCT FROM 'NULL'" for place in places]
@@ -226,13 +230,13 @@ def _envelope_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> tu
 def _payload_columns(columns: Sequence[PayloadColumn], values: dict[PayloadColumn, str]) -> tuple[tuple[str, str], ...]:
     typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
     return (
-        ("data", f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END"),
-        ("nulls", f"CASE WHEN fits THEN {_null_marks(list(values))} END"),
+        ("data", f"CASE WHEN NOT fits THEN {canonical_json_sql(_sorted_members_sql('p'))} END"),
+        ("nulls", f"CASE WHEN fits THEN {_null_marks_sql(list(values))} END"),
         *((column.name, f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END") for column, sql in typed.items()),
     )
 
 
-def _apart(payload: Payload, held: Extractor) -> list[str]:
+def _own_payload_texts(payload: Payload, held: Extractor) -> list[str]:
     return [f"{held.sql('h')} AS v"] if payload.several else []
 
 
@@ -241,39 +245,39 @@ def _type_columns(pointers: Sequence[str]) -> list[str]:
 
 
 def _entity_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> list[tuple[str, str]]:
-    nothing = [("CAST(NULL AS VARCHAR[])" if i in listed else NOTHING,) * 2 for i in range(roles)]
+    nothing = [("CAST(NULL AS VARCHAR[])" if i in listed else NULL_TEXT,) * 2 for i in range(roles)]
     given = [*envelope.entities, *nothing[len(envelope.entities) :]]
     pairs = (((f"entity_{i}", entity), (f"kind_{i}", kind)) for i, (entity, kind) in enumerate(given))
     return [column for pair in pairs for column in pair]
 
 
-def _kept(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
+def _kept_count_sql(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
     """Count the payload's members that their columns keep exactly."""
     kept = [
         f"CASE WHEN t_{i} IS NULL THEN 0 WHEN t_{i} = 'NULL' OR {column.holds(value, f't_{i}')} THEN 1 ELSE 0 END"
         for i, (column, value) in enumerate(zip(own, values, strict=True), 1)
     ]
-    return chained(kept, "+") if kept else "0"
+    return join_as_tree(kept, "+") if kept else "0"
 
 
-def _types(json: str, pointers: Sequence[str]) -> str:
+def _types_sql(json: str, pointers: Sequence[str]) -> str:
     return f"json_type({json}, {text_list(list(pointers))})" if pointers else "[]::VARCHAR[]"
 
 
-def _unmarked(texts: str) -> str:
+def _unmarked_sql(texts: str) -> str:
     """Undo the marks of the envelope's texts; the payload of a marked record is never taken from here."""
     return f"CASE WHEN marked THEN list_transform({texts}, lambda e: {unmark_text_sql('e')}) ELSE {texts} END"
 
 
-def _null_marks(own: Sequence[PayloadColumn]) -> str:
+def _null_marks_sql(own: Sequence[PayloadColumn]) -> str:
     marks = [
         f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     ]
     some = " OR ".join(f"t_{i} = 'NULL'" for i in range(1, len(own) + 1))
-    return f"CASE WHEN {some} THEN {chained(marks, '||')} END" if marks else NOTHING
+    return f"CASE WHEN {some} THEN {join_as_tree(marks, '||')} END" if marks else NULL_TEXT
 
 
-def _by_name(payload: str) -> str:
+def _sorted_members_sql(payload: str) -> str:
     """Write a payload with its members sorted by name, as those of typed rows are."""
     members = f"list_sort({members_sql(payload)})"
     ordered = f"'{{' || array_to_string(list_transform({members}, lambda m: {member_sql('m')}), ',') || '}}'"

@@ -10,12 +10,12 @@ from esctl.index.decode.rows import DIALECTS
 from esctl.model import Cursor, PostgresCursor, Stanza
 
 
-def at_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
+def with_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
     """Return the stanza of a change log with its home: the database that the first change log settled.
 
     Each dialect names servers in its own way, so only the database is taken over from another dialect.
     """
-    if not is_changes(stanza):
+    if not is_change_log(stanza):
         return stanza
     own = (cursor.system, cursor.database) if isinstance(cursor, PostgresCursor) else ()
     home = stanza.row_home or own
@@ -28,7 +28,7 @@ def at_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
     return replace(stanza, row_home=home, row_origin=own)
 
 
-def is_changes(stanza: Stanza) -> bool:
+def is_change_log(stanza: Stanza) -> bool:
     """Return whether the records of a stanza are changes of rows from a change log."""
     return any(encoding in DIALECTS for _, encoding in stanza.opened)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from esctl.engine.exact_text import pointer_token
 from esctl.errors import UsageError
@@ -12,6 +13,8 @@ from esctl.model import MARK
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
 EACH = "[*]"
 """In a path: each element of an array."""
+IN_BRACES = re.compile(r"\{([^{}]*)\}")
+"""A path in a template."""
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
 
 
@@ -66,3 +69,32 @@ def json_pointer(path: Iterable[str | int]) -> str:
             name = MARK + name
         pointer += "/" + pointer_token(name)
     return pointer
+
+
+def paths_in(alternative: str) -> list[str]:
+    """List the paths that an alternative names: itself, or those in its braces; none for a constant."""
+    if alternative.startswith("="):
+        return []
+    return IN_BRACES.findall(alternative) if "{" in alternative else [alternative]
+
+
+def with_paths(alternative: str, change: Callable[[str], str]) -> str:
+    """Return an alternative with each of its paths changed."""
+    if alternative.startswith("="):
+        return alternative
+    if "{" in alternative:
+        return IN_BRACES.sub(lambda path: f"{{{change(path[1])}}}", alternative)
+    return change(alternative)
+
+
+def look_up(record: object, path: Sequence[str | int]) -> Any:
+    """Return the value at a path of a parsed record, or None."""
+    value: Any = record
+    for part in path:
+        found = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        )
+        if not found:
+            return None
+        value = value[part]
+    return value

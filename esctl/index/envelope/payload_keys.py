@@ -17,7 +17,7 @@ _HINT = 'write encoding = "json" for what is in data, or encoding = { payload = 
 
 
 def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -> tuple[tuple[str, str], ...]:
-    """Read `encoding`: one name for the paths of `data`, or a table by path. Raises UsageError."""
+    """Read `encoding`: one name for the paths of `data`, or a table by path (`""` is the record). Raises UsageError."""
     if isinstance(value, str) and value in WHOLE:
         return (("", value),)
     if isinstance(value, str):
@@ -30,8 +30,6 @@ def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -
     found = []
     for path, named in value.items():
         parts = parse_path(path)
-        if not parts and named not in WHOLE:
-            raise UsageError(f"{where}: {path!r} is not a path of names", _HINT)
         for each in named if isinstance(named, list) else [named]:
             if each not in ENCODINGS or (each in WHOLE and parts):
                 raise UsageError(f"{where}: {each!r} is not known", f"one of: {', '.join(ENCODINGS)}")
@@ -70,14 +68,14 @@ def openings_of(stanza: Stanza) -> tuple[Opening, ...]:
     return tuple((parse_path(path), encoding) for path, encoding in stanza.opened)
 
 
-def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
+def write_payload_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
     """Write these keys as lines of TOML if they differ from those of `base`; `quoted` writes a string."""
     lines = []
     if stanza.opened != base.opened and stanza.opened:
         by_path: dict[str, list[str]] = {}
         for path, encoding in stanza.opened:
             by_path.setdefault(path, []).append(encoding)
-        items = (f"{quoted(path)} = {_list(names, quoted)}" for path, names in by_path.items())
+        items = (f"{quoted(path)} = {_write_list(names, quoted)}" for path, names in by_path.items())
         lines.append(f"encoding = {{ {', '.join(items)} }}")
     if stanza.ignore_case != base.ignore_case:
         lines.append(f"ignore_case = {str(stanza.ignore_case).lower()}")
@@ -87,5 +85,5 @@ def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
     return [*lines, *(f"{name} = [{', '.join(map(quoted, getattr(stanza, name)))}]" for name in changed)]
 
 
-def _list(names: Sequence[str], quoted: Any) -> str:
+def _write_list(names: Sequence[str], quoted: Any) -> str:
     return str(quoted(names[0])) if len(names) == 1 else f"[{', '.join(map(quoted, names))}]"

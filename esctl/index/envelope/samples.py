@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from esctl.engine.exact_text import is_shallow
 from esctl.index.decode.surrounded import surrounded
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.decode.exact_json import Judged
-
-MOST_BRACKETS = 900
-"""Python's JSON parser recurses; texts with more brackets than this might be nested too deep for it."""
 
 
 def sample_values(
@@ -46,7 +44,7 @@ def sample_values(
     return [
         value
         for batch in table.to_batches()
-        for value in parsed(judge(batch["raw"], cursor, connection).text, batch["headers"])
+        for value in parse_judged(judge(batch["raw"], cursor, connection).text, batch["headers"])
     ]
 
 
@@ -54,22 +52,22 @@ def sample_messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows:
     """Return judged values as parsed messages with all their parts."""
     from esctl.index.decode.messages import PARTS, messages
 
-    return parsed(messages(connection, judged, rows, set(PARTS)).text)
+    return parse_judged(messages(connection, judged, rows, set(PARTS)).text)
 
 
 def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> list[Any]:
     """Return the valid records among some, parsed."""
     from esctl.index.decode.exact_json import judge
 
-    return parsed(judge(raws, cursor, connection).text)
+    return parse_judged(judge(raws, cursor, connection).text)
 
 
-def parsed(texts: pa.Array | pa.ChunkedArray, headers: pa.Array | pa.ChunkedArray | None = None) -> list[Any]:
+def parse_judged(texts: pa.Array | pa.ChunkedArray, headers: pa.Array | pa.ChunkedArray | None = None) -> list[Any]:
     """Parse judged texts, with what stood around them; texts that are null or nested too deep are left out."""
     if headers is None or headers.null_count == len(headers):
-        around: Iterable[Any] = repeat(None)
+        surroundings: Iterable[Any] = repeat(None)
     else:
-        around = headers.to_pylist()
-    found = ((text, beside) for text, beside in zip(texts.to_pylist(), around, strict=False) if text is not None)
-    shallow = (each for each in found if each[0].count("[") + each[0].count("{") < MOST_BRACKETS)
-    return [surrounded(json.loads(text, parse_float=Decimal), beside) for text, beside in shallow]
+        surroundings = headers.to_pylist()
+    pairs = zip(texts.to_pylist(), surroundings, strict=False)
+    found = ((text, around) for text, around in pairs if text is not None)
+    return [surrounded(json.loads(text, parse_float=Decimal), around) for text, around in found if is_shallow(text)]

@@ -9,16 +9,16 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from esctl.index.decode.rows import DIALECTS
-from esctl.index.envelope.detect import Detection, detect, detected_by_preset
+from esctl.index.envelope.detect import Detection, detect, detect_by_preset
 from esctl.index.envelope.finding.search import Choice
-from esctl.index.envelope.finding.unmet import Unmet, unmet_of
+from esctl.index.envelope.finding.unmet import Unmet, find_unmet
 from esctl.index.envelope.map_options import with_overrides
-from esctl.index.envelope.mapping import CUSTOM, RECOGNISED, beside, is_table, override, stanza_for
-from esctl.index.envelope.openings import find_openings, opened, with_needed
+from esctl.index.envelope.mapping import CUSTOM, RECOGNISED, is_table, laid_over_recognised, override, stanza_for
+from esctl.index.envelope.openings import find_openings, open_sample, with_needed_openings
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
-from esctl.index.envelope.recognise import fitted, open_keys
-from esctl.index.envelope.times.of_sample import Blocks, Told, reaches_back, told_of
+from esctl.index.envelope.recognise import fit_to_sample, tables_without_key
+from esctl.index.envelope.times.of_sample import Blocks, TimesShown, find_times_shown, has_old_times
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, SCHEMA, Cursor, MappingConfig, Stanza
 
@@ -43,30 +43,30 @@ def stanza_of(
     `recorded` is the stanza that had been recognised when records of the source were erased. `whole` gives all records
     of the first commit, in blocks, if the sample does not tell day from month.
     """
-    stanza, detection = _chosen(config, source, recorded, cursor, sample)
+    stanza, detection = _choose_stanza(config, source, recorded, cursor, sample)
     if recorded is not None:
         kept = {name: getattr(recorded, name) for name in ("time_format", "newest_first", "old_times")}
         return replace(stanza, **{name: getattr(stanza, name) or value for name, value in kept.items()}), detection
     if not stanza.time:
         return stanza, detection
     if stanza.order != "time":
-        return replace(stanza, old_times=reaches_back(stanza, sample())), detection
-    told = told_of(stanza, sample(), whole or (lambda: [sample()]))
-    return _with_times(stanza, detection, told)
+        return replace(stanza, old_times=has_old_times(stanza, sample())), detection
+    shown = find_times_shown(stanza, sample(), whole or (lambda: [sample()]))
+    return _with_times(stanza, detection, shown)
 
 
-def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tuple[Stanza, Detection | None]:
+def _with_times(stanza: Stanza, detection: Detection | None, shown: TimesShown) -> tuple[Stanza, Detection | None]:
     """Add what the records show about their times to a stanza and its detection."""
-    found = replace(stanza, newest_first=told.newest_first or stanza.newest_first, old_times=told.old_times)
+    found = replace(stanza, newest_first=shown.newest_first or stanza.newest_first, old_times=shown.old_times)
     rows = []
-    if told.order:
-        found = replace(found, time_format=(told.order,))
-        rows.append(Choice("time_format", told.order, f"{told.by!r:.60} says so"))
-    if told.newest_first and not stanza.newest_first:
+    if shown.order:
+        found = replace(found, time_format=(shown.order,))
+        rows.append(Choice("time_format", shown.order, f"{shown.by!r:.60} says so"))
+    if shown.newest_first and not stanza.newest_first:
         rows.append(Choice("newest_first", "true", "times run backwards: of one instant, the first record is the last"))
     if detection is None:
-        return found, Detection(found, (), doubt=told.doubt) if told.doubt else None
-    return found, replace(detection, stanza=found, rows=(*detection.rows, *rows), doubt=told.doubt)
+        return found, Detection(found, (), doubt=shown.doubt) if shown.doubt else None
+    return found, replace(detection, stanza=found, rows=(*detection.rows, *rows), doubt=shown.doubt)
 
 
 def _with_unmet(
@@ -74,45 +74,49 @@ def _with_unmet(
 ) -> Detection | None:
     """Add to a detection the paths of a stanza, other than those of `base`, that no record of the sample has."""
     if stanza.name in DIALECTS:
-        told = [Unmet(f"row_keys.{table}", "", column) for table, column in open_keys(stanza.name, sample())]
-        unmet = tuple(each for each in told if not _is_said(stanza, each))
+        open_tables = [
+            Unmet(f"row_keys.{table}", "", column) for table, column in tables_without_key(stanza.name, sample())
+        ]
+        unmet = tuple(each for each in open_tables if not _is_key_given(stanza, each))
         return replace(detection or Detection(stanza, ()), unmet=unmet) if detection or unmet else None
     if stanza == base or cursor.format == MESSAGE:
         return detection
-    unmet = unmet_of(stanza, base, sample())
+    unmet = find_unmet(stanza, base, sample())
     if stanza.name == CUSTOM and base.name == CUSTOM and not (stanza.entity or stanza.entities or stanza.time):
         unmet = (*unmet, Unmet("entity", ""))
     return replace(detection or Detection(stanza, ()), unmet=unmet) if unmet else detection
 
 
-def _is_said(stanza: Stanza, each: Unmet) -> bool:
+def _is_key_given(stanza: Stanza, each: Unmet) -> bool:
     """Return whether a stanza gives the key of a table that the records leave open."""
     table = each.field.partition(".")[2]
-    return any(names and is_table(table, said) for said, names in stanza.row_keys)
+    return any(names and is_table(table, name) for name, names in stanza.row_keys)
 
 
-def _chosen(
+def _choose_stanza(
     config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
 ) -> tuple[Stanza, Detection | None]:
     if cursor.format == SCHEMA:
         return _SCHEMAS, None
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
-        stanza = _finished(config, source, configured, cursor, sample, recorded)
+        stanza = _complete_stanza(config, source, configured, cursor, sample, recorded)
         base = PRESETS[stanza.name].stanza if stanza.name in PRESETS else Stanza(stanza.name)
-        told = _with_unmet(stanza, None, base, cursor, sample)
-        return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), told
-    detection = None if recorded is not None else recognised(sample(), cursor)
+        explained = _with_unmet(stanza, None, base, cursor, sample)
+        return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), explained
+    detection = None if recorded is not None else recognise_source(sample(), cursor)
     found = recorded if detection is None else detection.stanza
     assert found is not None
-    stanza = found if configured is None else beside(configured, found)
-    told = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
-    stanza = _finished(config, source, stanza, cursor, sample, found)
+    stanza = found if configured is None else laid_over_recognised(configured, found)
+    explained = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
+    stanza = _complete_stanza(config, source, stanza, cursor, sample, found)
     base = PRESETS[stanza.name].stanza if stanza.name in PRESETS else found
-    return stanza, None if told is None else _with_unmet(stanza, with_overrides(told, stanza), base, cursor, sample)
+    return stanza, None if explained is None else _with_unmet(
+        stanza, with_overrides(explained, stanza), base, cursor, sample
+    )
 
 
-def _finished(
+def _complete_stanza(
     config: MappingConfig, source: str, stanza: Stanza, cursor: Cursor, sample: Sample, found: Stanza | None
 ) -> Stanza:
     """Lay `--map` options over a stanza, and complete it from a sample. `found` is what was recognised, if known."""
@@ -126,25 +130,25 @@ def _finished(
         stanza = mapped_in_messages(before, stanza, sample())
     openings = find_openings(sample())[0] if found is None else openings_of(found)
     if stanza.name in PRESETS:
-        stanza = fitted(stanza, [opened(each, openings) for each in sample()])
-    return with_needed(stanza, openings)
+        stanza = fit_to_sample(stanza, [open_sample(each, openings) for each in sample()])
+    return with_needed_openings(stanza, openings)
 
 
-def recognised(sample: list[Any], cursor: Cursor) -> Detection:
+def recognise_source(sample: list[Any], cursor: Cursor) -> Detection:
     """Recognise a source. A document's payload is the whole record: from one record, its fields would be guesses."""
     if cursor.format == MESSAGE:
         from esctl.index.envelope.of_messages import recognise_messages
 
         return recognise_messages(sample)
     if (name := cursor.dialect.get("preset", "")) in DIALECTS:
-        return detected_by_preset(name, sample)
+        return detect_by_preset(name, sample)
     detection = detect(sample, cursor.dialect.get("pattern") or cursor.dialect.get("names", ""))
     if cursor.format != "json-document" or detection.stanza.data:
         return detection
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
-def recorded(snapshot: StoreState, source: str) -> Stanza | None:
+def recorded_stanza(snapshot: StoreState, source: str) -> Stanza | None:
     """Return the stanza that had been recognised in a source when records of it were erased, or None."""
-    told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
-    return convert(told, Stanza) if told is not None else None
+    mapping = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
+    return convert(mapping, Stanza) if mapping is not None else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from esctl.index.envelope.mapping import FIELDS, NOTHING, TABLES
-from esctl.index.envelope.payload_keys import written_keys
+from esctl.index.envelope.mapping import EMPTY_STANZA, FIELDS, TABLES
+from esctl.index.envelope.payload_keys import write_payload_keys
 from esctl.index.envelope.text.keys import write_text_keys
 from esctl.index.envelope.times.keys import write_time_keys
 from esctl.index.envelope.toml_text import toml_key, toml_string
@@ -15,7 +15,7 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     from esctl.index.envelope.presets import PRESETS
 
     preset = PRESETS.get(stanza.name)
-    base = preset.stanza if preset else NOTHING
+    base = preset.stanza if preset else EMPTY_STANZA
     lines = [f"[{table}]", *([f"preset = {toml_string(stanza.name)}"] if preset else [])]
     for key in FIELDS:
         value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
@@ -31,7 +31,7 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     ]
     lines += [f"dedupe_by = {_write_values(stanza.dedupe_by)}"] * (stanza.dedupe_by != base.dedupe_by)
     lines += [f"tombstone = {_write_values(stanza.tombstone)}"] * (stanza.tombstone != base.tombstone)
-    lines += written_keys(stanza, base, toml_string)
+    lines += write_payload_keys(stanza, base, toml_string)
     lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
     for key in TABLES:
         if getattr(stanza, key) != getattr(base, key):

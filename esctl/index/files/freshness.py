@@ -9,12 +9,12 @@ from esctl.index.files.manifest import Manifest
 from esctl.log.store_state import StoreState
 
 
-def empty(snapshot: StoreState) -> Manifest:
+def empty_manifest(snapshot: StoreState) -> Manifest:
     """Return the manifest of an empty index of a log."""
     return Manifest(redactions=len(snapshot.redactions))
 
 
-def usable(manifest: Manifest | None, snapshot: StoreState) -> Manifest:
+def usable_manifest(manifest: Manifest | None, snapshot: StoreState) -> Manifest:
     """Return a manifest if its files may be read, else an empty one.
 
     They may not be read if they were written before an erasure, since they hold what was erased, or if times were read
@@ -22,16 +22,16 @@ def usable(manifest: Manifest | None, snapshot: StoreState) -> Manifest:
 
     Raises InputError if records were erased after the snapshot was taken.
     """
-    if manifest is None or manifest.redactions < len(snapshot.redactions) or not in_zones(manifest, snapshot):
-        return empty(snapshot)
+    if manifest is None or manifest.redactions < len(snapshot.redactions) or not has_same_zones(manifest, snapshot):
+        return empty_manifest(snapshot)
     if manifest.redactions > len(snapshot.redactions):
-        if len(_newest(snapshot).redactions) >= manifest.redactions:
+        if len(_newest_state(snapshot).redactions) >= manifest.redactions:
             raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
-        return empty(snapshot)  # of a log that no longer exists
+        return empty_manifest(snapshot)  # of a log that no longer exists
     return manifest
 
 
-def in_zones(manifest: Manifest, snapshot: StoreState) -> bool:
+def has_same_zones(manifest: Manifest, snapshot: StoreState) -> bool:
     """Return whether the times of all sources were read in the zones that they would be read in now."""
     known = manifest.sources.keys() & snapshot.cursors.keys()
     then = {name: zone for name, zone in manifest.zones.items() if name in known}
@@ -43,9 +43,9 @@ def zones_of(snapshot: StoreState, sources: Iterable[str]) -> Mapping[str, str]:
     zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
     if not zones:
         return zones
-    from esctl.engine.zones import reading_of
+    from esctl.engine.zones import zone_fingerprint
 
-    readings = {tz: reading_of(tz) for tz in set(zones.values())}
+    readings = {tz: zone_fingerprint(tz) for tz in set(zones.values())}
     return {name: readings[tz] for name, tz in zones.items()}
 
 
@@ -59,10 +59,10 @@ def is_current(manifest: Manifest, snapshot: StoreState) -> bool:
 
 def newest_head(snapshot: StoreState) -> int:
     """Return the head that the log has now."""
-    return _newest(snapshot).head
+    return _newest_state(snapshot).head
 
 
-def _newest(snapshot: StoreState) -> StoreState:
+def _newest_state(snapshot: StoreState) -> StoreState:
     from esctl.log.commits import open_log
 
     return open_log(snapshot.path).read()

@@ -92,25 +92,25 @@ class Listing(Struct, frozen=True):
     groups: tuple[ListedGroup, ...]
 
 
-Placed = tuple[str, RowGroup]
+PlacedGroup = tuple[str, RowGroup]
 """The name of an index file, and one of its row groups."""
 
 
-def listing(placed: Sequence[Placed]) -> Listing:
+def make_listing(placed: Sequence[PlacedGroup]) -> Listing:
     """Return the listing of row groups that a part's file holds."""
     numbers: dict[str, int] = {}
     groups = tuple(
-        ListedGroup(numbers.setdefault(file, len(numbers)), *_of(group.range), group.low, group.high)
+        ListedGroup(numbers.setdefault(file, len(numbers)), *_range_fields(group.range), group.low, group.high)
         for file, group in placed
     )
     return Listing(tuple(numbers), groups)
 
 
-def _of(part: ByteRange) -> tuple[int, int, str]:
+def _range_fields(part: ByteRange) -> tuple[int, int, str]:
     return part.offset, part.bytes, part.sha256
 
 
-def by_entity(placed: Sequence[Placed], count: int) -> list[Sequence[Placed]]:
+def slice_by_entity(placed: Sequence[PlacedGroup], count: int) -> list[Sequence[PlacedGroup]]:
     """Cut row groups into slices of at most `count`, in the order of their entities.
 
     Row groups without bounds come first, since every search for an entity has to look at them.
@@ -120,7 +120,7 @@ def by_entity(placed: Sequence[Placed], count: int) -> list[Sequence[Placed]]:
     return [some[start : start + count] for some in (unknown, bounded) for start in range(0, len(some), count)]
 
 
-def bounds_of(placed: Sequence[Placed]) -> tuple[str | None, str | None]:
+def bounds_of(placed: Sequence[PlacedGroup]) -> tuple[str | None, str | None]:
     """Return the first and last entity name of row groups; None, None if one of them has no bounds."""
     if not all(_is_bounded(group) for _, group in placed):
         return None, None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import Manifest
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,13 +35,13 @@ class Before(Struct, frozen=True):
     fixed: Mapping[int, Place] = {}
 
 
-def placed_before(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> FindPlace:
+def place_finder(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> FindPlace:
     """Return a `FindPlace` that searches the index files of a manifest, newest first."""
 
     def find(source: str, position: int) -> Place | None:
         for file in reversed([file for file in manifest.files if file.first < position]):
             sql = f"""SELECT epoch_us(time), coalesce(tie >> {TIE_SHIFT}, 0)
-                FROM read_parquet({literal(str(fetched(folder / file.file)))})
+                FROM read_parquet({literal(str(fetched_path(folder / file.file)))})
                 WHERE source = {literal(source)} AND position < {int(position)} AND invalid IS NULL
                 ORDER BY position DESC LIMIT 1"""
             row = single_row(connection, sql)

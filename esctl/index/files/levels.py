@@ -21,24 +21,24 @@ from esctl.index.files.groups import (
     GroupPart,
     GroupRun,
     Listing,
-    Placed,
+    PlacedGroup,
     RowGroup,
     bounds_of,
-    by_entity,
-    listing,
+    make_listing,
+    slice_by_entity,
 )
 from esctl.log.ranges import ByteRange, Checked
 from esctl.storage.depots import LocalDepot
-from esctl.storage.local import open_here, told
+from esctl.storage.local import explained_reading, open_here
 from esctl.storage.places import retire
 
 if TYPE_CHECKING:
     from esctl.index.files.manifest import IndexFile, Manifest
 
 SUFFIX = ".groups"
-LEAST = 512
+MOST_LISTED = 512
 """Most row groups that the manifest itself lists; if there are more, all of them go into parts."""
-PART = 256
+MOST_IN_PART = 256
 """Most row groups of a part."""
 FAN = 4
 """How many runs of one size become one."""
@@ -57,40 +57,40 @@ def in_levels(folder: Path, manifest: Manifest) -> Manifest:
     if len(whole) < len(manifest.runs):
         kept = {first for run in whole for first in run.files}
         files = with_groups(folder, files, manifest.runs, lambda file: file.first not in kept)
-    if sum(len(file.groups) for file in files) > LEAST:
-        files, whole = _sealed(folder, files, whole)
+    if sum(len(file.groups) for file in files) > MOST_LISTED:
+        files, whole = _move_into_run(folder, files, whole)
     return replace(manifest, files=files, runs=tuple(whole))
 
 
-def _sealed(
+def _move_into_run(
     folder: Path, files: Sequence[IndexFile], runs: list[GroupRun]
 ) -> tuple[tuple[IndexFile, ...], list[GroupRun]]:
     """Put all row groups that the manifest itself lists into a run, and merge runs of its size into it."""
     firsts = [file.first for file in files if file.groups]
     placed = [(file.file, group) for file in files for group in file.groups]
     while len(alike := [run for run in runs if _size(run.groups) == _size(len(placed))]) >= FAN - 1:
-        placed += _listed(folder, [part for run in alike for part in run.parts], Checked())
+        placed += _read_parts(folder, [part for run in alike for part in run.parts], Checked())
         firsts += [first for run in alike for first in run.files]
         runs = [run for run in runs if run not in alike]
-    parts = tuple(_written(folder, files, some) for some in by_entity(placed, PART))
+    parts = tuple(_write_part(folder, files, some) for some in slice_by_entity(placed, MOST_IN_PART))
     return tuple(replace(file, groups=()) for file in files), [*runs, GroupRun(tuple(sorted(firsts)), parts)]
 
 
 def _size(groups: int) -> int:
     """Return the size class of a run; each class is four times as large as the one before."""
-    return (groups // LEAST).bit_length() // 2
+    return (groups // MOST_LISTED).bit_length() // 2
 
 
-def _written(folder: Path, files: Sequence[IndexFile], placed: Sequence[Placed]) -> GroupPart:
+def _write_part(folder: Path, files: Sequence[IndexFile], placed: Sequence[PlacedGroup]) -> GroupPart:
     """Write a part, which is whole and durable before a manifest names it."""
-    data = json.encode(listing(placed))
+    data = json.encode(make_listing(placed))
     name = f"{files[0].first:020d}-{files[-1].last:020d}.{secrets.token_hex(4)}{SUFFIX}"
     LocalDepot(folder).create(name, data)
     low, high = bounds_of(placed)
     return GroupPart(ByteRange(0, len(data), hashlib.sha256(data).hexdigest()), low, high, name, len(placed))
 
 
-def dropped(folder: Path, before: Manifest, after: Manifest) -> None:
+def retire_parts(folder: Path, before: Manifest, after: Manifest) -> None:
     """Mark for removal the parts that a manifest no longer names; they linger for those who read them."""
     named = after.names
     for part in parts_of(before):
@@ -120,7 +120,7 @@ def groups_in(
     if not apart:
         return found
     asked = [part for run in runs if not apart.isdisjoint(run.files) for part in run.parts if fits(part)]
-    for name, group in _listed(folder, asked, checked or Checked()):
+    for name, group in _read_parts(folder, asked, checked or Checked()):
         if name in found and fits(group):
             found[name].append(group)
     for file in files:
@@ -143,15 +143,15 @@ def with_groups(
     return tuple(replace(file, groups=tuple(found[file.file])) if file.file in found else file for file in files)
 
 
-def _listed(folder: Path, parts: Sequence[GroupPart], checked: Checked) -> list[Placed]:
+def _read_parts(folder: Path, parts: Sequence[GroupPart], checked: Checked) -> list[PlacedGroup]:
     checked.require_all([(folder / part.file, part.bytes, part.ranges) for part in parts], REBUILD)
-    return [placed for part in parts for placed in _read(folder / part.file, part)]
+    return [placed for part in parts for placed in _read_part(folder / part.file, part)]
 
 
-def _read(path: Path, part: GroupPart) -> list[Placed]:
+def _read_part(path: Path, part: GroupPart) -> list[PlacedGroup]:
     """Read a part that was fetched, and check it against its digest again: these are the bytes that are used."""
     try:
-        with told(path), open(open_here(path, links=True), "rb") as file:
+        with explained_reading(path), open(open_here(path, links=True), "rb") as file:
             data = file.read(part.bytes)
         if hashlib.sha256(data).hexdigest() != part.range.sha256:
             raise ValueError("not as it was written")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 
 from esctl.errors import InputError
 from esctl.index.files.groups import GroupRun, RowGroup
-from esctl.index.files.levels import SUFFIX, dropped, in_levels, parts_of
+from esctl.index.files.levels import SUFFIX, in_levels, parts_of, retire_parts
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
@@ -29,24 +29,24 @@ MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 1 << 30
 """Bytes."""
 FILES = (".parquet", ".ids", SUFFIX)
-"""How the names of files that a manifest names end."""
+"""The suffixes of the files that a manifest names."""
 _FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids|groups)", re.ASCII)
-FORMAT = 12
-FORMAT_IN_LEVELS = 13
-"""Of a manifest whose row groups stand in parts; an older esctl would take its files to have none."""
+FORMAT = 14
+FORMAT_IN_LEVELS = 15
+"""The format of a manifest whose row groups are in parts; an older esctl would take its files to have none."""
 ERASED = "erased"
-"""What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
+"""The value of the column `invalid` for an erased record, which is not counted among the unreadable ones."""
 NONE_NEEDED = "no time, as it needs none"
-"""Why an event is undated that is of no entity, and declared to be of none: a tombstone. It is no finding."""
+"""The value of `undated` for an event without a time whose type is in `ignore_types`; that is no finding."""
 IS_UNDATED = f"(undated IS NOT NULL AND undated <> '{NONE_NEEDED}')"
 IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
 class IndexFile(Struct, frozen=True):
-    """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too.
+    """One Parquet file of the index. Events are counted by position; `rows` counts each role's row.
 
-    It has no `groups` where these stand in parts of the manifest (`levels.py`).
+    `groups` is empty if parts of the manifest list the row groups (`levels.py`).
     """
 
     file: str
@@ -60,35 +60,35 @@ class IndexFile(Struct, frozen=True):
     min_time: int  # of its events, in microseconds since the epoch
     max_time: int
     columns: tuple[PayloadColumn, ...]
-    untyped: int  # rows whose payload stands in `data`
+    untyped: int  # rows whose payload is in `data`
     orderings: tuple[str, ...]
     sequence_key: str  # none | bigint | text
-    unsequenced: int  # rows folded by sequence that have none
+    unsequenced: int  # rows that are folded by sequence and have none
     roles: bool  # an event may have several rows
-    twice: bool  # of one entity
+    twice: bool  # an event may have several rows of one entity
     duplicates: int
     conflicts: int
     invalid: int
     homeless: int  # valid events of no entity
-    erased: int  # records that were erased, and say nothing any more
-    undated: int  # valid events without a time of their own that can be read
+    erased: int  # records that were erased
+    undated: int  # valid events without a readable time of their own
     ties: bool  # events of one microsecond are not all ordered by arrival
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
-    loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
+    loose: tuple[str, ...]  # of these, those of payloads in `data`
     tallies: tuple[Tally, ...] = ()
     shapeless: int = 0  # valid events of an entity whose payload is neither an object nor null
-    untimed: int = 0  # of the undated ones, those that need no time
+    untimed: int = 0  # undated events that need no time
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
-        """Return the parts of the file, which follow one another and leave nothing out."""
+        """Return the byte ranges of the file, which follow one another without a gap."""
         if not self.groups:
             raise RuntimeError(f"the row groups of {self.file} are listed elsewhere")
         return (*(group.range for group in self.groups), self.footer)
 
     @property
     def is_foldable(self) -> bool:
-        """Return whether every row is of an event that is folded: valid, new, of an entity."""
+        """Return whether the event of every row is folded: it is valid, new, and has an entity."""
         return not (self.duplicates or self.conflicts or self.invalid or self.homeless or self.erased)
 
     def may_be_loose(self, path: PayloadPath) -> bool:
@@ -96,11 +96,11 @@ class IndexFile(Struct, frozen=True):
         if not self.untyped or not path:
             return self.untyped > 0
         name = str(path[0])
-        return name in self.loose or name.isdigit()  # an element of a payload that is an array is not a field
+        return name in self.loose or name.isdigit()  # elements of a payload that is an array are not listed
 
 
 class Met(Struct, frozen=True):
-    """Events of a source whose ids were known from other sources of a numbering: how many, of those with its content.
+    """How many ids of a source other sources of a numbering knew, and how many of those with the same content.
 
     `numbering` is the number of a stanza.
     """
@@ -111,7 +111,7 @@ class Met(Struct, frozen=True):
 
 
 class Tally(Struct, frozen=True):
-    """What a stretch of the log has of a source: from which position on, how many records, which ids others knew."""
+    """The records of a source in a stretch of the log: the first position, their number, the ids that others knew."""
 
     source: str
     first: int
@@ -120,9 +120,9 @@ class Tally(Struct, frozen=True):
 
 
 class Move(Struct, frozen=True):
-    """A source that turned out, at the end of the commit `at`, to belong to another numbering than it was taken for.
+    """A source that changed its numbering, as found at the end of the commit `at`.
 
-    Of its ids, sources of the numbering that it left (some of them: `than`) knew `known`, and `same` of these with its
+    Sources of the numbering that it `left` (`than` names some) knew `known` of its ids, `same` of them with the same
     content.
     """
 
@@ -136,21 +136,21 @@ class Move(Struct, frozen=True):
 
 
 class IdRun(Struct, frozen=True):
-    """One file of hashes of the ids in the index, for finding duplicates; without hashes there is none."""
+    """One file of hashes of the ids in the index, for finding duplicates. A run of no hashes has no file."""
 
     file: str
     bytes: int
     sha256: str
-    tail: str  # SHA-256 of the end of the file, which vouches for each block before
+    tail: str  # SHA-256 of the end of the file, which has checksums of all blocks before it
     count: int
-    base: int  # position from which those in the file count
+    base: int  # position that is subtracted from those in the file
     first: int  # positions covered: every event of [first, last] that is neither invalid, a duplicate nor a conflict
     last: int
     made_by: str  # what the hash function made of a probe
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
-        """Return the parts of the file that have a digest: all of it is one."""
+        """Return the byte ranges that have a digest: one, the whole file."""
         return (ByteRange(0, self.bytes, self.sha256),)
 
 
@@ -162,31 +162,28 @@ class Manifest(Struct, frozen=True, dict=True):
     stanzas: tuple[Stanza, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
     ids: tuple[IdRun, ...] = ()
-    redactions: int = 0  # erasures after which the records were read
+    redactions: int = 0  # number of erasures before the records were read
     zones: Mapping[str, str] = field(default_factory=dict)  # source -> the zone that its times were read in, if not UTC
     moves: tuple[Move, ...] = ()  # in order
     judged: int = 0  # the end of the last commit after which a source changed its numbering
-    unjudged: bool = False  # some ids of the last commit were known elsewhere, and it goes on beyond the head
-    runs: tuple[GroupRun, ...] = ()  # the row groups of files that have none themselves
+    unjudged: bool = False  # other sources knew ids of the last commit, which goes on beyond the head
+    runs: tuple[GroupRun, ...] = ()  # lists of the row groups of files without `groups`
 
     @property
     def names(self) -> frozenset[str]:
-        """List the files that count."""
+        """Return the names of the files that count."""
         ids, parts = (run.file for run in self.ids if run.count), (part.file for part in parts_of(self))
         return frozenset([*(file.file for file in self.files), *ids, *parts])
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """List the payload fields seen anywhere, by name: however the index was built, the order is the same."""
+        """List the payload fields seen anywhere, sorted, so the order does not depend on how the index was built."""
         return tuple(self.kinds)
 
     @cached_property
     def kinds(self) -> Mapping[str, frozenset[str]]:
         """Return the JSON types of each payload field, by name: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
-        seen: dict[str, set[str]] = {}
-        for name, kinds in (told for file in self.files for told in file.fields):
-            seen.setdefault(name, set()).update(kinds)
-        return {name: frozenset(seen[name]) for name in sorted(seen)}
+        return {name: frozenset(kinds) for name, kinds in sorted(kinds_by_field(self.files).items())}
 
     @property
     def shapeless(self) -> int:
@@ -195,7 +192,7 @@ class Manifest(Struct, frozen=True, dict=True):
 
     @property
     def undated(self) -> int:
-        """Count the events without a time of their own that can be read."""
+        """Count the events without a readable time of their own."""
         return sum(file.undated for file in self.files)
 
     @property
@@ -205,8 +202,22 @@ class Manifest(Struct, frozen=True, dict=True):
 
     @property
     def events(self) -> int:
-        """Count the events, whatever became of them."""
+        """Count all events, folded or not."""
         return sum(file.events for file in self.files)
+
+    @property
+    def rows(self) -> int:
+        """Count the rows of all events: one for each entity and role."""
+        return sum(file.rows for file in self.files)
+
+
+def kinds_by_field(files: Iterable[IndexFile]) -> dict[str, set[str]]:
+    """Return the JSON types of each payload field that some files have, in the order of the files."""
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for name, kinds in file.fields:
+            found.setdefault(name, set()).update(kinds)
+    return found
 
 
 class _Format(Struct, frozen=True):
@@ -214,7 +225,7 @@ class _Format(Struct, frozen=True):
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Read the manifest of an index folder; None if there is none or it is of another format.
+    """Return the manifest of an index folder; None if there is none or its format is another.
 
     Raises InputError if it is damaged.
     """
@@ -242,23 +253,23 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Replace the manifest atomically and durably, its parts before; return it with its row groups where they are."""
+    """Write a manifest's parts, then replace the manifest, atomically and durably. Return it as written."""
     written = in_levels(folder, manifest)
-    document = {"format": FORMAT_IN_LEVELS, **to_builtins(_shared(written))} if written.runs else _flat(written)
+    document = {"format": FORMAT_IN_LEVELS, **to_builtins(_in_shapes(written))} if written.runs else _as_flat(written)
     text = with_digest(json.dumps(document, separators=(",", ":"), sort_keys=True))
     LocalDepot(folder).replace(MANIFEST, text.encode())
-    dropped(folder, manifest, written)
+    retire_parts(folder, manifest, written)
     return written
 
 
-def _flat(manifest: Manifest) -> dict[str, Any]:
+def _as_flat(manifest: Manifest) -> dict[str, Any]:
     document = {"format": FORMAT, **to_builtins(manifest)}
     del document["runs"]
     return document
 
 
 class _Shared(Manifest, frozen=True, dict=True):
-    """A manifest of many files as it is kept: what is the same in most of them stands there once."""
+    """A manifest of many files as it is stored: what most files have in common is written once, as a shape."""
 
     shapes: tuple[_Shape, ...] = ()
     shaped: tuple[int, ...] = ()  # the number of each file's shape
@@ -270,7 +281,7 @@ class _Shape(Struct, frozen=True):
     loose: tuple[str, ...] = ()
 
 
-def _shared(manifest: Manifest) -> _Shared:
+def _in_shapes(manifest: Manifest) -> _Shared:
     numbers: dict[_Shape, int] = {}
     shapes = (_Shape(file.columns, file.fields, file.loose) for file in manifest.files)
     shaped = tuple(numbers.setdefault(shape, len(numbers)) for shape in shapes)
@@ -292,7 +303,7 @@ def with_digest(body: str) -> str:
 
 
 def digest_holds(text: str) -> bool:
-    """Return whether a manifest's text is that which was written."""
+    """Return whether a manifest's text matches the digest at its end."""
     end = len(_DIGEST % _digest(""))
     return text.endswith(_DIGEST % _digest(text[:-end] + "}"))
 
@@ -307,7 +318,7 @@ def with_file(manifest: Manifest, file: IndexFile) -> Manifest:
 
 
 def first_sources(manifest: Manifest) -> dict[Stanza, str]:
-    """Return the stanzas of known sources, each with the first source of it."""
+    """Return the stanzas of known sources, each with its first source."""
     first: dict[int, str] = {}
     for name, number in manifest.sources.items():
         first.setdefault(number, name)

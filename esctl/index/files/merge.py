@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import literal, text_list
-from esctl.index.files.manifest import IndexFile
+from esctl.index.files.manifest import IndexFile, kinds_by_field
 from esctl.index.files.payload_columns import MOST_COLUMNS, PayloadColumn
 from esctl.index.files.write import ROW_GROUP, write_file
 from esctl.index.scan import require_files
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-SMALLEST = 4096
+SIZE_UNIT = 4096
 """Files of fewer than four times this many rows are of one size; each further size is eight times as large."""
 COMPACT_ROWS = 8_000_000
 """Most rows of a file that is merged on demand."""
@@ -54,13 +54,13 @@ def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | No
     return tuple(sorted(found.values(), key=lambda column: column.field))
 
 
-def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | None:
+def find_due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | None:
     """Return the start and stop of neighbouring files to merge as a log grows, or None.
 
     These are `fan` files of one size, or files of one size with the larger one after them. So a row is written about
     once for each size that its file grows to, however small commits are. Files of `large` rows and more are left alone.
     """
-    sizes = [max(file.rows // SMALLEST, 1).bit_length() // 3 if file.rows < large else -1 for file in files]
+    sizes = [max(file.rows // SIZE_UNIT, 1).bit_length() // 3 if file.rows < large else -1 for file in files]
     for start, size in enumerate(sizes):
         stop = start + 1
         while stop < len(files) and sizes[stop] == size and common_columns(files[start : stop + 1]) is not None:
@@ -73,18 +73,18 @@ def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | N
     return None
 
 
-def full(groups: Sequence[list[IndexFile]]) -> list[list[IndexFile]]:
+def complete_groups(groups: Sequence[list[IndexFile]]) -> list[list[IndexFile]]:
     """Return the groups of several files that are complete: all but the last group, to which the log still adds."""
     return [group for group in groups[:-1] if len(group) > 1]
 
 
-def worth_it(group: Sequence[IndexFile], least: int) -> bool:
+def is_worth_merging(group: Sequence[IndexFile], least: int) -> bool:
     """Return whether a group is worth merging: it has `least` rows, and no file has more than half of its rows."""
     rows = [file.rows for file in group]
     return sum(rows) >= max(least, 2 * max(rows))
 
 
-def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
+def merge_groups(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
     """Cut files into groups that can become one file each, of at most `most` rows."""
     groups: list[list[IndexFile]] = []
     for file in files:
@@ -101,12 +101,14 @@ def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[I
     require_files(folder, files)  # or a merged file with new digests would hide damage
     paths = text_list([str(folder / file.file) for file in files])
     source = f"read_parquet({paths}, union_by_name = true)"
-    parts = _parts(connection, source, sum(file.rows for file in files))
-    written = write_file(folder, _sorted(connection, source, parts), files[0].first, files[-1].last)
-    return replace(summed(files), file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer)
+    parts = _part_conditions(connection, source, sum(file.rows for file in files))
+    written = write_file(folder, _sorted_tables(connection, source, parts), files[0].first, files[-1].last)
+    return replace(
+        sum_files(files), file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer
+    )
 
 
-def _sorted(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[str]) -> Iterator[pa.Table]:
+def _sorted_tables(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[str]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for part in parts:
@@ -115,7 +117,7 @@ def _sorted(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[
         yield from (pa.Table.from_batches([batch], reader.schema) for batch in reader)
 
 
-def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> list[str]:
+def _part_conditions(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> list[str]:
     """Write conditions that cut rows, in the order of kind and entity, into parts of about SORTED_ROWS.
 
     The files are sorted in this order too, so a part is in a few row groups of each file.
@@ -127,10 +129,10 @@ def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> lis
     cuts = connection.execute(
         f"SELECT DISTINCT kind, entity FROM ({sample}) WHERE number % {SORTED_ROWS // SAMPLED} = 0 ORDER BY ALL"
     ).fetchall()
-    return [_between(low, high) for low, high in pairwise([None, *cuts, None])]
+    return [_range_condition(low, high) for low, high in pairwise([None, *cuts, None])]
 
 
-def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
+def _range_condition(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
     """Write the condition of rows from one kind and entity up to, but without, another; rows of no entity are last."""
     conditions = []
     if low is not None:
@@ -145,7 +147,7 @@ def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
     return joined if high is not None else f"({joined} OR kind IS NULL)"
 
 
-def summed(files: Sequence[IndexFile]) -> IndexFile:
+def sum_files(files: Sequence[IndexFile]) -> IndexFile:
     """Return the description of neighbouring files as one file, named as the first."""
     return replace(
         files[0],
@@ -153,7 +155,7 @@ def summed(files: Sequence[IndexFile]) -> IndexFile:
         min_time=min(file.min_time for file in files),
         max_time=max(file.max_time for file in files),
         columns=common_columns(files) or (),
-        fields=_all_fields(files),
+        fields=tuple((name, tuple(sorted(kinds))) for name, kinds in kinds_by_field(files).items()),
         loose=tuple(sorted({name for file in files for name in file.loose})),
         tallies=summed_tallies(tally for file in files for tally in file.tallies),
         orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
@@ -162,11 +164,3 @@ def summed(files: Sequence[IndexFile]) -> IndexFile:
         ties=any(file.ties for file in files),
         **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
     )
-
-
-def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found: dict[str, set[str]] = {}
-    for file in files:
-        for name, kinds in file.fields:
-            found.setdefault(name, set()).update(kinds)
-    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())

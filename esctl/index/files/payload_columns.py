@@ -91,7 +91,7 @@ def choose_columns(samples: Iterable[FieldSample], records: int) -> tuple[Payloa
     for sample in samples:
         by_field.setdefault(sample.field, []).append(sample)
     chosen = [
-        (sum(s.count for s in seen), _column(field, seen))
+        (sum(s.count for s in seen), _choose_column(field, seen))
         for field, seen in by_field.items()
         if sum(s.count for s in seen) >= max(1.0, records * LEAST_SHARE)
     ]
@@ -106,10 +106,10 @@ def choose_columns(samples: Iterable[FieldSample], records: int) -> tuple[Payloa
     return tuple(sorted(columns, key=lambda column: column.field))
 
 
-def _column(field: str, seen: Sequence[FieldSample]) -> PayloadColumn:
+def _choose_column(field: str, seen: Sequence[FieldSample]) -> PayloadColumn:
     counts: dict[Kind, int] = {}
     for sample in (sample for sample in seen if sample.json_type != "NULL"):
-        kind = _kind(sample.json_type)
+        kind = _choose_kind(sample.json_type)
         counts[kind] = counts.get(kind, 0) + sample.count
     numbers = counts.pop("bigint", 0) + counts.get("decimal", 0)
     if numbers:
@@ -117,7 +117,7 @@ def _column(field: str, seen: Sequence[FieldSample]) -> PayloadColumn:
     best: Kind = max(counts, key=lambda kind: counts[kind]) if counts else "string"
     if best != "decimal":
         return PayloadColumn(field, best)
-    if not any(_kind(sample.json_type) == "decimal" for sample in seen):
+    if not any(_choose_kind(sample.json_type) == "decimal" for sample in seen):
         return PayloadColumn(field, "bigint")
     whole = max(sample.whole_digits for sample in seen)
     scale = max(sample.scale for sample in seen)
@@ -125,7 +125,7 @@ def _column(field: str, seen: Sequence[FieldSample]) -> PayloadColumn:
     return PayloadColumn(field, "decimal", NARROW if narrow else WIDE, scale)
 
 
-def _kind(json_type: str) -> Kind:
+def _choose_kind(json_type: str) -> Kind:
     if json_type in ("BIGINT", "UBIGINT"):
         return "bigint"
     if json_type == "DOUBLE":

@@ -14,11 +14,11 @@ from esctl.storage.mirrors import mirror_of
 
 READERS = "readers"
 _TRIES = 100
-_BETWEEN = 0.01
+_BETWEEN_TRIES = 0.01
 """Seconds between two tries to share the lock, which is held exclusively only while old files are removed."""
 
 
-class Reading:
+class ReaderShare:
     """One reader's share of the lock of an index; it is released with this object."""
 
     _close = staticmethod(os.close)  # when the interpreter exits, a module's names are gone before its objects
@@ -37,7 +37,7 @@ class Reading:
             pass
 
 
-def reading(folder: Path) -> Reading | None:
+def announce_reader(folder: Path) -> ReaderShare | None:
     """Announce a reader of an index, before it looks at the manifest; None if that is not possible.
 
     The files of a reader that is not announced are kept only as long as old files are kept for unknown readers. Behind
@@ -53,16 +53,16 @@ def reading(folder: Path) -> Reading | None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(_BETWEEN)
+            time.sleep(_BETWEEN_TRIES)
         except OSError:  # a file system without locks
             break
         else:
-            return Reading(descriptor)
+            return ReaderShare(descriptor)
     os.close(descriptor)
     return None
 
 
-def admit(folder: Path) -> None:
+def make_readers_file(folder: Path) -> None:
     """Make the file that readers of an index lock, if it does not exist."""
     if not mirror_of(folder):
         with suppress(FileExistsError):
@@ -70,7 +70,7 @@ def admit(folder: Path) -> None:
 
 
 @contextmanager
-def unread(folder: Path) -> Iterator[bool]:
+def hold_off_readers(folder: Path) -> Iterator[bool]:
     """Hold off new readers, and yield whether there are none; False if that is not known."""
     if mirror_of(folder):
         yield False
@@ -81,12 +81,12 @@ def unread(folder: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _taken(descriptor)
+        yield _is_taken(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _is_taken(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

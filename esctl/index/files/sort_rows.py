@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _ENTITIES = "esctl_entities"
 _MOST_ROWS = 256
 """Most rows of one event."""
-_FEW = 4096
+_MOST_DIFFERENT = 4096
 """Most different texts of a column that is dictionary-encoded: Parquet writes them all into each row group."""
-_CODED = ("source", "scope", "type", "actor", "ordering", "undated", "wall", "invalid", "nulls")
+_REPEATED_TEXTS = ("source", "scope", "type", "actor", "ordering", "undated", "wall", "invalid", "nulls")
 _SOURCES = ("position", "source", "offset")
-_SAID = ("time", "undated", "tie", "wall", "recorded_at", "id", "scope", "stanza", "type")
-_REST = (
+_COMMON = ("time", "undated", "tie", "wall", "recorded_at", "id", "scope", "stanza", "type")
+_FURTHER = (
     "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering", "invalid", "duplicate_of",
     "conflict", "data", "nulls",
 )  # fmt: skip
@@ -74,16 +74,16 @@ class Rows(Struct, frozen=True):
         nothing: dict[pa.DataType, pa.Array] = {}  # by type: shared by all columns that are null throughout
 
         def taken(names: Sequence[str]) -> dict[str, pa.Array]:
-            return {name: _taken(self.events[name], event, nothing) for name in names}
+            return {name: _take(self.events[name], event, nothing) for name in names}
 
         columns = taken(_SOURCES)
         label = stanza * self.roles + role
         columns["role"] = pa.DictionaryArray.from_arrays(pa.array(label, mask=self.unlabelled[label]), self.labels)
         columns["role_order"] = pa.array(order.astype(np.uint8))
-        columns |= taken(_SAID)
+        columns |= taken(_COMMON)
         columns["kind"] = self.kinds.take(named)
         columns["entity"] = self.entities.take(named)
-        return pa.table(columns | taken(_REST) | taken(self.payload))
+        return pa.table(columns | taken(_FURTHER) | taken(self.payload))
 
 
 def arrange(
@@ -94,8 +94,8 @@ def arrange(
     roles: int,
 ) -> Rows:
     """Sort the events of a chunk into index rows; `role_names` by stanza number, `roles` the most of any stanza."""
-    rows = _of_roles(events, roles)
-    named, kind, entity = _numbered(connection, rows.entities, rows.kinds)
+    rows = _rows_by_role(events, roles)
+    named, kind, entity = _number_entities(connection, rows.entities, rows.kinds)
     named = np.concatenate([named, np.full(len(rows.event) - len(named), len(entity))])
     # One number is the sort key: kind and entity, event, row of the event.
     most = roles if rows.order is None else _MOST_ROWS
@@ -109,10 +109,20 @@ def arrange(
         key, which = key[sorting], rows.role[sorting]
     named, inside = np.divmod(key, max(len(events), 1) * most)
     at, places = np.divmod(inside, most)
-    labels = _labels(role_names, roles)
+    labels = _role_labels(role_names, roles)
     unlabelled = np.array([not label for label in labels])
     return Rows(
-        _coded(events), tuple(payload), at, which, places, named, kind, entity, pa.array(labels), unlabelled, roles
+        _dictionary_encoded(events),
+        tuple(payload),
+        at,
+        which,
+        places,
+        named,
+        kind,
+        entity,
+        pa.array(labels),
+        unlabelled,
+        roles,
     )
 
 
@@ -126,7 +136,7 @@ class _RoleRows(Struct, frozen=True):
     kinds: pa.Array
 
 
-def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
+def _rows_by_role(events: pa.Table, roles: int) -> _RoleRows:
     """List the rows of each role; an event that has several entities in a role has a row for each."""
     event, role, order, found, kinds = [], [], [], [], []
     entityless = np.ones(len(events), np.bool_)
@@ -142,7 +152,7 @@ def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
         if pa.types.is_list(entity.type):
             before = np.full(len(events), i) if before is None else before
             width = pc.fill_null(pc.list_value_length(entity), 1).to_numpy().astype(np.int64)
-            which, place = _spread(names)
+            which, place = _list_places(names)
             there, start = there[which], start[which] + place
             names, own = names.flatten(), own.flatten()
         before = None if before is None else before + width
@@ -158,7 +168,7 @@ def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
     return _RoleRows(*rows, places, pa.concat_arrays(found), pa.concat_arrays(kinds))
 
 
-def _spread(lists: pa.Array) -> tuple[Numbers, Numbers]:
+def _list_places(lists: pa.Array) -> tuple[Numbers, Numbers]:
     """Return for each element of some lists the number of its list, and its place in that list."""
     widths = pc.list_value_length(lists).to_numpy().astype(np.int64)
     starts = np.cumsum(widths) - widths
@@ -172,8 +182,8 @@ def unsorted_rows_sql(
 
     In the roles that are `listed`, entities and kinds are LISTs.
     """
-    labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
-    shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))
+    labels = [literal(label) if label else "NULL" for label in _role_labels(role_names, roles)]
+    shared = ", ".join(identifier(name) for name in (*_SOURCES, *_COMMON, *_FURTHER, *payload))
 
     def rows(role: int, order: str, kind: str, entity: str, source: str) -> str:
         label = f"([{', '.join(labels)}]::VARCHAR[])[stanza * {roles} + {role + 1}]"
@@ -197,11 +207,11 @@ def unsorted_rows_sql(
     )
 
 
-def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
+def _role_labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
     return [label for names in role_names for label in (*names, *[""] * (roles - len(names)))]
 
 
-def _numbered(
+def _number_entities(
     connection: duckdb.DuckDBPyConnection, entities: pa.Array, kinds: pa.Array
 ) -> tuple[Numbers, pa.Array, pa.Array]:
     """Return the number of each row's entity, in the order of kind and entity, and kinds and entities by number.
@@ -232,19 +242,19 @@ def _usual_kinds(connection: duckdb.DuckDBPyConnection, entities: pa.Array) -> p
     return one_array(found["kind"])
 
 
-def _coded(events: pa.Table) -> pa.Table:
+def _dictionary_encoded(events: pa.Table) -> pa.Table:
     """Dictionary-encode texts that repeat, so that they are copied and compared once."""
-    for name in _CODED:
+    for name in _REPEATED_TEXTS:
         column = one_array(events[name])
         if pa.types.is_dictionary(column.type) or column.null_count == len(column):
             continue
         encoded = column.dictionary_encode()
-        if len(encoded.dictionary) <= _FEW:
+        if len(encoded.dictionary) <= _MOST_DIFFERENT:
             events = events.set_column(events.schema.get_field_index(name), name, encoded)
     return events
 
 
-def _taken(column: pa.ChunkedArray, rows: pa.Array, nothing: dict[pa.DataType, pa.Array]) -> pa.Array:
+def _take(column: pa.ChunkedArray, rows: pa.Array, nothing: dict[pa.DataType, pa.Array]) -> pa.Array:
     if column.null_count < len(column):
         return column.take(rows)
     if column.type not in nothing:

@@ -13,9 +13,18 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.index.files.groups import RowGroup
 from esctl.index.files.manifest import FILES, MANIFEST, Manifest, read_manifest
-from esctl.index.files.readers import READERS, unread
+from esctl.index.files.readers import READERS, hold_off_readers
 from esctl.log.ranges import ByteRange, parquet_ranges
-from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, describe_failure, entries, remove, rights, staged
+from esctl.storage.local import (
+    TEMPORARY,
+    Filesystem,
+    checked_lock,
+    describe_failure,
+    entries,
+    file_mode,
+    remove,
+    staged,
+)
 from esctl.storage.places import ages
 from esctl.storage.places import retire as set_aside
 
@@ -38,7 +47,7 @@ DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 
 
-class Written(Struct, frozen=True):
+class WrittenFile(Struct, frozen=True):
     """An index file as it was written."""
 
     file: str
@@ -51,7 +60,7 @@ class Written(Struct, frozen=True):
         return self.footer.offset + self.footer.bytes
 
 
-def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> Written:
+def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> WrittenFile:
     """Write an index file of the positions [first, last] atomically.
 
     Raises InputError if the folder cannot be written.
@@ -61,8 +70,8 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
     writer = None
     bounds: list[tuple[str | None, str | None]] = []
-    with writing(folder), staged(folder / name) as temporary:
-        for table in _ahead(tables):
+    with explain_write_errors(folder), staged(folder / name) as temporary:
+        for table in _made_ahead(tables):
             if writer is None:
                 writer = pq.ParquetWriter(
                     temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
@@ -70,14 +79,14 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
                 )  # fmt: skip
             writer.write_table(table, ROW_GROUP)
             starts = range(0, table.num_rows, ROW_GROUP)
-            bounds += [_bounds(table["entity"].slice(start, ROW_GROUP)) for start in starts]
+            bounds += [_entity_bounds(table["entity"].slice(start, ROW_GROUP)) for start in starts]
         if writer is not None:
             writer.close()
         *ranges, footer = parquet_ranges(temporary, pq.read_metadata(temporary))
-    return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
+    return WrittenFile(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
 
 
-def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _made_ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield tables, while a thread makes the next one."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -90,7 +99,7 @@ def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def explain_write_errors(folder: Path) -> Iterator[None]:
     """Turn an OSError raised while index files are written into an InputError."""
     try:
         yield
@@ -100,7 +109,7 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
+def _entity_bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
     import pyarrow.compute as pc
 
     found = pc.min_max(entities)
@@ -155,7 +164,7 @@ def retire(folder: Path, names: Iterable[str]) -> None:
 
 def sweep_unread(folder: Path, manifest: Manifest) -> None:
     """Remove index files that the manifest does not name, at once, if no reader has announced itself."""
-    with unread(folder) as nobody:
+    with hold_off_readers(folder) as nobody:
         for name in entries(folder) if nobody else ():
             if name.endswith(FILES) and not name.startswith(TEMPORARY) and name not in manifest.names:
                 with suppress(FileNotFoundError):
@@ -164,14 +173,14 @@ def sweep_unread(folder: Path, manifest: Manifest) -> None:
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and that no reader can still need."""
-    unnamed = [name for name in entries(folder) if _may_go(name) and name not in manifest.names]
+    unnamed = [name for name in entries(folder) if _is_removable(name) and name not in manifest.names]
     since = ages(folder) if unnamed else {}
     for name in unnamed:
         if since.get(name, 0) > linger:
             remove(folder / name)
 
 
-def _may_go(name: str) -> bool:
+def _is_removable(name: str) -> bool:
     return name.startswith(TEMPORARY) or name.endswith(FILES)
 
 
@@ -191,7 +200,7 @@ def locked_unless(folder: Path, find: Callable[[], T | None]) -> Iterator[T | No
     """
     from filelock import FileLock, Timeout
 
-    lock, found, tries = FileLock(checked_lock(folder / LOCK), mode=rights(folder)), None, 0
+    lock, found, tries = FileLock(checked_lock(folder / LOCK), mode=file_mode(folder)), None, 0
     while found is None:
         with suppress(Timeout):
             lock.acquire(LOOK_SECONDS)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.index.seen_ids.find_divided import divided
+from esctl.index.seen_ids.find_divided import find_divided
 from esctl.index.seen_ids.numberings import is_divided
 from esctl.index.seen_ids.search import Earlier, Repeats, Search
 
@@ -28,5 +28,5 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlie
     rows = np.flatnonzero(pc.and_(events["id"].is_valid(), events["invalid"].is_null()).to_numpy())
     taken = events.select(["position", "recorded_at", "source", "time", "undated", "stanza", "scope", "id"])
     search = Search(connection, taken.take(pa.array(rows)) if len(rows) < len(taken) else taken, earlier)
-    found = divided(search) if is_divided(earlier.stanzas) else search.plain()
+    found = find_divided(search) if is_divided(earlier.stanzas) else search.find_undivided()
     return Repeats(rows[found.rows], found.firsts, found.conflicts, found.ids, found.meetings)

@@ -10,17 +10,26 @@ import pyarrow.compute as pc
 from msgspec import Struct, field
 
 from esctl.index.seen_ids.numberings import numberings
-from esctl.index.seen_ids.search import Meeting, Repeats, Search, is_same, leading, met, renumbered, summed
+from esctl.index.seen_ids.search import (
+    Meeting,
+    Repeats,
+    Search,
+    count_meetings,
+    first_rows,
+    is_same,
+    renumber,
+    sum_meetings,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from esctl.index.seen_ids.search import Numbers
 
-_EVENTS, _KNOWN, _LEADERS = "esctl_id_events", "esctl_id_known", "esctl_id_leaders"
+_EVENTS, _KNOWN = "esctl_id_events", "esctl_id_known"
 
 
-def divided(search: Search) -> Repeats:
+def find_divided(search: Search) -> Repeats:
     """Find repeats: of an event with the same content in any numbering, else of the first one in their own.
 
     Records are compared only if they are of one numbering or may be the same, which those of two systems hardly ever
@@ -28,8 +37,8 @@ def divided(search: Search) -> Repeats:
     """
     stanzas = search.earlier.stanzas
     number = np.array(numberings(stanzas), np.int64)[search.events["stanza"].to_numpy()]
-    ids, own, count = renumbered(search.codes * len(stanzas) + number)
-    rows_first = leading(own, count)
+    ids, own, count = renumber(search.codes * len(stanzas) + number)
+    rows_first = first_rows(own, count)
     firsts, new = search.positions[rows_first], np.ones(count, np.bool_)
     at = np.searchsorted(ids, search.known.codes * len(stanzas) + search.known.numberings).clip(max=max(count - 1, 0))
     here = ids[at] == search.known.codes * len(stanzas) + search.known.numberings if count else np.empty(0, np.bool_)
@@ -37,9 +46,12 @@ def divided(search: Search) -> Repeats:
     odd = np.isin(search.codes, _suspects(search, number))
     repeated = np.flatnonzero((firsts[own] < search.positions) & ~odd)
     first = firsts[own[repeated]]
-    conflicts = search.differ(search.positions[repeated], first)
-    meetings = [*met(search, repeated, first, ~conflicts), *_met_elsewhere(search, number, ~odd, firsts, own)]
-    walk = _walked(search, number, np.flatnonzero(odd))
+    conflicts = search.have_other_content(search.positions[repeated], first)
+    meetings = [
+        *count_meetings(search, repeated, first, ~conflicts),
+        *_meetings_elsewhere(search, number, ~odd, firsts, own),
+    ]
+    walk = _walk_through(search, number, np.flatnonzero(odd))
     new[own[odd]] = False
     hash_of = np.empty(search.count, np.uint64)
     hash_of[search.hashed] = search.hashes
@@ -82,7 +94,7 @@ def _suspects(search: Search, number: Numbers) -> Numbers:
     return np.asarray(found["code"], np.int64)
 
 
-def _met_elsewhere(
+def _meetings_elsewhere(
     search: Search, number: Numbers, wanted: npt.NDArray[np.bool_], firsts: Numbers, own: Numbers
 ) -> tuple[Meeting, ...]:
     """Count the events whose ids other numberings gave before, with other content."""
@@ -127,12 +139,12 @@ class _Walk(Struct):
     met: list[tuple[int, int, bool]] = field(default_factory=list)  # row, numbering, whether of the same content
 
     def meetings(self, search: Search) -> tuple[Meeting, ...]:
-        """Return the ids met, added up into meetings."""
+        """Return the ids count_meetings, added up into meetings."""
         if not self.met:
             return ()
         rows = pa.array([row for row, _, _ in self.met])
         own = search.events.select(["recorded_at", "source"]).take(rows)
-        return summed(
+        return sum_meetings(
             pa.table(
                 {
                     "commit": own["recorded_at"].combine_chunks().cast(pa.int64()),
@@ -150,7 +162,7 @@ class _Leader(Struct, frozen=True):
     raw: bytes
 
 
-def _walked(search: Search, number: Numbers, rows: Numbers) -> _Walk:
+def _walk_through(search: Search, number: Numbers, rows: Numbers) -> _Walk:
     """Go in order through events whose content another numbering may have."""
     walk, known = _Walk(), search.known
     wanted = np.flatnonzero(np.isin(known.codes, search.codes[rows]))
@@ -174,11 +186,11 @@ def _walked(search: Search, number: Numbers, rows: Numbers) -> _Walk:
                 for other, leader in there.items()
                 if leader.source != source
             ]
-        _step(walk, row, int(number[row]), event, there)
+        _take_event(walk, row, int(number[row]), event, there)
     return walk
 
 
-def _step(walk: _Walk, row: int, number: int, event: _Leader, there: dict[int, _Leader]) -> None:
+def _take_event(walk: _Walk, row: int, number: int, event: _Leader, there: dict[int, _Leader]) -> None:
     own = there.get(number)
     same = [leader for leader in there.values() if is_same(leader.raw, event.raw)]
     first = own if own in same else min(same, key=lambda leader: leader.position) if same else own

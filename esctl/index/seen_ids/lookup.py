@@ -23,7 +23,7 @@ from esctl.index.pruning import ALWAYS
 from esctl.index.scan import REBUILD, IndexView
 from esctl.index.seen_ids.numberings import families
 from esctl.index.seen_ids.run_file import DamagedRunError, Positions
-from esctl.index.seen_ids.runs import Ids, hashes_in
+from esctl.index.seen_ids.runs import IdRuns, hashes_in
 from esctl.storage.mirrors import mirror_of
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: 
     if not whole or not plain or mirror_of(view.folder, links=True):
         return None
     try:
-        firsts = _firsts(connection, view, names)
+        firsts = _positions_in_runs(connection, view, names)
         if firsts is None:
             return None
-        found = {position for file in view.manifest.files for position in _confirmed(view, file, firsts, names)}
+        found = {position for file in view.manifest.files for position in _positions_in_file(view, file, firsts, names)}
     except (DamagedRunError, OSError, pa.ArrowException):
         return None
     if not found.issuperset(firsts.tolist()):
@@ -53,9 +53,11 @@ def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: 
     return sorted(position for position in found if view.upto is None or position <= view.upto)
 
 
-def _firsts(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> Positions | None:
+def _positions_in_runs(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]
+) -> Positions | None:
     """Return the positions in the runs of the hashes of these ids; None if runs have a gap or another hash function."""
-    ids, runs, reached = Ids(connection), view.manifest.ids, 0
+    ids, runs, reached = IdRuns(connection), view.manifest.ids, 0
     for run in runs:
         if run.first != reached + 1 or run.made_by != ids.made_by():
             return None
@@ -70,7 +72,7 @@ def _firsts(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Seque
     return np.concatenate([np.empty(0, np.int64), *found])
 
 
-def _confirmed(view: IndexView, file: IndexFile, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
+def _positions_in_file(view: IndexView, file: IndexFile, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
     """Yield the positions in a file of the events with one of these ids: firsts, repeats of them, and invalid ones."""
     covered = bool(((firsts >= file.first) & (firsts <= file.last)).any())
     repeats = bool(file.duplicates + file.conflicts) and bool((firsts < file.last).any())

@@ -125,10 +125,12 @@ def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, 
     strangers = [one for one in standings if not one.met(manifest.sources[one.source]).same]
     if not leaving and not strangers:
         return ()
-    ground = _Ground(manifest, at, {tally.source: _Standing(tally, records - tally.records) for tally in tallies})
+    memberships = _Memberships(
+        manifest, at, {tally.source: _Standing(tally, records - tally.records) for tally in tallies}
+    )
     if leaving:
-        return ground.left(leaving)
-    joining = (ground.joined(one) for one in strangers)
+        return memberships.move_out(leaving)
+    joining = (memberships.move_in(one) for one in strangers)
     return next(((move,) for move in joining if move is not None), ())
 
 
@@ -138,7 +140,7 @@ def _may_move(manifest: Manifest, tally: Tally, at: int) -> bool:
     return bool(tally.met) and not stanza.scope and moved < MOST_MOVES
 
 
-class _Ground(Struct):
+class _Memberships(Struct):
     """The current numberings, and the sources in them."""
 
     manifest: Manifest
@@ -152,7 +154,7 @@ class _Ground(Struct):
             self.members.setdefault(number, []).append(source)
             self.alike.setdefault(unrotated(source), []).append(source)
 
-    def left(self, leaving: Sequence[_Standing]) -> tuple[Move, ...]:
+    def move_out(self, leaving: Sequence[_Standing]) -> tuple[Move, ...]:
         """Move sources out of their numberings, with those that were rotated out of the same file.
 
         These stay if they contradict one another: the ids of such a file begin anew with each generation.
@@ -162,15 +164,15 @@ class _Ground(Struct):
         for one in leaving:
             if one.source in moves:
                 continue
-            target = self.agreeing(one)
-            target = self.kin(one) if target is None else target
-            number = _unused(used, one.tally.first, self.at) if target is None else self.numbering(target)
+            target = self.agreeing_numbering(one)
+            target = self.kin_numbering(one) if target is None else target
+            number = _unused(used, one.tally.first, self.at) if target is None else self.number_in_stanza(target)
             used.add(number)
             moves[one.source] = self.move(one, number, {other.source for other in leaving})
             if target is None and self.is_of_kin_alone(one):
-                moves.update(self.back(one))
+                moves.update(self.moves_back(one))
             elif target is None:
-                for name in self.along(one):
+                for name in self.companions(one):
                     moves.setdefault(name, self.move(self.standings[name], number))
         return tuple(moves.values())
 
@@ -179,9 +181,9 @@ class _Ground(Struct):
         name = unrotated(one.source)
         return all(unrotated(other) == name for other in self.members[self.manifest.sources[one.source]])
 
-    def back(self, one: _Standing) -> dict[str, Move]:
+    def moves_back(self, one: _Standing) -> dict[str, Move]:
         """Move back the sources that this one took along in the same commit, although it differs from them."""
-        current = self.numbering(self.manifest.sources[one.source])
+        current = self.number_in_stanza(self.manifest.sources[one.source])
         came = {move.source: move for move in self.manifest.moves if move.at == self.at and move.numbering == current}
         return {
             name: Move(name, self.at, current, move.left, 0, 0)
@@ -189,28 +191,28 @@ class _Ground(Struct):
             if name != one.source and move.known - move.same <= STRAYS
         }
 
-    def joined(self, one: _Standing) -> Move | None:
+    def move_in(self, one: _Standing) -> Move | None:
         """Move a source that shares no content with its numbering to another one; None if none fits."""
         current = self.manifest.sources[one.source]
-        target = self.agreeing(one)
-        if target is None and len(self.members[current]) == 1 and self.numbering(current):
-            target = self.kin(one)
+        target = self.agreeing_numbering(one)
+        if target is None and len(self.members[current]) == 1 and self.number_in_stanza(current):
+            target = self.kin_numbering(one)
             others = () if target is None else (self.standings.get(name) for name in self.members[target])
             if any(other is not None and other.differs(current) for other in others):
                 return None
-        return None if target is None else self.move(one, self.numbering(target))
+        return None if target is None else self.move(one, self.number_in_stanza(target))
 
     def move(self, one: _Standing, number: int, leaving: Collection[str] = ()) -> Move:
         current = self.manifest.sources[one.source]
         others = (name for name in self.members[current] if name != one.source and name not in leaving)
         met = one.met(current)
         than = tuple(islice(others, MOST_NAMED))
-        return Move(one.source, self.at, self.numbering(current), number, met.known, met.same, than)
+        return Move(one.source, self.at, self.number_in_stanza(current), number, met.known, met.same, than)
 
-    def numbering(self, number: int) -> int:
+    def number_in_stanza(self, number: int) -> int:
         return self.manifest.stanzas[number].numbering
 
-    def agreeing(self, one: _Standing) -> int | None:
+    def agreeing_numbering(self, one: _Standing) -> int | None:
         """Return the other numbering of its family with which a source shares most; None if it agrees with none."""
         current = self.manifest.sources[one.source]
         best = [
@@ -220,15 +222,15 @@ class _Ground(Struct):
         ]
         return min(best)[1] if best else None
 
-    def kin(self, one: _Standing) -> int | None:
+    def kin_numbering(self, one: _Standing) -> int | None:
         """Return another numbering of its family with a source rotated out of the same file; None if there is none."""
         current = self.manifest.sources[one.source]
         groups = families(self.manifest.stanzas)
         alike = (self.manifest.sources[name] for name in self.alike[unrotated(one.source)])
         others = (number for number in alike if number != current and groups[number] == groups[current])
-        return next((number for number in others if not one.differs(number) and self.numbering(number)), None)
+        return next((number for number in others if not one.differs(number) and self.number_in_stanza(number)), None)
 
-    def along(self, one: _Standing) -> list[str]:
+    def companions(self, one: _Standing) -> list[str]:
         """List the sources of its numbering that were rotated out of the same file and share no content with others."""
         current = self.manifest.sources[one.source]
         alike = (name for name in self.alike[unrotated(one.source)] if name != one.source and name in self.standings)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from esctl.engine.workers import Call
 from esctl.index.files.manifest import IdRun
-from esctl.index.seen_ids.run_file import DamagedRunError, OpenRun, in_several
-from esctl.index.seen_ids.runs import Ids
+from esctl.index.seen_ids.run_file import DamagedRunError, OpenRun, runs_repeating
+from esctl.index.seen_ids.runs import IdRuns
 
 if TYPE_CHECKING:
     from esctl.engine.workers import Workers
@@ -19,7 +19,7 @@ _DAMAGED = -1
 """Returned, instead of numbers of runs, if a run is damaged."""
 
 
-def unseen_before(ids: Ids, first: int) -> tuple[IdRun, ...]:
+def unseen_before(ids: IdRuns, first: int) -> tuple[IdRun, ...]:
     """Return an empty run for the positions before `first`, as if no id was given there; () if there are none."""
     return (IdRun("", 0, "", "", 0, 1, 1, first - 1, ids.made_by()),) if first > 1 else ()
 
@@ -40,6 +40,8 @@ def repeated(folder: Path, runs: Sequence[IdRun], low: int, high: int) -> list[i
     """Return the numbers of the runs that share a hash in [low, high) with an earlier one, or [_DAMAGED]."""
     numbers = [number for number, run in enumerate(runs) if run.count]
     try:
-        return [numbers[each] for each in in_several([OpenRun(folder, runs[number]) for number in numbers], low, high)]
+        return [
+            numbers[each] for each in runs_repeating([OpenRun(folder, runs[number]) for number in numbers], low, high)
+        ]
     except DamagedRunError:
         return [_DAMAGED]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from esctl.index.files.manifest import IdRun
-from esctl.index.files.write import writing
+from esctl.index.files.write import explain_write_errors
 from esctl.storage.local import open_plain, staged
 
 Hashes = npt.NDArray[np.uint64]
@@ -103,11 +103,11 @@ class OpenRun:
         if key >> 64:
             return self.run.count
         row = int(np.searchsorted(self.hashes, np.uint64(key)))
-        beside = [at for at in (row - 1, row) if 0 <= at < self.run.count]
+        neighbours = [at for at in (row - 1, row) if 0 <= at < self.run.count]
         wanted = np.zeros(len(self._fence), np.bool_)
-        wanted[[at // BLOCK for at in beside]] = True
+        wanted[[at // BLOCK for at in neighbours]] = True
         self._check(0, wanted)
-        if any((int(self.hashes[at]) < key) != (at < row) for at in beside):
+        if any((int(self.hashes[at]) < key) != (at < row) for at in neighbours):
             raise DamagedRunError(self.run)
         return row
 
@@ -179,7 +179,7 @@ def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int
         return IdRun("", 0, "", "", 0, key.first, key.first, key.last, key.made_by)
     name = f"{key.first:020d}-{key.last:020d}.{secrets.token_hex(4)}{SUFFIX}"
     size = count * (_HASH.itemsize + _PLACE.itemsize)
-    with writing(folder), staged(folder / name) as temporary:
+    with explain_write_errors(folder), staged(folder / name) as temporary:
         with temporary.open("r+b") as hashes, temporary.open("r+b") as places:
             places.seek(count * _HASH.itemsize)
             for hashed, positions in pieces:
@@ -213,10 +213,10 @@ def merge_runs(folder: Path, runs: Sequence[OpenRun], key: RunKey | None = None)
     """
     held = [run for run in runs if run.run.count]
     key = key or RunKey(runs[0].run.made_by, runs[0].run.first, runs[-1].run.last)
-    return write_run(folder, key, _merged(held) if held else (), sum(run.run.count for run in held))
+    return write_run(folder, key, _merge_rows(held) if held else (), sum(run.run.count for run in held))
 
 
-def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
+def runs_repeating(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
     """Return the numbers of the runs that share a hash in [low, high) with an earlier one."""
     parts = [run.between(low, high) for run in runs]
     hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
@@ -227,7 +227,7 @@ def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
     return sorted(set(owners[1:][again].tolist()))
 
 
-def _merged(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:
+def _merge_rows(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:
     largest = max(runs, key=lambda run: run.run.count)
     cuts = largest.hashes[_PARTITION::_PARTITION]
     bounds = [[0, *run.bounds(cuts), run.run.count] for run in runs]

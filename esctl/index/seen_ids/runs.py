@@ -34,12 +34,12 @@ from esctl.index.seen_ids.run_file import (
     merge_runs,
     write_run,
 )
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 
 if TYPE_CHECKING:
     import duckdb
 
-SMALLEST = 4096
+SIZE_UNIT = 4096
 """Runs of fewer than twice this many ids are of one size; each next size is four times as large."""
 FAN = 4
 """Runs of one size that become one of the next."""
@@ -60,7 +60,7 @@ def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
     return hashes[order], positions[order]
 
 
-class Ids(Struct):
+class IdRuns(Struct):
     """The ids in an index. Keeps runs open, so that no block is checked twice."""
 
     connection: duckdb.DuckDBPyConnection
@@ -69,21 +69,21 @@ class Ids(Struct):
 
     def in_index(self, folder: Path, manifest: Manifest) -> IdsBefore:
         """Return the ids of all events that a manifest covers; runs that are missing or damaged are rebuilt."""
-        return IdsBefore(self, folder, manifest, self.covering(folder, manifest, manifest.ids))
+        return IdsBefore(self, folder, manifest, self.runs_covering(folder, manifest, manifest.ids))
 
-    def covering(self, folder: Path, manifest: Manifest, given: Sequence[IdRun]) -> tuple[IdRun, ...]:
+    def runs_covering(self, folder: Path, manifest: Manifest, given: Sequence[IdRun]) -> tuple[IdRun, ...]:
         """Return runs that cover a manifest's positions without a gap: the intact ones of those given, and new ones."""
         kept: list[IdRun] = []
         for run in given:
             reached = kept[-1].last if kept else 0
             if reached < run.first and run.last <= manifest.head and self._is_intact(folder, run):
-                kept += [*self._built(folder, manifest, reached + 1, run.first - 1), run]
+                kept += [*self._build_runs(folder, manifest, reached + 1, run.first - 1), run]
         reached = kept[-1].last if kept else 0
-        kept += self._built(folder, manifest, reached + 1, manifest.head)
+        kept += self._build_runs(folder, manifest, reached + 1, manifest.head)
         try:
-            return self.merged(folder, kept) if len(kept) > len(given) else tuple(kept)
+            return self.merge_due(folder, kept) if len(kept) > len(given) else tuple(kept)
         except DamagedRunError as error:
-            return self.covering(folder, manifest, self.without(folder, kept, error.run))
+            return self.runs_covering(folder, manifest, self.without(folder, kept, error.run))
 
     def _is_intact(self, folder: Path, run: IdRun) -> bool:
         try:
@@ -91,7 +91,7 @@ class Ids(Struct):
         except DamagedRunError:
             return False
 
-    def _built(self, folder: Path, manifest: Manifest, first: int, last: int) -> Iterator[IdRun]:
+    def _build_runs(self, folder: Path, manifest: Manifest, first: int, last: int) -> Iterator[IdRun]:
         family = by_stanza(families(manifest.stanzas))
         for file in manifest.files:
             if first <= file.last and last >= file.first:
@@ -119,11 +119,11 @@ class Ids(Struct):
         key = RunKey(self.made_by(), runs[-1].last + 1 if runs else 1, last)
         held = [*runs, write_run(folder, key, [ids], len(ids[0]))]
         try:
-            return self.merged(folder, held)
+            return self.merge_due(folder, held)
         except DamagedRunError as error:  # the next lookup fills the gap
             return tuple(self.without(folder, held, error.run))
 
-    def as_one(self, folder: Path, runs: Sequence[IdRun], first: int, last: int) -> IdRun:
+    def merge_into_one(self, folder: Path, runs: Sequence[IdRun], first: int, last: int) -> IdRun:
         """Merge runs into one that covers the positions [first, last]. Raises DamagedRunError."""
         held = [self.open(folder, run) for run in runs if run.count]
         return merge_runs(folder, held, RunKey(self.made_by(), first, last))
@@ -133,7 +133,7 @@ class Ids(Struct):
         self.opened.pop(folder / damaged.file, None)
         return [run for run in runs if run.file != damaged.file]
 
-    def merged(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
+    def merge_due(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
         """Merge neighbouring runs that have accumulated. Raises DamagedRunError."""
         held = list(runs)
         while due := _due(held):
@@ -165,7 +165,7 @@ class Ids(Struct):
 class IdsBefore(Struct):
     """The ids of the events before a chunk."""
 
-    ids: Ids
+    ids: IdRuns
     folder: Path
     manifest: Manifest
     runs: tuple[IdRun, ...]
@@ -180,7 +180,7 @@ class IdsBefore(Struct):
                 return self._find(needles)
             except DamagedRunError as error:
                 intact = self.ids.without(self.folder, self.runs, error.run)
-                self.runs = self.ids.covering(self.folder, self.manifest, intact)
+                self.runs = self.ids.runs_covering(self.folder, self.manifest, intact)
 
     def _find(self, needles: Hashes) -> tuple[Mask, Positions]:
         hit, positions = np.zeros(len(needles), np.bool_), [np.empty(0, np.int64)]
@@ -195,7 +195,7 @@ class IdsBefore(Struct):
         """List the index files that have these positions."""
         lasts = np.array([file.last for file in self.manifest.files], np.int64)
         found = np.unique(np.searchsorted(lasts, positions)).tolist()
-        return [str(fetched(self.folder / self.manifest.files[at].file)) for at in found]
+        return [str(fetched_path(self.folder / self.manifest.files[at].file)) for at in found]
 
     def add(self, ids: HashedIds, last: int) -> tuple[IdRun, ...]:
         """Return the runs with the ids of the events that follow, up to the position `last`."""
@@ -204,7 +204,7 @@ class IdsBefore(Struct):
 
 def _due(runs: Sequence[IdRun]) -> tuple[int, int] | None:
     """Find neighbours to merge: runs before a larger one, or FAN of one size. Sizes then never rise along the log."""
-    sizes = [max(run.count // SMALLEST, 1).bit_length() // 2 for run in runs]
+    sizes = [max(run.count // SIZE_UNIT, 1).bit_length() // 2 for run in runs]
     for start, size in enumerate(sizes):
         stop = next((at for at in range(start, len(sizes)) if sizes[at] != size), len(sizes))
         if stop < len(sizes) and sizes[stop] > size:

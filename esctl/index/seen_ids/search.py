@@ -105,25 +105,25 @@ class Search:
     def __init__(self, connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> None:
         self.connection, self.events, self.earlier = connection, events, earlier
         self.positions: Numbers = events["position"].to_numpy()
-        keys = events.select(["scope", "id"]).add_column(0, "stanza", _numbered(events, families(earlier.stanzas)))
-        self.codes, self.count, (self.hashes, self.hashed) = _hashed_once(connection, keys)
+        keys = events.select(["scope", "id"]).add_column(0, "stanza", _family_column(events, families(earlier.stanzas)))
+        self.codes, self.count, (self.hashes, self.hashed) = _hash_distinct(connection, keys)
         once = self.count == len(keys)
-        self.keys = keys if once else keys.take(pa.array(leading(self.codes, self.count)))
+        self.keys = keys if once else keys.take(pa.array(first_rows(self.codes, self.count)))
         self.known = self._earlier_firsts() if self.count else _nothing_known()
 
-    def plain(self) -> Repeats:
+    def find_undivided(self) -> Repeats:
         """Find repeats if each family has only one numbering."""
-        firsts, new = self.positions[leading(self.codes, self.count)], np.ones(self.count, np.bool_)
+        firsts, new = self.positions[first_rows(self.codes, self.count)], np.ones(self.count, np.bool_)
         new[self.known.codes] = False
         firsts[self.known.codes] = self.known.positions
         is_known = len(self.known.codes) or self.count < len(self.codes)
         repeated = np.flatnonzero(firsts[self.codes] < self.positions) if is_known else np.empty(0, np.int64)
         first = firsts[self.codes[repeated]]
-        conflicts = self.differ(self.positions[repeated], first)
+        conflicts = self.have_other_content(self.positions[repeated], first)
         ids = self.hashes[new[self.hashed]], firsts[self.hashed[new[self.hashed]]]
-        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, ~conflicts))
+        return Repeats(repeated, first, conflicts, ids, count_meetings(self, repeated, first, ~conflicts))
 
-    def differ(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
+    def have_other_content(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
         """Return for each pair of positions whether their records have different content."""
         raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
         pairs = zip(own.tolist(), first.tolist(), strict=True)
@@ -174,7 +174,7 @@ class Search:
         return Known(codes, numbers, firsts, found["source"].to_pylist(), one_array(found["time"]))
 
 
-def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:
+def count_meetings(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:
     """Count the repeats whose first event is of another source, unless `scope` decides their numbering."""
     if not len(rows):
         return ()
@@ -194,49 +194,49 @@ def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.boo
             "same": same.astype(np.int64),
         }
     ).filter(pa.array(remote))
-    return summed(table)
+    return sum_meetings(table)
 
 
-def summed(table: pa.Table) -> tuple[Meeting, ...]:
+def sum_meetings(table: pa.Table) -> tuple[Meeting, ...]:
     """Add rows (commit, source, numbering, same: 0 or 1) up into meetings."""
     found = table.group_by(["commit", "source", "numbering"]).aggregate([("same", "count"), ("same", "sum")])
     names = ("commit", "source", "numbering", "same_count", "same_sum")
     return tuple(Meeting(*row) for row in zip(*(found[name].to_pylist() for name in names), strict=True))
 
 
-def renumbered(codes: Numbers) -> tuple[Numbers, Numbers, int]:
+def renumber(codes: Numbers) -> tuple[Numbers, Numbers, int]:
     """Renumber codes without gaps: return the distinct codes, the new code of each row, and how many there are."""
     unique, inverse = np.unique(codes, return_inverse=True)
     return unique, inverse.astype(np.int64), len(unique)
 
 
-def leading(codes: Numbers, count: int) -> Numbers:
+def first_rows(codes: Numbers, count: int) -> Numbers:
     """Return the first row of each code."""
     found = np.empty(count, np.int64)
     found[codes[::-1]] = np.arange(len(codes))[::-1]
     return found
 
 
-def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
+def _family_column(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
     column = one_array(events["stanza"])
     if tuple(numbers) == tuple(range(len(numbers))):
         return column
     return pa.array(np.array(numbers, np.uint16)[column.to_numpy()])
 
 
-def _hashed_once(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Numbers, int, HashedIds]:
+def _hash_distinct(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Numbers, int, HashedIds]:
     """Return a code for the key of each row, the number of different keys, and their hashes with these codes.
 
     Keys are compared only where their hashes are equal, which is rare.
     """
-    hashes, rows = _hashed(connection, keys)
+    hashes, rows = _hash_keys(connection, keys)
     again = np.flatnonzero(hashes[1:] == hashes[:-1])
     first = np.arange(len(keys))  # row with the same key
     if not len(again):
         return first, len(keys), (hashes, rows)
     alike = np.sort(rows[np.union1d(again, again + 1)])
     codes, count = _codes(keys.take(pa.array(alike)))
-    first[alike] = alike[leading(codes, count)[codes]]
+    first[alike] = alike[first_rows(codes, count)[codes]]
     leads = first == np.arange(len(keys))
     numbers = np.cumsum(leads) - 1
     kept = leads[rows]
@@ -254,11 +254,11 @@ def _codes(keys: pa.Table) -> tuple[Numbers, int]:
         sizes = len(encoded.dictionary)
         if sizes > 1:
             both = codes * sizes + encoded.indices.to_numpy().astype(np.int64)
-            codes, count = (both, sizes) if count == 1 else renumbered(both)[1:]
+            codes, count = (both, sizes) if count == 1 else renumber(both)[1:]
     return codes, count if len(keys) else 0
 
 
-def _hashed(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Hashes, Numbers]:
+def _hash_keys(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Hashes, Numbers]:
     """Return the hashes of the rows' keys in ascending order, and the rows that they belong to."""
     connection.register(_IDS, keys.append_column("position", pa.array(np.arange(len(keys)))))
     try:

@@ -43,25 +43,25 @@ def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: 
     by_commit: dict[int, list[Meeting]] = {}
     for meeting in meetings:
         by_commit.setdefault(meeting.commit, []).append(meeting)
-    whole = _tallied(runs, table, table.num_rows, meetings)
+    whole = _tally(runs, table, table.num_rows, meetings)
     if not meetings and not manifest.unjudged:
         return Settled(whole, unjudged=False)
     told = [tally for file in manifest.files for tally in file.tallies]
     seen: list[Meeting] = []
-    for number, (commit, stop) in enumerate(_commits(table)):
+    for number, (commit, stop) in enumerate(_commit_ends(table)):
         seen += by_commit.get(commit, ())
         at = int(table["position"][stop - 1].as_py())
         if at < manifest.judged or not (commit in by_commit or (manifest.unjudged and not number)):
             continue
         if at == last and not _is_commit_end(snapshot, table):
             return Settled(whole, unjudged=True)
-        tallies = summed_tallies([*told, *_tallied(runs, table, stop, seen)])
+        tallies = summed_tallies([*told, *_tally(runs, table, stop, seen)])
         if moves := judge(manifest, tallies, at):
             return Settled((), unjudged=True, moves=moves, at=at)
     return Settled(whole, unjudged=False)
 
 
-def _commits(table: pa.Table) -> list[tuple[int, int]]:
+def _commit_ends(table: pa.Table) -> list[tuple[int, int]]:
     """List the commits in a chunk: when each was recorded, and the row after its last."""
     import numpy as np
     import pyarrow as pa
@@ -81,7 +81,7 @@ def _is_commit_end(snapshot: StoreState, table: pa.Table) -> bool:
     return bool(after.value != table["recorded_at"][-1].value)
 
 
-def _tallied(runs: Runs, table: pa.Table, stop: int, meetings: Sequence[Meeting]) -> tuple[Tally, ...]:
+def _tally(runs: Runs, table: pa.Table, stop: int, meetings: Sequence[Meeting]) -> tuple[Tally, ...]:
     met: dict[str, list[Met]] = {}
     for each in meetings:
         met.setdefault(each.source, []).append(Met(each.numbering, each.known, each.same))
@@ -93,7 +93,7 @@ def _tallied(runs: Runs, table: pa.Table, stop: int, meetings: Sequence[Meeting]
     return summed_tallies(found)
 
 
-def settled(manifest: Manifest, table: pa.Table, found: Settled) -> Manifest:
+def rewound(manifest: Manifest, table: pa.Table, found: Settled) -> Manifest:
     """Return the manifest to continue from: before the first record of any source that moved, with the moves applied.
 
     Sources of the chunk that begin after the moves get the numberings of their kin, as new ones do.

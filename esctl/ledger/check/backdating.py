@@ -22,12 +22,12 @@ def check_back_dating(chain: Chain, anchors: Sequence[Anchor]) -> Check:
     """
     if not anchors:
         return Check("back-dating", "nothing", skipped="no stamp, and it was never seen here before")
-    findings = [found for anchor in anchors if (found := _found(chain.commits, anchor)) is not None]
+    findings = [found for anchor in anchors if (found := _find_back_dated(chain.commits, anchor)) is not None]
     against = ", ".join(f"{anchor.name}: {anchor.size} records at {stored_time(anchor.at)}" for anchor in anchors)
     return Check("back-dating", against, len(anchors), tuple(findings))
 
 
-def _found(commits: Sequence[Commit], anchor: Anchor) -> Finding | None:
+def _find_back_dated(commits: Sequence[Commit], anchor: Anchor) -> Finding | None:
     first = next((one for one in commits if one.kind == "append" and one.tree.size > anchor.size), None)
     if first is None or first.at >= anchor.at - _SKEW:
         return None

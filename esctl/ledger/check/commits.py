@@ -11,14 +11,23 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.errors import InputError
-from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.check.findings import Check, Finding, Kind
 from esctl.ledger.check.summaries import Summaries
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, first_missing, open_log
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
-from esctl.log.store_state import FORMAT, Commit, SegmentEntry, StoreState, commit_name, empty, identity, replay
+from esctl.log.store_state import (
+    FORMAT,
+    Commit,
+    SegmentEntry,
+    StoreState,
+    after_commits,
+    commit_name,
+    identity,
+    state_without_commits,
+)
 from esctl.storage.local import entries, read_regular
 from esctl.storage.places import exists, forget_fetched, prefetch
 
@@ -64,11 +73,11 @@ class _Walk(Struct):
     commits: dict[int, Commit] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def found(self, seq: int, message: str, kind: str = "changed", commit: Commit | None = None) -> None:
+    def add_finding(self, seq: int, message: str, kind: Kind = "changed", commit: Commit | None = None) -> None:
         """Record a finding about a commit file."""
         at = commit.add[0].first if commit is not None and commit.add else None
         file = f"commits/{commit_name(seq)}"
-        self.findings.append(Finding(kind, message, file, at))  # type: ignore[arg-type]
+        self.findings.append(Finding(kind, message, file, at))
 
 
 def walk(path: Path, pin: Pin | None = None) -> Chain:
@@ -81,11 +90,11 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
     if first_missing(names):
         names = entries(path / "commits")  # commits were made while the names were listed, or one is missing
     numbers = set(commit_numbers(names))
-    base, identified = _identity(path, bool(numbers), pin)
+    base, identified = _check_identity(path, bool(numbers), pin)
     run = _Walk(path, base.commit_sha256)
     prefetch([path / "commits" / name for name in sorted(names) if name.endswith(".json")])
     for seq in range(1, max(numbers, default=0) + 1):
-        _read(run, seq, seq in numbers)
+        _read_commit(run, seq, seq in numbers)
     _check_links(run, pin)
     intact = not run.findings
     summaries = Summaries.of(path, names, base)
@@ -94,29 +103,29 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
     checks = (
         identified,
         Check("commits", "the store's identity", len(numbers), tuple(run.findings)),
-        summaries.check(_due(run), max(run.commits, default=0), snapshot is not None),
+        summaries.check(_due_summaries(run), max(run.commits, default=0), snapshot is not None),
     )
     segments = snapshot.segments if snapshot is not None else _loose_segments(commits)
     return Chain(path, base.store_id, commits, run.digests, segments, snapshot, checks)
 
 
-def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Check]:
+def _check_identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Check]:
     """Return the empty store that the commits start from, and the check of format.json."""
     try:
         log: CommitLog = open_log(path)
         written = read_regular(path / "format.json", _LARGEST)
         if written != to_line(identity(log.store_id, log.erasable)):
             raise ValueError("not as it was written")
-        base = empty(path, log.store_id, log.erasable)
+        base = state_without_commits(path, log.store_id, log.erasable)
     except (InputError, ValueError, OSError) as error:
         if not begun:
             raise InputError(f"there is no store in {path}", "make one with: esctl ingest FILE") from error
         base = _first_guess(path)
         if _is_of_another_version(path) and base.commit_sha256 == "":
             raise
-        kind = "changed" if exists(path / "format.json") else "removed"
+        kind: Kind = "changed" if exists(path / "format.json") else "removed"
         reason = "it is not as it was written" if kind == "changed" else "it is missing"
-        return base, Check("identity", "the first commit", 1, (Finding(kind, reason, "format.json"),))  # type: ignore[arg-type]
+        return base, Check("identity", "the first commit", 1, (Finding(kind, reason, "format.json"),))
     if not _is_another(path, base, pin):
         return base, Check("identity", "the first commit", 1)
     found = Finding("changed", "the commits are those of a store of another identity", "format.json")
@@ -140,7 +149,7 @@ def _first_prev(path: Path) -> str:
 
 def _first_guess(path: Path) -> StoreState:
     """Return an empty store that the first commit follows from, for a store whose format.json is lost."""
-    return replace(empty(path, "", False), commit_sha256=_first_prev(path))
+    return replace(state_without_commits(path, "", False), commit_sha256=_first_prev(path))
 
 
 def _is_another(path: Path, base: StoreState, pin: Pin | None) -> bool:
@@ -157,28 +166,28 @@ def _is_another(path: Path, base: StoreState, pin: Pin | None) -> bool:
     return follows or (pin is not None and (pin.seq, pin.commit) == (1, digest))
 
 
-def _read(run: _Walk, seq: int, present: bool) -> None:
+def _read_commit(run: _Walk, seq: int, present: bool) -> None:
     if not present:
-        run.found(seq, "it is missing", "removed")
+        run.add_finding(seq, "it is missing", "removed")
         return
     try:
         data = read_regular(run.path / "commits" / commit_name(seq), _LARGEST)
         run.digests[seq] = sha256(data).hexdigest()
         commit = commit_from_json(from_line(data))
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        run.found(seq, f"it is not a commit file: {error}")
+        run.add_finding(seq, f"it is not a commit file: {error}")
         return
     if commit.seq != seq:
-        run.found(seq, f"it is commit {commit.seq}, in another's place", "file replaced", commit)
+        run.add_finding(seq, f"it is commit {commit.seq}, in another's place", "file replaced", commit)
         return
     run.commits[seq] = commit
     if to_line(commit_to_json(commit)) != data:
-        run.found(seq, "it is not as it was written", commit=commit)
+        run.add_finding(seq, "it is not as it was written", commit=commit)
 
 
 def _check_links(run: _Walk, pin: Pin | None) -> None:
     """Find the files that break the chain: if commit n+1 still follows from n, n-1 was changed, else n."""
-    told = {finding.file for finding in run.findings}
+    blamed = {finding.file for finding in run.findings}
     for seq, commit in sorted(run.commits.items()):
         before = run.first if seq == 1 else run.digests.get(seq - 1)
         if before is None or commit.prev == before or (seq > 1 and seq - 1 not in run.commits):
@@ -187,9 +196,11 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
         known = {pin.seq: pin.commit} if pin is not None else {}
         vouched = run.digests[seq] == (after.prev if after is not None else known.get(seq))
         culprit = seq - 1 if seq > 1 and vouched and known.get(seq - 1) != before else seq
-        if f"commits/{commit_name(culprit)}" not in told:
-            run.found(culprit, f"commit {seq} does not follow from commit {seq - 1}", commit=run.commits.get(culprit))
-            told.add(f"commits/{commit_name(culprit)}")
+        if f"commits/{commit_name(culprit)}" not in blamed:
+            run.add_finding(
+                culprit, f"commit {seq} does not follow from commit {seq - 1}", commit=run.commits.get(culprit)
+            )
+            blamed.add(f"commits/{commit_name(culprit)}")
 
 
 def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | None:
@@ -197,13 +208,13 @@ def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | 
     snapshot = base
     for batch in _batches(sorted(run.commits), summaries.numbers):
         try:
-            snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq]) for seq in batch])
+            snapshot = after_commits(snapshot, [(run.commits[seq], run.digests[seq]) for seq in batch])
         except InputError as error:
-            run.found(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
+            run.add_finding(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
             return None
-        summaries.look(snapshot)
+        summaries.compare(snapshot)
     for seq, message in _odd_blocks(run):
-        run.found(seq, message, commit=run.commits[seq])
+        run.add_finding(seq, message, commit=run.commits[seq])
     return None if run.findings else snapshot
 
 
@@ -216,14 +227,14 @@ def _batches(numbers: Sequence[int], summed: AbstractSet[int]) -> Iterator[Seque
             start = at
 
 
-def _due(run: _Walk) -> set[int]:
+def _due_summaries(run: _Walk) -> set[int]:
     return set(range(SUMMARY_EVERY, max(run.commits, default=0) + 1, SUMMARY_EVERY))
 
 
 def _first_bad(run: _Walk, snapshot: StoreState, batch: Sequence[int]) -> int:
     for seq in batch:
         try:
-            snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq])])
+            snapshot = after_commits(snapshot, [(run.commits[seq], run.digests[seq])])
         except InputError:
             return seq
     return batch[-1]

@@ -29,7 +29,7 @@ from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Check, Digest, Finding
 from esctl.log.merkle import BLOCK
 from esctl.log.ranges import ByteRange, damage
-from esctl.saved_states.files import listed
+from esctl.saved_states.files import list_snapshots
 from esctl.storage.local import entries, open_plain, read_regular, subfolders
 from esctl.storage.places import exists
 
@@ -57,7 +57,7 @@ def check_segments(chain: Chain, digests: Sequence[Digest | None] | None = None)
     findings = []
     for entry, digest in zip(chain.segments, digests, strict=True):
         if digest != (entry.size, entry.sha256):
-            kind, message = _judged(digest, (entry.size, entry.sha256), known)
+            kind, message = _describe_digest(digest, (entry.size, entry.sha256), known)
             place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
             findings.append(Finding(kind, message, *place))
     left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
@@ -65,7 +65,7 @@ def check_segments(chain: Chain, digests: Sequence[Digest | None] | None = None)
     return Check("segments", "the commits", len(digests), tuple(findings), note=note)
 
 
-def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
+def _describe_digest(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
     if digest is None:
         return "removed", "it is missing"
     if digest[1] in known:
@@ -91,21 +91,21 @@ def check_overrides(store: Path) -> Check | None:
 def check_states(store: Path) -> Check | None:
     """Check the snapshots of states; None if there are none. No answer uses a damaged one."""
     found, count = list[Finding](), 0
-    for path, snapshot in listed(store):
+    for path, snapshot in list_snapshots(store):
         count += 1
         place = path.parent.relative_to(store)
         if snapshot is None:
-            found.append(_unfit(place / path.name))
+            found.append(_unfit_finding(place / path.name))
             continue
         count += 2
         parts = (snapshot.cells, snapshot.lines)
         digests = digests_of(path.parent / part.file for part in parts)
         pairs = zip(parts, digests, strict=True)
-        found += [_unfit(place / part.file) for part, digest in pairs if digest != (part.bytes, part.sha256)]
+        found += [_unfit_finding(place / part.file) for part, digest in pairs if digest != (part.bytes, part.sha256)]
     return Check("snapshots", "their manifests", count, tuple(found)) if count else None
 
 
-def _unfit(place: Path) -> Finding:
+def _unfit_finding(place: Path) -> Finding:
     return Finding("index out of step", "it is not as it was written, and is not used: make it anew", str(place))
 
 
@@ -127,12 +127,14 @@ def index_parts(chain: Chain) -> list[IndexPart]:
     found = []
     for folder in _index_folders(chain):
         with suppress(InputError):
-            manifest = _sealed_manifest(folder)
-            found += [_part(folder, file) for file in (_named(folder, manifest) if manifest is not None else ())]
+            manifest = _read_sealed_manifest(folder)
+            found += [
+                _index_part(folder, file) for file in (_list_files(folder, manifest) if manifest is not None else ())
+            ]
     return found
 
 
-def _part(folder: Path, file: GroupPart | IndexFile | IdRun) -> IndexPart:
+def _index_part(folder: Path, file: GroupPart | IndexFile | IdRun) -> IndexPart:
     return IndexPart(folder / file.file, file.bytes, tuple(file.ranges))
 
 
@@ -147,14 +149,14 @@ def check_index_files(chain: Chain, damages: Mapping[Path, str] | None = None) -
     for folder in _index_folders(chain):
         place = f"index/{folder.name}"
         try:
-            manifest = _sealed_manifest(folder)
+            manifest = _read_sealed_manifest(folder)
         except InputError as error:
-            findings.append(Finding("index out of step", _line(error), f"{place}/{MANIFEST}"))
+            findings.append(Finding("index out of step", _short_message(error), f"{place}/{MANIFEST}"))
             continue
         if manifest is None:
             continue
         count += 1 + len(manifest.names)
-        if chain.snapshot is not None and manifest.head > _newest(chain):
+        if chain.snapshot is not None and manifest.head > _newest_head(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
         elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
@@ -175,13 +177,13 @@ def unnamed_files(folder: Path) -> list[str]:
 def index_problem(folder: Path, chain: Chain) -> str:
     """Return why the index in a folder cannot be used as it is; empty if it can, or there is none."""
     try:
-        manifest = _sealed_manifest(folder)
+        manifest = _read_sealed_manifest(folder)
     except InputError as error:
-        return _line(error)
+        return _short_message(error)
     if manifest is None:
         left = [name for name in entries(folder) if name.endswith(".parquet")]
         return "it has files and no manifest that can be read" if left else ""
-    if chain.snapshot is not None and manifest.head > _newest(chain):
+    if chain.snapshot is not None and manifest.head > _newest_head(chain):
         return f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
     if chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
         return "it was built before records were erased"
@@ -189,7 +191,7 @@ def index_problem(folder: Path, chain: Chain) -> str:
     return f"{found[0].file.removeprefix('/')}: {found[0].message}" if found else ""
 
 
-def _newest(chain: Chain) -> int:
+def _newest_head(chain: Chain) -> int:
     """Return the present head of the log, which an ingest may have moved meanwhile."""
     from esctl.log.commits import open_log
 
@@ -199,7 +201,7 @@ def _newest(chain: Chain) -> int:
         return chain.tree.size
 
 
-def _sealed_manifest(folder: Path) -> Manifest | None:
+def _read_sealed_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         intact = digest_holds(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
@@ -212,7 +214,7 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
-def _named(folder: Path, manifest: Manifest) -> list[IndexFile | IdRun]:
+def _list_files(folder: Path, manifest: Manifest) -> list[IndexFile | IdRun]:
     """List the files of an index. Raises InputError for a part of its manifest that cannot be read."""
     files = with_groups(folder, manifest.files, manifest.runs)
     return [*files, *(run for run in manifest.ids if run.count)]
@@ -222,21 +224,21 @@ def _index_findings(
     folder: Path, place: str, manifest: Manifest, known: Mapping[Path, str] | None = None
 ) -> Sequence[Finding]:
     """Find the parts of a manifest that are not as they were written, or, if all are, such files of the index."""
-    if found := _odd(folder, place, [(part, 1) for part in parts_of(manifest)], {}):
+    if found := _find_damage(folder, place, [(part, 1) for part in parts_of(manifest)], {}):
         return found
-    return _odd(folder, place, [(file, file.first) for file in _named(folder, manifest)], known or {})
+    return _find_damage(folder, place, [(file, file.first) for file in _list_files(folder, manifest)], known or {})
 
 
-def _odd(
+def _find_damage(
     folder: Path, place: str, files: Iterable[tuple[GroupPart | IndexFile | IdRun, int]], known: Mapping[Path, str]
 ) -> Sequence[Finding]:
     found = []
     for file, first in files:
-        part = _part(folder, file)
+        part = _index_part(folder, file)
         if message := known[part.path] if part.path in known else damage_of(part):
             found.append(Finding("index out of step", message, f"{place}/{file.file}", first))
     return found
 
 
-def _line(error: InputError) -> str:
+def _short_message(error: InputError) -> str:
     return error.message.rpartition("/")[2]

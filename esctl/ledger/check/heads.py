@@ -63,7 +63,7 @@ def check_checkpoints(heads: Heads, trusted: Sequence[VerifierKey]) -> Check:
     for name in names:
         file = f"{FOLDER}/{name}"
         try:
-            found, size = _judged(heads, folder / name, file, trusted, after)
+            found, size = _check_checkpoint(heads, folder / name, file, trusted, after)
         except (ValueError, InputError) as error:
             found, size = Finding("changed", f"it is not a checkpoint: {error}", file), 0
         findings += [found] if found is not None else []
@@ -74,11 +74,11 @@ def check_checkpoints(heads: Heads, trusted: Sequence[VerifierKey]) -> Check:
     return Check("checkpoints", against, len(names), tuple(findings), note=note)
 
 
-def _judged(
+def _check_checkpoint(
     heads: Heads, path: Path, file: str, trusted: Sequence[VerifierKey], after: int
 ) -> tuple[Finding | None, int]:
     checkpoint = read_checkpoint(path)
-    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+    named = checkpoint.note.claimed
     if trusted and not verified_by(checkpoint.note, trusted):
         return Finding("signature by an unknown key", f"it is signed by {named}, which is not trusted", file), 0
     if not path.name.startswith(f"{checkpoint.head.size:020d}-"):
@@ -99,7 +99,7 @@ def check_since(heads: Heads, path: Path, trusted: Sequence[VerifierKey]) -> Che
     head = checkpoint.head
     if head.origin != origin_of(heads.chain.store_id) and heads.chain.store_id:
         raise InputError(f"--since {path} is of another log, {head.origin}", "look for the one of this store")
-    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+    named = checkpoint.note.claimed
     if trusted and not signers:
         found: Finding | None = Finding("signature by an unknown key", f"it is signed by {named}", str(path))
     else:

@@ -18,11 +18,11 @@ from esctl.engine.quoting import identifier
 from esctl.errors import EsctlError, InputError
 from esctl.index.envelope.event_columns import batched
 from esctl.index.envelope.mapping import mapping_hash
-from esctl.index.files.freshness import in_zones
+from esctl.index.files.freshness import has_same_zones
 from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, read_manifest
 from esctl.index.files.payload_columns import PayloadColumn
-from esctl.index.files.readers import reading
+from esctl.index.files.readers import announce_reader
 from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Kind
@@ -37,9 +37,21 @@ if TYPE_CHECKING:
     from esctl.index.builder import ChunkEvents
 
 _EVENTS = "esctl_events"
-_MOST = 100
+_MOST_BLOCKS = 100
 """The most blocks that are compared row by row."""
-_SAID = ("source", "id", "type", "kind", "entity", "role", "actor", "correlation", "causation", "sequence", "invalid")
+_CONTENT = (
+    "source",
+    "id",
+    "type",
+    "kind",
+    "entity",
+    "role",
+    "actor",
+    "correlation",
+    "causation",
+    "sequence",
+    "invalid",
+)
 """Columns that make up the content of an event, besides its payload."""
 _COUNTS = (
     "rows",
@@ -73,23 +85,23 @@ def compare_index(
     If `workers` are given, they read the records. Raises InputError for segments or index files that cannot be read.
     """
     folder = snapshot.path / "index" / mapping_hash(mapping)
-    reader = reading(folder)  # kept until all is compared
+    reader = announce_reader(folder)  # kept until all is compared
     there = read_manifest(folder)
     if there is None:
         return (), "there is no index of the mapping in force", 0
     if there.redactions != len(snapshot.redactions):
         return (), "it was built before records were erased: the next question builds it anew", 0
-    if not in_zones(there, snapshot):
+    if not has_same_zones(there, snapshot):
         return (), "its times were read in other time zones: the next question builds it anew", 0
-    if came := _came_later(there, folder, snapshot):
+    if came := _late_schemas(there, folder, snapshot):
         return (), f"schema {', '.join(came)} came after records that need it; to decode them: esctl reindex", 0
     files = tuple(file for file in there.files if file.first <= snapshot.head)
     there = replace(there, files=with_groups(folder, files, there.runs), runs=())
     try:
-        with beside(folder, there) as temporary, explained():
+        with linked_folder(folder, there) as temporary, explained():
             updater = Updater(connect(temporary=temporary), mapping, temporary)
-            told = _told_by(workers, updater, snapshot, folder, there)
-            found = list(_differences(updater, snapshot, folder, there, told))
+            reread = _reread_records(workers, updater, snapshot, folder, there)
+            found = list(_differences(updater, snapshot, folder, there, reread))
         return found, "", min(there.head, snapshot.head)
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
@@ -98,7 +110,7 @@ def compare_index(
 
 
 @contextmanager
-def beside(folder: Path, there: Manifest, place: Path | None = None) -> Iterator[Path]:
+def linked_folder(folder: Path, there: Manifest, place: Path | None = None) -> Iterator[Path]:
     """Make a temporary folder (in `place`) with links to the files of an index, in which another can be built."""
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-", dir=place))
     try:
@@ -109,16 +121,16 @@ def beside(folder: Path, there: Manifest, place: Path | None = None) -> Iterator
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _told_by(
+def _reread_records(
     workers: Workers | None, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
-) -> tuple[Again, Manifest, dict[int, int]]:
+) -> tuple[Reread, Manifest, dict[int, int]]:
     """Return what the records give now, the manifest that knows their sources, and the stored sum of each block."""
     if workers is not None:
-        from esctl.ledger.check.index_parts import told_in_parts
+        from esctl.ledger.check.index_parts import reread_in_parts
 
-        if told := told_in_parts(workers, updater, snapshot, folder, there):
-            return told
-    again, known = Again(), Manifest()
+        if found := reread_in_parts(workers, updater, snapshot, folder, there):
+            return found
+    again, known = Reread(), Manifest()
     for manifest, file, understood in updater.understand_as(snapshot, there):
         again.add(relational(updater.connection), file, understood)
         known = manifest
@@ -130,7 +142,7 @@ def stored_sums(connection: duckdb.DuckDBPyConnection, view: IndexView) -> dict[
     return dict(relational(connection).execute(_stored_sums(view)).fetchall())
 
 
-def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
+def _late_schemas(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
     """List the schemas that records in the index could not be decoded with, because they came after these records."""
     known = {key for each in snapshot.cursors.values() if isinstance(each, SchemasCursor) for key in each.ids}
     if not known or not any(file.invalid for file in there.files):
@@ -141,7 +153,7 @@ def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str
     return sorted(key for key in known if (f"schema {key} is not known",) in found)
 
 
-class Again(Struct):
+class Reread(Struct):
     """What the records give now: the manifest entry of each index file, and the sum of each block's rows."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
@@ -156,10 +168,10 @@ class Again(Struct):
             counts["rows"] += rows
             self.sums[block] += total
         counts.update({name: int(getattr(understood, name)) for name in _COUNTS if name != "rows"})
-        self.fields.setdefault(file.file, set()).update(_pairs(understood.fields))
+        self.fields.setdefault(file.file, set()).update(_field_types(understood.fields))
         self.loose.setdefault(file.file, set()).update(understood.loose)
 
-    def merge(self, other: Again) -> None:
+    def merge(self, other: Reread) -> None:
         """Add what another worker read."""
         for name, counts in other.counts.items():
             self.counts.setdefault(name, Counter()).update(counts)
@@ -173,12 +185,12 @@ class Again(Struct):
         counts = self.counts[file.file]
         names = [name for name in _COUNTS if name != "roles" and getattr(file, name) != counts[name]]
         names += ["roles"] if file.roles != bool(counts["roles"]) else []
-        names += ["fields"] if set(_pairs(file.fields)) != self.fields[file.file] else []
+        names += ["fields"] if set(_field_types(file.fields)) != self.fields[file.file] else []
         names += ["loose"] if set(file.loose) != self.loose[file.file] else []
         return f"its manifest has other {', '.join(names)}" if names else ""
 
 
-def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
+def _field_types(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
     return ((name, kind) for name, kinds in fields for kind in kinds)
 
 
@@ -187,27 +199,27 @@ def _differences(
     snapshot: StoreState,
     folder: Path,
     there: Manifest,
-    found: tuple[Again, Manifest, dict[int, int]],
+    found: tuple[Reread, Manifest, dict[int, int]],
 ) -> Iterator[Difference]:
     connection, (again, known, stored) = relational(updater.connection), found
-    told = set[int]()
+    named_blocks = set[int]()
     for file in there.files:
         # A file that covers more than the log was reported already.
         if file.last <= snapshot.head and (message := again.other_words(file)):
             block, name = (file.first - 1) // BLOCK, f"index/{folder.name}/{file.file}"
-            told.add(block)
+            named_blocks.add(block)
             yield Difference(block, file.first, "changed", message, name)
-    if odd := _read_otherwise(there, known):
+    if odd := _sources_read_otherwise(there, known):
         message = f"it reads {', '.join(odd)} by another mapping"
         yield Difference(0, 1, "changed", message, f"index/{folder.name}")
     differing = sorted(block for block in stored.keys() | again.sums if stored.get(block) != again.sums.get(block))
-    if blocks := [block for block in differing[:_MOST] if block not in told]:
+    if blocks := [block for block in differing[:_MOST_BLOCKS] if block not in named_blocks]:
         rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(snapshot, there))
         rows = _rows(IndexView(folder, there, snapshot.head)), _rows(rebuilt)
         yield from (_first_difference(connection, block, *rows, folder, there) for block in blocks)
 
 
-def _read_otherwise(there: Manifest, again: Manifest) -> list[str]:
+def _sources_read_otherwise(there: Manifest, again: Manifest) -> list[str]:
     """List the sources for which the manifest names another mapping than the one in force."""
     return sorted(
         name
@@ -227,13 +239,13 @@ def _stored_sums(view: IndexView) -> str:
     """
     layouts = {(file.columns, file.sequence_key): None for file in view.manifest.files}
     rows = [_stored_hashes(view, *layout) for layout in layouts]
-    return _summed(" UNION ALL ".join(rows), "sum(h::HUGEINT)") if rows else "SELECT 0, 0 WHERE false"
+    return _sum_blocks(" UNION ALL ".join(rows), "sum(h::HUGEINT)") if rows else "SELECT 0, 0 WHERE false"
 
 
 def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence_key: str) -> str:
     files = tuple(file for file in view.manifest.files if (file.columns, file.sequence_key) == (columns, sequence_key))
     alike = replace(view, manifest=replace(view.manifest, files=files))
-    return _hashed(alike.relation(ENVELOPE, extra=f"hash({_payload(columns)}) AS payload"))
+    return _hash_rows(alike.relation(ENVELOPE, extra=f"hash({_payload(columns)}) AS payload"))
 
 
 def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> str:
@@ -242,18 +254,18 @@ def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understo
     key = sequence_key_as(file.sequence_key, understood.sequence_key)
     unsorted = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.unsorted_rows(_EVENTS)})"
     items = [*envelope_items(ENVELOPE), f"hash({_payload(understood.columns)}) AS payload"]
-    return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({unsorted})"), "count(*), sum(h::HUGEINT)")
+    return _sum_blocks(_hash_rows(f"SELECT {', '.join(items)} FROM ({unsorted})"), "count(*), sum(h::HUGEINT)")
 
 
 def _payload(columns: Sequence[PayloadColumn]) -> str:
     return ", ".join(["data", "nulls", *(identifier(column.name) for column in columns)])
 
 
-def _hashed(rows: str) -> str:
+def _hash_rows(rows: str) -> str:
     return f"SELECT position, hash({', '.join(map(identifier, ENVELOPE))}, payload) AS h FROM ({rows})"
 
 
-def _summed(hashes: str, sums: str) -> str:
+def _sum_blocks(hashes: str, sums: str) -> str:
     return f"SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, {sums} FROM ({hashes}) GROUP BY 1"
 
 
@@ -275,7 +287,7 @@ def _first_difference(
 
 def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
     """Return a hash of the content of each record, whatever its position."""
-    columns = ", ".join(identifier(name) for name in (*_SAID, "payload"))
+    columns = ", ".join(identifier(name) for name in (*_CONTENT, "payload"))
     found = connection.execute(f"SELECT position, sum(hash({columns})::HUGEINT) FROM ({rows}) GROUP BY 1").fetchall()
     return {position: int(content) for position, content in found}
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.engine.workers import Call, cuts, own_connection
+from esctl.engine.workers import Call, cut_ranges, own_connection
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.files import IndexPart, damage_of, digest_of, index_parts
 from esctl.ledger.check.findings import Digest
 from esctl.ledger.check.records import Recomputed, SegmentRead, open_segment, put_together, read_segment, sizes_of
-from esctl.ledger.check.source_bytes import Judged, SourceHashes
+from esctl.ledger.check.source_bytes import CheckedCursor, SourceHashes
 from esctl.log.store_state import Commit, SegmentEntry
 
 if TYPE_CHECKING:
@@ -42,17 +42,21 @@ def hash_in_parts(workers: Workers, chain: Chain) -> HashedStore:
     segments, sizes = chain.segments, sizes_of(chain.commits)
     rows = sum(entry.last - entry.first + 1 for entry in segments)
     parts = workers.parts(rows)
-    stretches = [segments[low - 1 : high] for low, high in cuts(len(segments), parts)]
-    groups = _alike_in_size(chain.commits, parts)
+    stretches = [segments[low - 1 : high] for low, high in cut_ranges(len(segments), parts)]
+    groups = _group_sources(chain.commits, parts)
     files = index_parts(chain)
-    folders = [files[low - 1 : high] for low, high in cuts(len(files), parts)]
+    folders = [files[low - 1 : high] for low, high in cut_ranges(len(files), parts)]
     results = workers.run(
         [
             *(
-                Call(hash_segments, (chain.path, each, _within(sizes, each), workers.memory_limit), list[HashedSegment])
+                Call(
+                    hash_segments,
+                    (chain.path, each, _sizes_within(sizes, each), workers.memory_limit),
+                    list[HashedSegment],
+                )
                 for each in stretches
             ),
-            *(Call(judge_sources, (chain.path, segments, *group), list[Judged]) for group in groups),
+            *(Call(judge_sources, (chain.path, segments, *group), list[CheckedCursor]) for group in groups),
             *(Call(find_damage, (each,), list[str]) for each in folders),
         ]
     )
@@ -60,27 +64,27 @@ def hash_in_parts(workers: Workers, chain: Chain) -> HashedStore:
     judged = [each for found in results[len(stretches) : len(stretches) + len(groups)] for each in found]
     damages = [each for found in results[len(stretches) + len(groups) :] for each in found]
     records = put_together(segments, chain.commits, [each.read for each in hashed])
-    records.judged = _in_order(judged, chain.commits, records.whole)
-    told = dict(zip([part.path for part in files], damages, strict=True))
-    return HashedStore([each.digest for each in hashed], told, records)
+    records.judged = _sort_cursors(judged, chain.commits, records.whole)
+    by_path = dict(zip([part.path for part in files], damages, strict=True))
+    return HashedStore([each.digest for each in hashed], by_path, records)
 
 
-def _within(sizes: Sequence[int], segments: Sequence[SegmentEntry]) -> Sequence[int]:
+def _sizes_within(sizes: Sequence[int], segments: Sequence[SegmentEntry]) -> Sequence[int]:
     low = bisect_left(sizes, min(entry.first for entry in segments) - 1)
     return sizes[low : bisect_right(sizes, max(entry.last for entry in segments))]
 
 
-def _alike_in_size(commits: Sequence[Commit], parts: int) -> list[tuple[Sequence[Commit], frozenset[str]]]:
+def _group_sources(commits: Sequence[Commit], parts: int) -> list[tuple[Sequence[Commit], frozenset[str]]]:
     """Divide sources into groups of about equal size, each with the cursors that the commits have of its sources."""
     records = {name: cursor.records for commit in commits for name, cursor in commit.cursors.items()}
     groups: list[tuple[int, list[str]]] = [(0, []) for _ in range(max(min(parts, len(records)), 1))]
     for name in sorted(records, key=lambda each: (-records[each], each)):
         at = min(range(len(groups)), key=lambda number: groups[number][0])
         groups[at] = (groups[at][0] + records[name], [*groups[at][1], name])
-    return [(_told_of(commits, names), frozenset(names)) for _, names in groups]
+    return [(_cursors_of(commits, names), frozenset(names)) for _, names in groups]
 
 
-def _told_of(commits: Sequence[Commit], names: Sequence[str]) -> Sequence[Commit]:
+def _cursors_of(commits: Sequence[Commit], names: Sequence[str]) -> Sequence[Commit]:
     found = []
     for commit in commits:
         own = {name: commit.cursors[name] for name in names if name in commit.cursors}
@@ -89,7 +93,7 @@ def _told_of(commits: Sequence[Commit], names: Sequence[str]) -> Sequence[Commit
     return found
 
 
-def _in_order(judged: Sequence[Judged], commits: Sequence[Commit], whole: int) -> list[Judged]:
+def _sort_cursors(judged: Sequence[CheckedCursor], commits: Sequence[Commit], whole: int) -> list[CheckedCursor]:
     """Sort judged cursors as one process judges them, and drop those after a gap (beyond `whole`)."""
     places = {(commit.seq, name): at for commit in commits for at, name in enumerate(commit.cursors)}
     kept = (each for each in judged if each.size <= whole)
@@ -109,7 +113,7 @@ def hash_segments(
 
 def judge_sources(
     path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit], names: frozenset[str]
-) -> list[Judged]:
+) -> list[CheckedCursor]:
     """Judge the cursors of some sources by their records, up to the first segment that cannot be read."""
     sources = SourceHashes(names)
     sources.expect(commits)

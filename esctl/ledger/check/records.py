@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from msgspec import Struct, field
 
 from esctl.engine.duckdb import connect
-from esctl.ledger.check.findings import Finding
-from esctl.ledger.check.source_bytes import Judged, SourceHashes
+from esctl.ledger.check.findings import Finding, Kind
+from esctl.ledger.check.source_bytes import CheckedCursor, SourceHashes
 from esctl.log.merkle import BLOCK, HASH, Frontier, Roots, subtree_roots
 from esctl.log.segment import SCHEMA, leaf_hashes
 from esctl.log.store_state import Commit, SegmentEntry
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,7 +61,7 @@ class Recomputed(Struct):
     count: int = 0
     order: list[Finding] = field(default_factory=list)
     times: list[Finding] = field(default_factory=list)
-    judged: list[Judged] = field(default_factory=list)  # the cursors of commits
+    judged: list[CheckedCursor] = field(default_factory=list)  # the cursors of commits
     whole: int = 0  # all records up to this position could be read
 
 
@@ -72,7 +72,7 @@ def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Co
     sizes = sizes_of(commits)
 
     def reads() -> Iterator[SegmentRead]:
-        for entry, (read, table) in zip(segments, _in_order(path, segments, sizes), strict=True):
+        for entry, (read, table) in zip(segments, _read_in_order(path, segments, sizes), strict=True):
             if table is not None and read.roots is not None:
                 sources.add(table, entry.first)
             yield read
@@ -110,7 +110,7 @@ def sizes_of(commits: Iterable[Commit]) -> list[int]:
     return sorted({commit.tree.size for commit in commits})
 
 
-def _in_order(
+def _read_in_order(
     path: Path, segments: Sequence[SegmentEntry], sizes: Sequence[int]
 ) -> Iterator[tuple[SegmentRead, pa.Table | None]]:
     connections: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
@@ -140,8 +140,8 @@ def read_segment(
     """Read a segment and hash its records. `sizes`: the sizes of the log for which a root is asked."""
     table = open_segment(path, entry)
     if isinstance(table, str):
-        return SegmentRead(problem=_at(entry, entry.first, "changed", f"it cannot be read: {table}")), None
-    times = _times(table)
+        return SegmentRead(problem=_segment_finding(entry, entry.first, "changed", f"it cannot be read: {table}")), None
+    times = _read_times(table)
     problem = _order_problem(table["position"].to_numpy(), entry)
     if problem is not None:
         return SegmentRead(table.num_rows, times, problem=problem), table
@@ -152,7 +152,7 @@ def read_segment(
 def open_segment(path: Path, entry: SegmentEntry, columns: Sequence[str] | None = None) -> pa.Table | str:
     """Read a segment, or some of its columns; if that fails, return why."""
     try:
-        with pq.ParquetFile(fetched(path / "log" / entry.file), page_checksum_verification=True) as file:
+        with pq.ParquetFile(fetched_path(path / "log" / entry.file), page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise pa.ArrowInvalid("its columns are not those of a segment")
             return file.read(columns)
@@ -169,19 +169,19 @@ def _order_problem(positions: Positions, entry: SegmentEntry) -> Finding | None:
     differs = np.flatnonzero(positions[:common] != expected[:common])
     at = int(expected[differs[0]]) if len(differs) else entry.first + common
     if len(positions) < len(expected):
-        return _at(entry, at, "removed", f"{len(expected) - len(positions)} records are missing")
+        return _segment_finding(entry, at, "removed", f"{len(expected) - len(positions)} records are missing")
     if len(positions) > len(expected):
-        return _at(entry, at, "inserted", f"{len(positions) - len(expected)} records too many")
+        return _segment_finding(entry, at, "inserted", f"{len(positions) - len(expected)} records too many")
     if np.array_equal(np.sort(positions), expected):
-        return _at(entry, at, "reordered", "its records are in another order")
-    return _at(entry, at, "changed", "its positions are not those that follow")
+        return _segment_finding(entry, at, "reordered", "its records are in another order")
+    return _segment_finding(entry, at, "changed", "its positions are not those that follow")
 
 
-def _at(entry: SegmentEntry, position: int, kind: str, message: str) -> Finding:
-    return Finding(kind, message, f"log/{entry.file}", position, (position - 1) // BLOCK)  # type: ignore[arg-type]
+def _segment_finding(entry: SegmentEntry, position: int, kind: Kind, message: str) -> Finding:
+    return Finding(kind, message, f"log/{entry.file}", position, (position - 1) // BLOCK)
 
 
-def _times(table: pa.Table) -> Times | None:
+def _read_times(table: pa.Table) -> Times | None:
     times = table["recorded_at"].cast(pa.int64()).to_numpy()
     if not len(times):
         return None
@@ -195,9 +195,13 @@ def _check_times(found: Recomputed, entry: SegmentEntry, times: Times | None, be
         return before
     back = 0 if times.first < before else times.back
     if back is not None:
-        found.times.append(_at(entry, entry.first + back, "changed", "its time is before that of the last"))
+        found.times.append(
+            _segment_finding(entry, entry.first + back, "changed", "its time is before that of the last")
+        )
     elif (times.least, times.most) != (entry.min_recorded_at, entry.max_recorded_at):
-        found.times.append(_at(entry, entry.first, "changed", "its times are not those that were committed"))
+        found.times.append(
+            _segment_finding(entry, entry.first, "changed", "its times are not those that were committed")
+        )
     return times.most
 
 
@@ -250,16 +254,18 @@ def odd_places(found: Recomputed, commits: Sequence[Commit], segments: Sequence[
     right = {size for size in found.roots if size not in wrong}
     for number, root in sorted(found.blocks.items()):
         if number < len(committed) and root != committed[number]:
-            findings.append(_odd(number, right, segments))
+            findings.append(_odd_block(number, right, segments))
     tail = len(committed) * BLOCK
     if not findings and wrong:
         findings.append(
-            _odd(max(tail, max((size for size in right if size < min(wrong)), default=0)) // BLOCK, right, segments)
+            _odd_block(
+                max(tail, max((size for size in right if size < min(wrong)), default=0)) // BLOCK, right, segments
+            )
         )
     return findings
 
 
-def _odd(number: int, right: set[int], segments: Sequence[SegmentEntry]) -> Finding:
+def _odd_block(number: int, right: set[int], segments: Sequence[SegmentEntry]) -> Finding:
     start, stop = number * BLOCK, (number + 1) * BLOCK
     first = max((size for size in right if start < size < stop), default=start) + 1
     entry = next((entry for entry in segments if entry.first <= first <= entry.last), None)

@@ -33,7 +33,7 @@ class _Source(Struct):
     first: int = 0  # position of the first record since the last cursor
 
 
-class Judged(Struct, frozen=True):
+class CheckedCursor(Struct, frozen=True):
     """The cursor of a source in a commit, compared with the records before it; `checked`: by its digest."""
 
     commit: int
@@ -47,7 +47,7 @@ class SourceHashes(Struct):
     """The hashed bytes of sources (of all, or `only` some), and the cursors judged by them."""
 
     only: frozenset[str] | None = None
-    judged: list[Judged] = field(default_factory=list)
+    judged: list[CheckedCursor] = field(default_factory=list)
     _commits: list[Commit] = field(default_factory=list)  # still to come, the next one last
     _sources: dict[str, _Source] = field(default_factory=dict)
     _headers: dict[str, str] = field(default_factory=dict)
@@ -75,12 +75,12 @@ class SourceHashes(Struct):
             for name, begin, end in runs_of(table.slice(start, stop - start)) if stop > start else ():
                 if self.only is not None and name not in self.only:
                     continue
-                self._take(name, table["raw"].slice(start + begin, end - begin), table, start + begin, first)
+                self._add_rows(name, table["raw"].slice(start + begin, end - begin), table, start + begin, first)
             self._next = first + stop
             self._judge(self._next - 1)
             start = stop
 
-    def _take(self, name: str, raws: pa.ChunkedArray, table: pa.Table, row: int, first: int) -> None:
+    def _add_rows(self, name: str, raws: pa.ChunkedArray, table: pa.Table, row: int, first: int) -> None:
         source = self._source(name)
         source.first = source.first or first + row
         source.records += len(raws)
@@ -96,7 +96,7 @@ class SourceHashes(Struct):
 
     def _source(self, name: str) -> _Source:
         if name not in self._sources:
-            header = _unpacked(self._headers.get(name, ""))
+            header = _decode_base64(self._headers.get(name, ""))
             self._sources[name] = _Source(sha256(header), header[:_HEAD], len(header))
         return self._sources[name]
 
@@ -110,7 +110,7 @@ class SourceHashes(Struct):
     def _judge_cursor(self, name: str, cursor: Cursor, commit: Commit) -> None:
         source = self._source(name)
         position, source.first = source.first or None, 0
-        tail = _unpacked(cursor.tail) if isinstance(cursor, FileCursor) else b""
+        tail = _decode_base64(cursor.tail) if isinstance(cursor, FileCursor) else b""
         if (
             not isinstance(cursor, FileCursor)
             or cursor.format in _ROWS
@@ -132,10 +132,10 @@ class SourceHashes(Struct):
             )
         message = f"the records of {name} are not the bytes that were read from it"
         finding = Finding("changed", message, f"commits/{commit_name(commit.seq)}", position) if wrong else None
-        self.judged.append(Judged(commit.seq, name, commit.tree.size, checked, finding))
+        self.judged.append(CheckedCursor(commit.seq, name, commit.tree.size, checked, finding))
 
 
-def _unpacked(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:

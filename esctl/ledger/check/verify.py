@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 
 
-class Wanted(Struct, frozen=True):
+class VerifyOptions(Struct, frozen=True):
     """What to verify, and by which keys. `mapping`: that of the index to compare with the records."""
 
     full: bool = False
@@ -48,7 +48,7 @@ class Verified(Struct, frozen=True):
         return not any(check.findings for check in self.checks)
 
 
-def verify(path: Path, wanted: Wanted, workers: Workers | None = None) -> Verified:
+def verify(path: Path, wanted: VerifyOptions, workers: Workers | None = None) -> Verified:
     """Verify the store in a folder, and record its head as last seen if nothing was found.
 
     If `workers` are given, they hash files and records for `full`.
@@ -59,7 +59,7 @@ def verify(path: Path, wanted: Wanted, workers: Workers | None = None) -> Verifi
     trusted and nothing is signed.
     """
     for _ in range(_ATTEMPTS):
-        verified, chain = _verified(path, wanted, workers)
+        verified, chain = _verify_once(path, wanted, workers)
         if verified.is_intact or not _was_rewritten(chain):
             break
     return verified
@@ -75,10 +75,10 @@ def _was_rewritten(chain: Chain) -> bool:
         return False
 
 
-def _verified(path: Path, wanted: Wanted, workers: Workers | None) -> tuple[Verified, Chain]:
+def _verify_once(path: Path, wanted: VerifyOptions, workers: Workers | None) -> tuple[Verified, Chain]:
     started = now()
     pin = read_pin(path)
-    trusted = wanted.trust or _pinned(pin)
+    trusted = wanted.trust or _pinned_keys(pin)
     chain = walk(path, pin)
     records = FullChecks((), chain.roots)
     if wanted.full:
@@ -106,11 +106,11 @@ def _check_times(chain: Chain, pin: Pin | None, authorities: Sequence[Any]) -> l
     return [*([stamps] if stamps is not None else []), check_back_dating(chain, anchors)]
 
 
-def _pinned(pin: Pin | None) -> tuple[VerifierKey, ...]:
+def _pinned_keys(pin: Pin | None) -> tuple[VerifierKey, ...]:
     return tuple(map(parse_verifier, pin.keys)) if pin is not None else ()
 
 
-def _demand_signature(wanted: Wanted, checks: Sequence[Check]) -> None:
+def _demand_signature(wanted: VerifyOptions, checks: Sequence[Check]) -> None:
     signed = next(check.count for check in checks if check.rule == "checkpoints")
     if wanted.trust and not signed and wanted.since is None:
         raise InputError("--trust is given, and there is no checkpoint", "sign one with: esctl checkpoint")

@@ -28,12 +28,12 @@ class Trust(Struct, frozen=True):
     keys: tuple[VerifierKey, ...]
     demanded: bool
 
-    def by(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
+    def find_signers(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
         """Return which of these keys signed a checkpoint. Raises ValueError for a forged signature."""
         return verified_by(checkpoint.note, self.keys)
 
 
-class Proven(Struct, frozen=True):
+class Judgement(Struct, frozen=True):
     """The result of judging a proof. `reason` says in one line why it is not `proven`; empty if it is."""
 
     result: Result
@@ -41,11 +41,6 @@ class Proven(Struct, frozen=True):
     content: Content
     checkpoint: Checkpoint
     signers: tuple[str, ...] = ()
-
-    @property
-    def claimed(self) -> str:
-        """Return the names of the keys that the checkpoint claims to be signed by."""
-        return ", ".join(sorted({one.name for one in self.checkpoint.note.signatures}))
 
 
 def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
@@ -74,15 +69,15 @@ def read_proof(data: bytes, name: str) -> ParsedProof:
         raise InputError(f"{name} is not a proof of an esctl record: {error}", "make one with: esctl prove") from None
 
 
-def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:
+def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Judgement:
     """Judge whether a proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
     signers: tuple[str, ...] = ()
-    refuted = _refuted(read, raw)
+    refuted = _find_refutation(read, raw)
     try:
-        signers = tuple(key.name for key in trust.by(read.checkpoint))
+        signers = tuple(key.name for key in trust.find_signers(read.checkpoint))
     except ValueError as error:
         refuted = refuted or str(error)
-    unsigned = "" if signers else _unsigned(read.checkpoint, trust)
+    unsigned = "" if signers else _describe_signers(read.checkpoint, trust)
     if not refuted and unsigned and trust.demanded:
         refuted = unsigned
     erased = read.content.leaf is None
@@ -94,10 +89,10 @@ def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:
         result = "not judged"
     elif erased:
         result = "erased"
-    return Proven(result, reason, read.content, read.checkpoint, signers)
+    return Judgement(result, reason, read.content, read.checkpoint, signers)
 
 
-def _refuted(read: ParsedProof, raw: bytes | None) -> str:
+def _find_refutation(read: ParsedProof, raw: bytes | None) -> str:
     """Return what is wrong with a proof, apart from its signature; empty if nothing is."""
     content, head = read.content, read.checkpoint.head
     if content.position != read.proof.index + 1:
@@ -107,11 +102,11 @@ def _refuted(read: ParsedProof, raw: bytes | None) -> str:
     if not verify_inclusion(content.hash, read.proof.index, head.size, read.proof.hashes, head.root):
         return "its hashes do not lead from the record to the root that was signed"
     if content.leaf is not None and raw is not None:
-        return _other_bytes(content, content.leaf.raw, raw)
+        return _describe_other_bytes(content, content.leaf.raw, raw)
     return ""
 
 
-def _other_bytes(content: Content, expected: str, raw: bytes) -> str:
+def _describe_other_bytes(content: Content, expected: str, raw: bytes) -> str:
     if expected == NOTHING:
         return "the record has no bytes" if raw else ""
     if digest(content.salt, raw) == expected:
@@ -123,7 +118,6 @@ def _other_bytes(content: Content, expected: str, raw: bytes) -> str:
     return "these are not the bytes of the record"
 
 
-def _unsigned(checkpoint: Checkpoint, trust: Trust) -> str:
-    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+def _describe_signers(checkpoint: Checkpoint, trust: Trust) -> str:
     why = "which is not trusted" if trust.demanded else "which is not known here"
-    return f"the checkpoint is signed by {named}, {why}"
+    return f"the checkpoint is signed by {checkpoint.note.claimed}, {why}"

@@ -7,7 +7,7 @@ import re
 
 from msgspec import Struct
 
-from esctl.ledger.sign.note import decoded
+from esctl.ledger.sign.note import decode_base64
 from esctl.log.leaves.leaf import NOTHING, Leaf, parse_leaf
 from esctl.log.merkle import HASH
 
@@ -47,11 +47,11 @@ def parse_proof(data: bytes) -> Proof:
     lines = head.decode("utf-8").split("\n")
     if not blank or lines.pop(0) != FIRST_LINE:
         raise ValueError(f"it does not begin as a proof does, {FIRST_LINE}")
-    extra = decoded(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else b""
+    extra = decode_base64(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else b""
     index = _INDEX.fullmatch(lines.pop(0)) if lines else None
     if index is None:
         raise ValueError("no line with the index of the leaf")
-    hashes = tuple(map(decoded, lines))
+    hashes = tuple(map(decode_base64, lines))
     if len(hashes) > _MOST_HASHES or any(len(each) != HASH for each in hashes):
         raise ValueError("a line is not a hash, or there are too many")
     return Proof(int(index[1]), hashes, checkpoint, extra)
@@ -85,20 +85,20 @@ def content_of(leaf: Leaf, salt: bytes, source: str) -> Content:
 def parse_content(extra: bytes) -> Content:
     """Read the content of a proof without verifying it. Raises ValueError for anything else."""
     text = extra.decode("utf-8")
-    content = _erased(text) if text.startswith(_ERASED) else _whole(text)
+    content = _parse_erased(text) if text.startswith(_ERASED) else _parse_leaf_content(text)
     if content.extra != extra:
         raise ValueError("not as esctl writes it")
     return content
 
 
-def _erased(text: str) -> Content:
+def _parse_erased(text: str) -> Content:
     lines = text.split("\n")
     if len(lines) != 4 or not _POSITION.fullmatch(lines[1]) or len(lines[2]) != 2 * HASH:
         raise ValueError("not what a proof says of an erased record")
     return Content(bytes.fromhex(lines[2]), int(lines[1]))
 
 
-def _whole(text: str) -> Content:
+def _parse_leaf_content(text: str) -> Content:
     lines = text.split("\n", _LEAF_LINES + 1)
     if len(lines) != _LEAF_LINES + 2:
         raise ValueError("the leaf of the record is not in it: it was not made by esctl")

@@ -13,7 +13,7 @@ from esctl.log.store_state import StoreState
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_KEPT = 256
+_CACHED_BLOCKS = 256
 
 
 def store_tree(snapshot: StoreState) -> Tree:
@@ -23,7 +23,7 @@ def store_tree(snapshot: StoreState) -> Tree:
     The tree raises InputError for a segment that is missing or damaged.
     """
 
-    @lru_cache(_KEPT)
+    @lru_cache(_CACHED_BLOCKS)
     def block(number: int) -> bytes:
         from esctl.log.reader import read_table
 

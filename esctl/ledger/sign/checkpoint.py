@@ -7,7 +7,7 @@ import re
 
 from msgspec import Struct
 
-from esctl.ledger.sign.note import Note, SigningKey, decoded, parse_note, signed
+from esctl.ledger.sign.note import Note, SigningKey, decode_base64, parse_note, sign_text
 from esctl.log.merkle import EMPTY_ROOT, HASH
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -41,7 +41,7 @@ def origin_of(store_id: str) -> str:
 
 def sign(head: Head, key: SigningKey) -> bytes:
     """Return a checkpoint with one signature."""
-    return signed(head.text, key)
+    return sign_text(head.text, key)
 
 
 def parse_checkpoint(data: bytes) -> Checkpoint:
@@ -51,7 +51,7 @@ def parse_checkpoint(data: bytes) -> Checkpoint:
     if len(lines) < 3 or "" in lines:
         raise ValueError("not the text of a checkpoint: origin, size and root")
     origin, size, root = lines[:3]
-    value = decoded(root)
+    value = decode_base64(root)
     if not _SIZE.fullmatch(size) or len(value) != HASH:
         raise ValueError("not the size and root of a tree")
     if size == "0" and value != EMPTY_ROOT:

@@ -16,7 +16,7 @@ from esctl.log.store_state import StoreState
 from esctl.named import read_named
 from esctl.storage.depots import LocalDepot
 from esctl.storage.local import describe_failure, entries
-from esctl.storage.places import fetched
+from esctl.storage.places import fetched_path
 from esctl.storage.protocol import ConflictError
 
 FOLDER = "checkpoints"
@@ -35,7 +35,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises InputError for a file that cannot be read, ValueError for one that is not a checkpoint.
     """
     try:
-        return parse_checkpoint(read_named(fetched(path), LARGEST))
+        return parse_checkpoint(read_named(fetched_path(path), LARGEST))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", "make a checkpoint with: esctl checkpoint") from None
     except OSError as error:
@@ -68,7 +68,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     log.sync()
     tree = store_tree(snapshot)
     for path in checkpoint_files(store):
-        _check(path, tree, snapshot)
+        _check_contradiction(path, tree, snapshot)
     if not advance(snapshot, keys=[key.verifier.text], seen=started):
         raise TamperedError(f"{store} does not continue what was last seen of it here: nothing was signed", _HINT)
     head = Head(origin_of(snapshot.store_id), snapshot.head, snapshot.tree.root())
@@ -80,7 +80,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     return data
 
 
-def _check(path: Path, tree: Tree, snapshot: StoreState) -> None:
+def _check_contradiction(path: Path, tree: Tree, snapshot: StoreState) -> None:
     try:
         found = contradiction(tree, snapshot, read_checkpoint(path).head)
     except ValueError as error:

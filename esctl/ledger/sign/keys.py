@@ -63,8 +63,8 @@ def read_key(name: str = "") -> SigningKey:
     names = key_names()
     if not name:
         if len(names) != 1:
-            told = f"there are several keys: {', '.join(names)}" if names else "there is no key to sign with"
-            raise UsageError(told, "say which with --key" if names else _MAKE)
+            message = f"there are several keys: {', '.join(names)}" if names else "there is no key to sign with"
+            raise UsageError(message, "say which with --key" if names else _MAKE)
         name = names[0]
     if name not in names:
         near = get_close_matches(name, names, 1)

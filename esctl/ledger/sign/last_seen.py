@@ -117,9 +117,9 @@ def advance(snapshot: StoreState, *, anew: bool = False, keys: Sequence[str] = (
 
 
 def _write(path: Path, store: Path, pin: Pin) -> None:
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "path": str(store.resolve()), "store_id": pin.store_id, "seq": pin.seq, "commit": pin.commit,
         "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    LocalDepot(path.parent).replace(path.name, json.dumps(told).encode())
+    LocalDepot(path.parent).replace(path.name, json.dumps(content).encode())

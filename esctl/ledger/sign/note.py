@@ -69,7 +69,12 @@ class Note(Struct, frozen=True):
     text: str
     signatures: tuple[Signature, ...]
 
-    def by(self, key: VerifierKey) -> Signature | None:
+    @property
+    def claimed(self) -> str:
+        """Return the names of the keys that it claims to be signed by, for people to read."""
+        return ", ".join(sorted({one.name for one in self.signatures}))
+
+    def find_signature(self, key: VerifierKey) -> Signature | None:
         """Return the first signature that claims to be by a key; None if there is none."""
         return next((one for one in self.signatures if (one.name, one.id) == (key.name, key.id)), None)
 
@@ -94,13 +99,13 @@ def _parse_signature(line: str) -> Signature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space or not _NAME.fullmatch(name):
         raise ValueError("a line is not a signature")
-    value = decoded(encoded)
+    value = decode_base64(encoded)
     if len(value) < 5:
         raise ValueError("a signature is too short")
     return Signature(name, value[:4], value[4:])
 
 
-def decoded(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Decode canonical base64. Raises ValueError for anything else."""
     try:
         value = base64.b64decode(text, validate=True)
@@ -138,11 +143,11 @@ def _parse_key(text: str) -> tuple[str, str, bytes, bytes]:
     parts = text.split("+", 2)
     if len(parts) != 3 or not _NAME.fullmatch(parts[0]):
         raise ValueError("a key is written name+hash+base64")
-    value = decoded(parts[2])
+    value = decode_base64(parts[2])
     return parts[0], parts[1], value[:1], value[1:]
 
 
-def signed(text: str, key: SigningKey) -> bytes:
+def sign_text(text: str, key: SigningKey) -> bytes:
     """Return a note with one signature. Raises ValueError for a text that a note may not have."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -161,7 +166,7 @@ def verified_by(note: Note, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, .
     """
     found: list[VerifierKey] = []
     for key in keys:
-        signature = note.by(key)
+        signature = note.find_signature(key)
         if signature is None:
             continue
         if not _is_valid(key, signature.value, note.text.encode()):

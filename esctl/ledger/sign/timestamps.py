@@ -11,14 +11,14 @@ from typing import Any
 
 from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
-from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
+from esctl.ledger.sign.checkpoints import FOLDER, SUFFIX, checkpoint_files, read_checkpoint
 from esctl.named import read_named
 from esctl.storage.depots import LocalDepot
 from esctl.storage.local import describe_failure, entries, read_regular
 from esctl.storage.places import exists
 from esctl.storage.protocol import ConflictError
 
-SUFFIX = ".tsr"
+STAMP_SUFFIX = ".tsr"
 TIMEOUT = 30.0
 _LARGEST = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,19 +27,19 @@ _INSTALL = "install it with: pip install 'esctl-audit[tsa]'"
 
 def stamp_of(checkpoint: Path) -> Path:
     """Return the file that keeps the stamp of a checkpoint."""
-    return checkpoint.with_suffix(SUFFIX)
+    return checkpoint.with_suffix(STAMP_SUFFIX)
 
 
 def check_authority(url: str) -> None:
     """Check that a stamp can be requested from an address. Raises UsageError if it cannot."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(
-            f"--tsa {shown(url)} is not an address of a stamping authority", "give one that begins with https://"
+            f"--tsa {hide_secrets(url)} is not an address of a stamping authority", "give one that begins with https://"
         )
     _package()
 
 
-def shown(url: str) -> str:
+def hide_secrets(url: str) -> str:
     """Return an address without the parts that may be secret: the user, the password, the query."""
     from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
-def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path:
+def attach_stamp(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path:
     """Have a checkpoint of a store stamped and return the file of its stamp; one that already exists stays.
 
     Raises InputError if the authority cannot be reached or its answer is not such a stamp; the checkpoint stays.
@@ -60,13 +60,13 @@ def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path
     target = stamp_of(checkpoint)
     if exists(target):
         return target
-    response = _asked(data, url, timeout)
+    response = _request_stamp(data, url, timeout)
     with describe_failure(f"write {target}"), suppress(ConflictError):
         LocalDepot(store).create(target.relative_to(store).as_posix(), response)
     return target
 
 
-def _asked(data: bytes, url: str, timeout: float) -> bytes:
+def _request_stamp(data: bytes, url: str, timeout: float) -> bytes:
     import urllib.request
     from http.client import HTTPException
 
@@ -80,7 +80,9 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             response: bytes = answer.read(_LARGEST)
     except (OSError, HTTPException, ValueError) as error:
-        raise InputError(f"--tsa {shown(url)}: no stamp: {getattr(error, 'reason', None) or error}", kept) from None
+        raise InputError(
+            f"--tsa {hide_secrets(url)}: no stamp: {getattr(error, 'reason', None) or error}", kept
+        ) from None
     try:
         found = client.decode_timestamp_response(response)
         granted = client.PKIStatus(found.status) == client.PKIStatus.GRANTED
@@ -88,7 +90,7 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
         if not granted or not own or found.tst_info.nonce != wanted.nonce:
             raise ValueError("it is not a stamp of what was sent")
     except ValueError as error:
-        raise InputError(f"--tsa {shown(url)}: no stamp: {error}", kept) from None
+        raise InputError(f"--tsa {hide_secrets(url)}: no stamp: {error}", kept) from None
     return response
 
 
@@ -117,28 +119,28 @@ def check_stamps(store: Path, certificates: Sequence[Any]) -> tuple[Check | None
 
     The check is None if there are neither stamps nor certificates, and skipped if there are no certificates.
     """
-    names = sorted(store / FOLDER / name for name in entries(store / FOLDER) if name.endswith(SUFFIX))
-    if not names and not certificates:
+    paths = sorted(store / FOLDER / name for name in entries(store / FOLDER) if name.endswith(STAMP_SUFFIX))
+    if not paths and not certificates:
         return None, []
     if not certificates:
         return Check(
-            "stamps", "nothing", len(names), skipped="no authority is known: give its certificate with --tsa-cert"
+            "stamps", "nothing", len(paths), skipped="no authority is known: give its certificate with --tsa-cert"
         ), []
     findings, anchors = list[Finding](), list[Anchor]()
-    for path in names:
+    for path in paths:
         file = f"{FOLDER}/{path.name}"
         try:
-            checkpoint = read_checkpoint(path.with_suffix(".checkpoint"))
-            at = _verified(checkpoint.data, read_regular(path, _LARGEST), certificates)
+            checkpoint = read_checkpoint(path.with_suffix(SUFFIX))
+            at = _verify_stamp(checkpoint.data, read_regular(path, _LARGEST), certificates)
             anchors.append(Anchor(file, checkpoint.head.size, at))
         except (InputError, ValueError) as error:
             findings.append(Finding("changed", f"it does not stamp its checkpoint: {error}", file))
         except PermissionError as error:
             findings.append(Finding("signature by an unknown key", str(error), file))
-    return Check("stamps", f"{len(certificates)} certificates", len(names), tuple(findings)), anchors
+    return Check("stamps", f"{len(certificates)} certificates", len(paths), tuple(findings)), anchors
 
 
-def _verified(data: bytes, response: bytes, certificates: Sequence[Any]) -> int:
+def _verify_stamp(data: bytes, response: bytes, certificates: Sequence[Any]) -> int:
     """Return the time of a stamp, in microseconds since the epoch.
 
     Raises ValueError if it is no stamp or not one of `data`, PermissionError if no known authority signed it.

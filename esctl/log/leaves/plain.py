@@ -13,7 +13,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_WINDOW = 256  # records copied at once to be hashed: few enough to stay in the processor's cache
+WINDOW = 256
+"""Records whose bytes are copied at once to be hashed: few enough to stay in the processor's cache."""
 _GIVEN = frozenset({"position", "recorded_at", "source", "offset", "raw"})
 
 
@@ -39,31 +40,30 @@ def plain_leaf_hashes(table: pa.Table) -> bytes:
         # The texts that a run shares: before the position, the offset and the hash of the bytes, and at the end.
         named = f"\n{sha256(source.encode()).hexdigest()}\n"
         texts = "\0esctl/record/1\n", f"\n{numbers[1][start]}\n", "\n-\n-\n-\n", named
-        for at in range(start, stop, _WINDOW):
-            window = slice(at, min(at + _WINDOW, stop))
-            hashed.append(_window(content, bounds[at : window.stop + 1], numbers[0][window], numbers[2][window], texts))
+        for at in range(start, stop, WINDOW):
+            rows = slice(at, min(at + WINDOW, stop))
+            hashed.append(_hash_window(content, bounds[at : rows.stop + 1], numbers[0][rows], numbers[2][rows], texts))
     return b"".join(hashed)
 
 
-def _window(
+def hex_digests(content: pa.Buffer, bounds: npt.NDArray[np.int64]) -> list[str]:
+    """Return the SHA-256, as hex text, of each stretch of bytes between two neighbouring bounds."""
+    digest, first = sha256, int(bounds[0])
+    data = content[first : int(bounds[-1])].to_pybytes()
+    return [digest(data[start:end]).hexdigest() for start, end in pairwise((bounds - first).tolist())]
+
+
+def _hash_window(
     content: pa.Buffer,
     bounds: npt.NDArray[np.int64],
     positions: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     texts: tuple[str, str, str, str],
 ) -> bytes:
-    digest, first = sha256, int(bounds[0])
-    data = content[first : int(bounds[-1])].to_pybytes()
-    before, time, nothing, source = texts
-    ends = (bounds - first).tolist()
-    return b"".join(
-        [
-            digest(
-                f"{before}{position}{time}{offset}{nothing}{digest(data[start:end]).hexdigest()}{source}".encode()
-            ).digest()
-            for position, offset, start, end in zip(positions.tolist(), offsets.tolist(), ends, ends[1:], strict=False)
-        ]
-    )
+    digest, (before, time, nothing, source) = sha256, texts
+    rows = zip(positions.tolist(), offsets.tolist(), hex_digests(content, bounds), strict=True)
+    leaves = [f"{before}{position}{time}{offset}{nothing}{raw}{source}" for position, offset, raw in rows]
+    return b"".join([digest(leaf.encode()).digest() for leaf in leaves])
 
 
 def _runs(table: pa.Table, times: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, str]]:

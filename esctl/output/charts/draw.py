@@ -43,32 +43,33 @@ def draw(lines: Lines, words: Words, suffix: str) -> bytes:
         r'<path role="graphics-symbol" aria-roledescription="point"\2><title>\1</title></path>',
         vl_convert.vegalite_to_svg(text),
     )
-    return (svg if suffix == ".svg" else _page(svg, lines, words)).encode()
+    return (svg if suffix == ".svg" else _html_page(svg, lines, words)).encode()
 
 
-def _page(svg: str, lines: Lines, words: Words) -> str:
+def _html_page(svg: str, lines: Lines, words: Words) -> str:
     """Return an HTML page with a chart and its numbers, without a script or any request to elsewhere."""
     digest = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    head = "".join(f"<th>{_told(name)}</th>" for name in ("time", words.group, words.value) if name)
-    rows = "\n".join(_rows(lines, bool(words.group)))
+    head = "".join(f"<th>{_escape_text(name)}</th>" for name in ("time", words.group, words.value) if name)
+    rows = "\n".join(_table_rows(lines, bool(words.group)))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        f"<title>{_told(words.title)}</title><style>{_STYLE}</style></head><body>\n{svg}\n"
+        f"<title>{_escape_text(words.title)}</title><style>{_STYLE}</style></head><body>\n{svg}\n"
         f"<details><summary>{len(lines.times):,} points</summary>\n<table><thead><tr>{head}</tr></thead><tbody>\n"
         f"{rows}\n</tbody></table></details>\n</body></html>\n"
     )
 
 
-def _rows(lines: Lines, grouped: bool) -> Iterator[str]:
+def _table_rows(lines: Lines, grouped: bool) -> Iterator[str]:
     for name, points in lines.groups:
-        group = f"<td>{_told(name)}</td>" if grouped else ""
+        group = f"<td>{_escape_text(name)}</td>" if grouped else ""
         for point in points:
-            yield f'<tr><td>{_told(point.told)}</td>{group}<td class="n">{_told(point.value)}</td></tr>'
+            time, value = _escape_text(point.time_text), _escape_text(point.value)
+            yield f'<tr><td>{time}</td>{group}<td class="n">{value}</td></tr>'
 
 
-def _told(text: str) -> str:
+def _escape_text(text: str) -> str:
     return escape(visible(text))
 
 

@@ -23,7 +23,7 @@ class Point(Struct, frozen=True):
     """A value with all its digits, at a time of the zone's clocks; `height` is None if there is no value."""
 
     time: datetime
-    told: str  # the time, with its offset
+    time_text: str  # the time, with its offset
     value: str
     height: float | None
 
@@ -70,10 +70,10 @@ def read_lines(answer: Answer, tz: str, what: str) -> Lines:
 
 
 def _point(row: Sequence[str | None], kind: str, what: str) -> Point:
-    told, value = row[0] or "", row[-1]
-    time = datetime.fromisoformat(told).replace(tzinfo=None)
+    time_text, value = row[0] or "", row[-1]
+    time = datetime.fromisoformat(time_text).replace(tzinfo=None)
     if value is None:
-        return Point(time, told, "", None)
+        return Point(time, time_text, "", None)
     if kind not in _NUMBERS:
         raise UsageError(f"{what} draws numbers, and a value is {visible(value)!r}", "give an EXPR that is a number")
     height = float(value)
@@ -81,4 +81,4 @@ def _point(row: Sequence[str | None], kind: str, what: str) -> Point:
         raise UsageError(
             f"{what} cannot draw {visible(value)[:40]}: it is too large", "give an EXPR of smaller numbers"
         )
-    return Point(time, told, visible(value), height)
+    return Point(time, time_text, visible(value), height)

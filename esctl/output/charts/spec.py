@@ -41,7 +41,7 @@ def chart(lines: Lines, words: Words) -> dict[str, Any]:
     encoding: dict[str, Any] = {
         "x": {
             "field": "time", "type": "temporal", "scale": {"type": "utc"},
-            "axis": {"title": _span(lines, words.zone)},
+            "axis": {"title": _time_title(lines, words.zone)},
         },
         "y": {
             "field": "height", "type": "quantitative", "scale": {"zero": False}, "title": visible(words.value),
@@ -53,35 +53,35 @@ def chart(lines: Lines, words: Words) -> dict[str, Any]:
         scale = {"domain": names, "range": list(_COLORS)}
         legend = {"title": visible(words.group), "symbolOpacity": 1}
         encoding["color"] = {"field": "group", "type": "nominal", "scale": scale, "legend": legend}
-    told = {"description": {"field": "told"}, "tooltip": {"field": "told"}}
+    labels = {"description": {"field": "told"}, "tooltip": {"field": "told"}}
     few = len(lines.times) <= _DOTTED
     dots = {"type": "point", "filled": True, "size": 16 if few else 100, "opacity": int(few)}
     line = {"type": "line", "aria": False, "strokeJoin": "round"}  # a mitre would stick out beyond the values
     color = {} if words.group else {"color": _COLORS[0]}
     drawn = {
-        "width": WIDTH, "height": HEIGHT, "data": {"values": list(_values(lines))}, "encoding": encoding,
-        "layer": [{"mark": {**line, **color}}, {"mark": {**dots, **color}, "encoding": told}],
-        "title": _small(words.caption),
+        "width": WIDTH, "height": HEIGHT, "data": {"values": list(_point_values(lines))}, "encoding": encoding,
+        "layer": [{"mark": {**line, **color}}, {"mark": {**dots, **color}, "encoding": labels}],
+        "title": _caption_title(words.caption),
     }  # fmt: skip
     title = {"text": visible(words.title), "anchor": "start", "limit": WIDTH}
     return {"$schema": SCHEMA, "background": "white", "padding": 12, "title": title, "vconcat": [drawn]}
 
 
-def _span(lines: Lines, zone: str) -> str:
+def _time_title(lines: Lines, zone: str) -> str:
     days = sorted({time.date().isoformat() for time in lines.times})
     between = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
     return f"time ({visible(zone)}){between}"
 
 
-def _values(lines: Lines) -> Iterator[dict[str, Any]]:
+def _point_values(lines: Lines) -> Iterator[dict[str, Any]]:
     for name, points in lines.groups:
         for point in points:
             time = timegm(point.time.timetuple()) * 1000 + point.time.microsecond // 1000
-            told = ", ".join(filter(None, (point.told, name, point.value)))
-            yield {"time": time, "height": point.height, "group": name, "told": told}
+            label = ", ".join(filter(None, (point.time_text, name, point.value)))
+            yield {"time": time, "height": point.height, "group": name, "told": label}
 
 
-def _small(lines: tuple[str, ...]) -> dict[str, Any]:
+def _caption_title(lines: tuple[str, ...]) -> dict[str, Any]:
     return {
         "text": [visible(line) for line in lines], "orient": "bottom", "anchor": "start", "offset": 10, "fontSize": 10,
         "fontWeight": "normal", "color": _GREY, "lineHeight": 13,

@@ -42,13 +42,15 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
     figure = plotille.Figure()
     figure.with_colors, figure.color_mode, figure.origin = color, "names", False
     figure.x_label, figure.y_label = "time", visible(label)
-    step, figure.width = _across(lines.times, max(width - _MARGIN, 2 * _TICK))
-    low, rise, figure.height = _up(lines.heights, max(height, 5), whole=lines.whole)
+    step, figure.width = _time_axis(lines.times, max(width - _MARGIN, 2 * _TICK))
+    low, rise, figure.height = _value_axis(lines.heights, max(height, 5), whole=lines.whole)
     first = min(lines.times)
     figure.set_x_limits(first, first + step * (figure.width / _TICK))
     figure.set_y_limits(low, low + rise * figure.height)
-    figure.register_label_formatter(float, _number)
-    figure.register_label_formatter(datetime, lambda time, chars, delta, left=False: _time(time, step).ljust(chars))
+    figure.register_label_formatter(float, _number_label)
+    figure.register_label_formatter(
+        datetime, lambda time, chars, delta, left=False: _time_label(time, step).ljust(chars)
+    )
     legend = []
     for (name, points), shade in zip(lines.groups, _COLORS, strict=False):
         # Without colours, letters tell the lines apart.
@@ -57,8 +59,8 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
             figure.plot(times, heights, lc=shade if color else None, marker=marker)
         line = f"\u2824{marker or ''}\u2824 {name}"
         legend.append(plotille.color(line, fg=shade, mode="names", no_color=not color))
-    told = "\n".join(["", "Legend:", "-------", *legend, ""]) if len(legend) > 1 else ""
-    return f"{figure.show()}\n{told}"
+    legend_lines = "\n".join(["", "Legend:", "-------", *legend, ""]) if len(legend) > 1 else ""
+    return f"{figure.show()}\n{legend_lines}"
 
 
 def runs(points: Sequence[Point]) -> Iterator[tuple[list[datetime], list[float]]]:
@@ -69,14 +71,14 @@ def runs(points: Sequence[Point]) -> Iterator[tuple[list[datetime], list[float]]
             yield [time for time, _ in run], [height for _, height in run]
 
 
-def _across(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
+def _time_axis(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
     """Choose the step of the time axis, and how many columns the times take."""
     span = (max(times) - min(times)).total_seconds()
     step = next((each for each in _SECONDS if span / each * _TICK < most - 1), _SECONDS[-1]) if span else _DAY
     return timedelta(seconds=step), min(math.floor(span / step * _TICK) + 2, most)
 
 
-def _up(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:
+def _value_axis(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:
     """Choose where the axis of values begins, its step per line, and the number of lines."""
     low, high = min(heights), max(heights)
     between = (high - low) / most if high > low else abs(high) / 10
@@ -91,12 +93,12 @@ def _up(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, flo
     return low, (high - low) / (most - 1), most
 
 
-def _time(time: datetime, step: timedelta) -> str:
+def _time_label(time: datetime, step: timedelta) -> str:
     if step >= timedelta(days=1):
         return f"{time.day:02d} {_MONTHS[time.month - 1]} {time.year % 100:02d}"
     return f"{time.day:02d} {time:%H:%M}" if step >= timedelta(minutes=1) else f"{time:%H:%M:%S}"
 
 
-def _number(value: float, chars: int, delta: float, left: bool = False) -> str:
+def _number_label(value: float, chars: int, delta: float, left: bool = False) -> str:
     text = f"{value:,.10g}" if abs(value) < 1e15 else f"{value:.6g}"
     return text.ljust(chars) if left else text.rjust(chars)

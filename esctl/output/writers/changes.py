@@ -34,7 +34,7 @@ def parse_changes(text: str) -> list[Change] | None:
         return None
     try:
         items = json.loads(text, parse_int=_Number, parse_float=_Number)
-        changes = [_change(item) for item in items]
+        changes = [_parse_change(item) for item in items]
     except (ValueError, RecursionError):
         return None
     return [change for change in changes if change] if all(changes) else None
@@ -74,7 +74,7 @@ def parse_values(text: str) -> list[str] | None:
     return None if any(isinstance(item, (dict, list, bool)) for item in items) else [compact(item) for item in items]
 
 
-def _change(item: Any) -> Change | None:
+def _parse_change(item: Any) -> Change | None:
     if not isinstance(item, dict) or not item.keys() <= {"field", "before", "after"}:
         return None
     field = item.get("field")

@@ -37,7 +37,7 @@ def record_batches(selection: Selection, connection: Any, limit: int | None) -> 
             for column, field in zip(selection.columns, reader.schema, strict=True)
         ]
         schema = pa.schema(fields)
-        yield schema, _cast(reader, schema)
+        yield schema, _cast_batches(reader, schema)
     finally:
         reader.close()
 
@@ -57,7 +57,7 @@ def _typed_values(selection: Selection, connection: Any, limit: int | None) -> d
     typed = {}
     for i, (expr, text) in enumerate(cells):
         kinds, whole, scale = found[3 * i : 3 * i + 3]
-        shape = Shape(max(whole or 1, 1), max(scale or 0, 0)).held
+        shape = Shape(max(whole or 1, 1), max(scale or 0, 0)).or_wide
         only = {kind for kind in kinds or () if kind is not None}
         if only == {"BOOLEAN"}:
             typed[expr] = f"cast({text} as boolean)"
@@ -66,7 +66,7 @@ def _typed_values(selection: Selection, connection: Any, limit: int | None) -> d
     return typed
 
 
-def _cast(reader: Any, schema: Any) -> Iterator[Any]:
+def _cast_batches(reader: Any, schema: Any) -> Iterator[Any]:
     import pyarrow as pa
 
     while True:

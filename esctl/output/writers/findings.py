@@ -34,7 +34,7 @@ def findings_of(answer: Answer, form: str) -> Findings:
 
 
 @contextmanager
-def reported(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[FoundRow]]:
+def found_rows(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[FoundRow]]:
     """Run the answer and yield the findings among its rows, in their order."""
     names = ", ".join(identifier(column.name) for column in answer.columns)
     parts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place))

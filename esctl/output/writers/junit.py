@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from esctl.model import Answer
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
-from esctl.output.writers.findings import findings_of, reported
+from esctl.output.writers.findings import findings_of, found_rows
 
 _MOST_LINES = 1000
 """Findings listed in one failure; the others are counted."""
@@ -29,7 +29,7 @@ def write_junit(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     findings = findings_of(answer, "junit")
     cases = {name: _Case(line) for name, line in findings.rules}
     count = 0
-    with reported(answer, findings, connection, target.limit) as found:
+    with found_rows(answer, findings, connection, target.limit) as found:
         for finding in found:
             case = cases.setdefault(finding.rule, _Case(""))
             case.broken += 1
@@ -53,8 +53,8 @@ def _case(suite: str, name: str, case: _Case) -> str:
         return f"{opening}/>"
     more = [f"and {case.broken - len(case.lines)} more"] if case.broken > len(case.lines) else []
     text = "\n".join(escape(visible(line)) for line in [*case.lines, *more])
-    told = f"type={_attribute(name)} message={_attribute(case.description or name)}"
-    return f"{opening}><failure {told}>{text}</failure></testcase>"
+    attributes = f"type={_attribute(name)} message={_attribute(case.description or name)}"
+    return f"{opening}><failure {attributes}>{text}</failure></testcase>"
 
 
 def _attribute(text: str) -> str:

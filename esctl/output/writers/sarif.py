@@ -13,7 +13,7 @@ from esctl import __version__
 from esctl.model import Answer
 from esctl.output.target import Target, Written
 from esctl.output.text import escape_json
-from esctl.output.writers.findings import FoundRow, findings_of, reported
+from esctl.output.writers.findings import FoundRow, findings_of, found_rows
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
@@ -29,7 +29,7 @@ def write_sarif(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     numbers = {name: number for number, (name, _) in enumerate(findings.rules)}
     descriptions = dict(findings.rules)
     count = 0
-    with reported(answer, findings, connection, target.limit) as found:
+    with found_rows(answer, findings, connection, target.limit) as found:
         for finding in found:
             line = _json(_result(finding, numbers.get(finding.rule), descriptions.get(finding.rule, "")))
             sink.write((",\n" if count else "\n").encode() + line.encode())

@@ -15,7 +15,7 @@ from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
 from esctl.output.writers.changes import parse_changes, parse_items, parse_object, parse_values
-from esctl.output.writers.layout import GAP, fitted, folds, whole_widths
+from esctl.output.writers.layout import GAP, can_fold, fit_widths, unfolded_widths
 from esctl.output.zone import Zone
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_table(selection: Selection, connection: Any, target: Target, zone: Zon
     rows = rows[:limit]
     kept = [i for i in range(len(texts)) if target.columns or not rows or any(row[i] is not None for row in rows)]
     columns = [selection.columns[i] for i in kept]
-    heads = [_head(column, zone) for column in columns]
+    heads = [_head_text(column, zone) for column in columns]
     cells = [[_cell(row[i], selection.columns[i]) for i in kept] for row in rows]
     grid = _side_by_side(columns, heads, cells, target)
     empty = [visible(c.name) for i, c in enumerate(selection.columns) if i not in kept]
@@ -62,7 +62,7 @@ def write_table(selection: Selection, connection: Any, target: Target, zone: Zon
     if selection.title:
         _print(console, _text(visible(selection.title), "bold"))
     if grid is not None:
-        console.print(_drawn(columns, grid))
+        console.print(_draw_grid(columns, grid))
     else:
         _print_blocks(console, heads, cells)
     _print(console, _text(_footer(written, target, empty, spared), "dim"))
@@ -98,7 +98,7 @@ def _text(text: str, style: str = "") -> Text:
     return Text(text, style=style)
 
 
-def _head(column: Column, zone: Zone) -> str:
+def _head_text(column: Column, zone: Zone) -> str:
     return visible(f"{column.name} ({zone.name})" if column.kind == "time" else column.name)
 
 
@@ -106,49 +106,49 @@ def _cell(value: str | None, column: Column) -> Text:
     if value is None:
         return _text("")
     if column.name in _SHAPES and (fields := parse_object(value)) is not None:
-        kinds = ((visible(name), _shortened(item, _LONGEST_JSON).strip('"')) for name, item in fields)
+        kinds = ((visible(name), _shorten(item, _LONGEST_JSON).strip('"')) for name, item in fields)
         return _text(", ".join(f"{name} {kind}" for name, kind in kinds))
-    if column.kind == "json" and (lines := _lines(value)):
+    if column.kind == "json" and (lines := _cell_lines(value)):
         left = [_text(f"… ({len(lines) - _MOST_LINES} more)")] if len(lines) > _MOST_LINES else []
         return _text("\n").join([*lines[:_MOST_LINES], *left])
     if column.name in _POSITIONS and (values := parse_values(value)) and len(values) > _MOST_VALUES:
-        shown = ",".join(_shortened(item, _LONGEST_JSON) for item in values[:_MOST_VALUES])
+        shown = ",".join(_shorten(item, _LONGEST_JSON) for item in values[:_MOST_VALUES])
         return _text(f"[{shown},… ({len(values) - _MOST_VALUES} more)]")
     style = _STYLES.get(column.name, "") if column.kind in ("json", "text") else ""
-    return _text(_shortened(value, _LONGEST_JSON if column.kind == "json" else _LONGEST_TEXT), style)
+    return _text(_shorten(value, _LONGEST_JSON if column.kind == "json" else _LONGEST_TEXT), style)
 
 
-def _lines(value: str) -> list[Text]:
+def _cell_lines(value: str) -> list[Text]:
     """Return a line for each change, each field of an object, or each object of a list; [] for anything else."""
     if (changes := parse_changes(value)) is not None:
-        return [_change(visible(c.field), c.before, c.after) for c in changes]
+        return [_change_line(visible(c.field), c.before, c.after) for c in changes]
     if (fields := parse_object(value)) is not None:
-        return [_text(f"{visible(name)}: {_shortened(item, _LONGEST_JSON)}") for name, item in fields]
-    return [_text(_shortened(item, _LONGEST_JSON)) for item in parse_items(value) or ()]
+        return [_text(f"{visible(name)}: {_shorten(item, _LONGEST_JSON)}") for name, item in fields]
+    return [_text(_shorten(item, _LONGEST_JSON)) for item in parse_items(value) or ()]
 
 
-def _change(field: str, before: str | None, after: str | None) -> Text:
+def _change_line(field: str, before: str | None, after: str | None) -> Text:
     line = _text(f"{field}: ")
     if before is not None:
-        line.append(_shortened(before, _LONGEST_JSON), style=_STYLES["before"])
+        line.append(_shorten(before, _LONGEST_JSON), style=_STYLES["before"])
         line.append(" ")
     line.append("-> " if after is not None else "-> (removed)")
     if after is not None:
-        line.append(_shortened(after, _LONGEST_JSON), style=_STYLES["after"])
+        line.append(_shorten(after, _LONGEST_JSON), style=_STYLES["after"])
     return line
 
 
-def _shortened(text: str, longest: int) -> str:
+def _shorten(text: str, longest: int) -> str:
     if len(text) <= longest:
         return visible(text)
     return f"{visible(text[:longest])}… ({len(text) - longest} characters more)"
 
 
-def _narrowed(
+def _narrow_times(
     columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int
 ) -> tuple[Sequence[str], Sequence[Sequence[Text]]]:
     """Put the time of day below the date if the rows are wider than the table may be."""
-    if sum(whole_widths(heads, cells)) + GAP * (len(columns) - 1) <= width:
+    if sum(unfolded_widths(heads, cells)) + GAP * (len(columns) - 1) <= width:
         return heads, cells
     times = [column.kind == "time" for column in columns]
     narrow_heads = [head.replace(" (", "\n(") if time else head for head, time in zip(heads, times, strict=True)]
@@ -177,14 +177,14 @@ def _side_by_side(
     for kept in (whole, needed) if needed else (whole,):
         some = [columns[at] for at in kept]
         few = [[row[at] for at in kept] for row in cells]
-        narrow_heads, narrow_cells = _narrowed(some, [heads[at] for at in kept], few, target.width)
-        widths = fitted(some, narrow_heads, narrow_cells, target.width)
+        narrow_heads, narrow_cells = _narrow_times(some, [heads[at] for at in kept], few, target.width)
+        widths = fit_widths(some, narrow_heads, narrow_cells, target.width)
         if widths is not None:
             return _Grid(kept, narrow_heads, narrow_cells, widths)
     return None
 
 
-def _drawn(columns: Sequence[Column], grid: _Grid) -> Table:
+def _draw_grid(columns: Sequence[Column], grid: _Grid) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -195,7 +195,7 @@ def _drawn(columns: Sequence[Column], grid: _Grid) -> Table:
             _text(head),
             justify="right" if right else "left",
             overflow="fold",
-            no_wrap=not folds(columns[at]),
+            no_wrap=not can_fold(columns[at]),
             width=width,
         )
     for row in grid.cells:

@@ -11,23 +11,23 @@ from esctl.index.decode.rows import PATHS, SET, TRUNCATED, UNSET
 Path = Sequence[str | int]
 
 
-def patched(row: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+def apply_update(row: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document after a partial update; what a path leads through and was never seen becomes an object."""
-    found: dict[str, Any] = copy.deepcopy(dict(row))
-    told = update.get(PATHS) or {}
+    result: dict[str, Any] = copy.deepcopy(dict(row))
+    paths = update.get(PATHS) or {}
     for name, size in (update.get(TRUNCATED) or {}).items():
-        place = _place(found, told.get(name) or name.split("."))
+        place = _find_place(result, paths.get(name) or name.split("."))
         array = _get(*place) if place is not None else None
         if isinstance(array, list) and isinstance(size, int):
             del array[size:]
     for name, value in (update.get(SET) or {}).items():
-        _set(found, told.get(name) or name.split("."), value)
+        _set(result, paths.get(name) or name.split("."), value)
     for name in update.get(UNSET) or ():
-        _unset(found, told.get(name) or name.split("."))
-    return found
+        _unset(result, paths.get(name) or name.split("."))
+    return result
 
 
-def _key(container: Any, path: Path) -> tuple[str | int, int]:
+def _key_into(container: Any, path: Path) -> tuple[str | int, int]:
     """Return the key by which a path enters a container, and how many parts of the path it takes."""
     first = path[0]
     if isinstance(container, list):
@@ -41,10 +41,10 @@ def _key(container: Any, path: Path) -> tuple[str | int, int]:
     return str(first), 1
 
 
-def _place(container: Any, path: Path) -> tuple[Any, str | int] | None:
+def _find_place(container: Any, path: Path) -> tuple[Any, str | int] | None:
     """Return the container and the key in it that a path leads to; None if it leads nowhere."""
     while isinstance(container, dict | list):
-        key, taken = _key(container, path)
+        key, taken = _key_into(container, path)
         if taken == len(path):
             return container, key
         container, path = _get(container, key), path[taken:]
@@ -59,7 +59,7 @@ def _get(container: Any, key: str | int) -> Any:
 
 def _set(container: Any, path: Path, value: Any) -> None:
     while True:
-        key, taken = _key(container, path)
+        key, taken = _key_into(container, path)
         if taken == len(path):
             _put(container, key, value)
             return
@@ -83,7 +83,7 @@ _LONGEST = 1 << 20
 
 
 def _unset(container: Any, path: Path) -> None:
-    place = _place(container, path)
+    place = _find_place(container, path)
     if place is None:
         return
     holder, key = place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -35,11 +35,11 @@ _RULES: tuple[tuple[str, str | tuple[str, ...] | None, tuple[Operation, ...]], .
 whatever columns that had."""
 
 
-_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, MORE, UNTIL})
+_CHANGE_MEMBERS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, MORE, UNTIL})
 """Members of payloads that say how a row changes, and are not columns of it."""
 
 
-def _without(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[Operation, ...]:
+def _leave_out(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[Operation, ...]:
     return tuple(replace(one, without=parts) if parts and one.value is _ROW else one for one in operations)
 
 
@@ -51,7 +51,7 @@ _FRAMEWORKS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], .
 """What the change records of a framework do, by preset and event type."""
 
 
-def _by_framework(number: int, preset: str) -> Iterator[Rule]:
+def _framework_rules(number: int, preset: str) -> Iterator[Rule]:
     only = frozenset({number})
     for kinds, operations in _FRAMEWORKS[preset]:
         yield from (Rule(kind, None, None, operations, _WHERE, stanzas=only) for kind in kinds)
@@ -60,22 +60,25 @@ def _by_framework(number: int, preset: str) -> Iterator[Rule]:
 def default_projection(view: IndexView) -> Projection:
     """Return the projection of entities that no other claims: rows as rows, all others by merging their payloads."""
     stanzas = view.manifest.stanzas
-    ours = frozenset(number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened))
-    told = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _FRAMEWORKS}
-    if not ours and not told:
+    of_rows = frozenset(number for number, stanza in enumerate(stanzas) if has_rows(stanza))
+    frameworks = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _FRAMEWORKS}
+    if not of_rows and not frameworks:
         return DEFAULT
-    parts = _PARTS & frozenset(view.fields)
-    rules = [Rule(kind, role, None, _without(operations, parts), _WHERE) for kind, role, operations in _RULES]
-    if len(ours) < len(stanzas):
-        others = frozenset(range(len(stanzas))) - ours - told.keys()
-        rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]
-        rules += [rule for number, name in told.items() for rule in _by_framework(number, name)]
-    digest = f"rows {sorted(ours)}" + (f" {sorted(told.items())}" if told else "")
+    parts = _CHANGE_MEMBERS & frozenset(view.fields)
+    rules = [Rule(kind, role, None, _leave_out(operations, parts), _WHERE) for kind, role, operations in _RULES]
+    if len(of_rows) < len(stanzas):
+        others = frozenset(range(len(stanzas))) - of_rows - frameworks.keys()
+        rules = [
+            *(replace(rule, stanzas=others) for rule in DEFAULT.rules),
+            *(replace(r, stanzas=of_rows) for r in rules),
+        ]
+        rules += [rule for number, name in frameworks.items() for rule in _framework_rules(number, name)]
+    digest = f"rows {sorted(of_rows)}" + (f" {sorted(frameworks.items())}" if frameworks else "")
     rules += [TOMBSTONES] if any(stanza.tombstone for stanza in stanzas) else []
     return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=digest)
 
 
-def of_view(projection: Projection, view: IndexView) -> Projection:
+def adapt_projection(projection: Projection, view: IndexView) -> Projection:
     """Return a projection as it folds a log: without envelopes, and with default rules if it has none of its own."""
     if projection.rules is DEFAULT.rules:
         default = default_projection(view)
@@ -87,7 +90,7 @@ def of_view(projection: Projection, view: IndexView) -> Projection:
 def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
     """Return a projection whose merges of whole payloads leave out members that only belong to the envelope."""
     merges = any(_merges_all(one) for rule in projection.rules for one in rule.operations)
-    left_out = _left_out(view) if merges else {}
+    left_out = _envelope_members(view) if merges else {}
     if not any(left_out):
         return projection
     rules: list[Rule] = []
@@ -104,10 +107,10 @@ def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
     return replace(projection, rules=tuple(rules))
 
 
-def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
+def _envelope_members(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
     """Return sets of members that only belong to the envelope, each with the stanzas in use that have this set."""
     used = {number: view.manifest.stanzas[number] for number in sorted(set(view.manifest.sources.values()))}
-    if all(stanza.name == CUSTOM or is_rows(stanza.opened) for stanza in used.values()):
+    if all(stanza.name == CUSTOM or has_rows(stanza) for stanza in used.values()):
         return {}  # the presets need not be loaded
     from esctl.index.envelope.presets.envelope_only import envelope_only
 
@@ -128,16 +131,16 @@ def table_sql() -> str:
     return "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
 
 
-def says_how(stanza: Stanza) -> bool:
+def decides_fold(stanza: Stanza) -> bool:
     """Return whether a stanza decides how the events read by it are folded."""
-    return is_rows(stanza.opened) or stanza.name in _FRAMEWORKS
+    return has_rows(stanza) or stanza.name in _FRAMEWORKS
 
 
 def has_rows(stanza: Stanza) -> bool:
     """Return whether records read by a stanza are changes of rows."""
-    return is_rows(stanza.opened)
+    return any(encoding in DIALECTS and encoding != OUTBOX for _, encoding in stanza.opened)
 
 
-def is_rows(opened: Iterable[tuple[str, str]]) -> bool:
-    """Return whether records are changes of rows, by the encodings of the texts that are opened in them."""
-    return any(encoding in DIALECTS and encoding != OUTBOX for _, encoding in opened)
+def row_stanzas(stanzas: Sequence[Stanza]) -> list[int]:
+    """Return the numbers of the stanzas by which changes of rows are read."""
+    return [number for number, stanza in enumerate(stanzas) if has_rows(stanza)]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from esctl.index.decode.rows import MORE, ROWS
 from esctl.projection.json_values import loads
-from esctl.projection.row_changes.patches import patched
+from esctl.projection.row_changes.patches import apply_update
 from esctl.projection.row_changes.rules import COPIES
 
 COUNT = "_copies"
@@ -112,25 +112,25 @@ def follow(changes: Iterable[Change], identities: dict[str, tuple[str, ...]], tr
             yield edit
 
 
-def _step(table: _Table, change: Change, told: bool) -> Edit:
+def _step(table: _Table, change: Change, lists_ended: bool) -> Edit:
     if change.type == "truncate":
-        return _truncated(table, change, told)
+        return _truncate(table, change, lists_ended)
     parts = {part.role or "": part for part in change.parts}
     if "each" in parts:
-        return _several(table, change)
+        return _change_several(table, change)
     if "copy" in parts:
-        return _copied(table, change, parts["copy"], parts.get("old"))
+        return _count_copy(table, change, parts["copy"], parts.get("old"))
     main = parts.get("partial") or parts.get("patch") or parts.get("")
     if change.type == "delete":
-        return _deleted(table, change, main, parts.get("match"))
-    return Edit(change.position, (), ()) if main is None else _changed(table, change, main, parts)
+        return _delete(table, change, main, parts.get("match"))
+    return Edit(change.position, (), ()) if main is None else _change(table, change, main, parts)
 
 
-def _several(table: _Table, change: Change) -> Edit:
+def _change_several(table: _Table, change: Change) -> Edit:
     """Give each of several rows that change at once the values that the event has for it."""
     more = (change.parts[0].data or {}).get(MORE)
     if isinstance(more, dict):
-        return _several_copied(table, change, more)
+        return _count_several(table, change, more)
     gone: list[int] = []
     come: list[Part] = []
     for part in change.parts:
@@ -146,7 +146,7 @@ def _several(table: _Table, change: Change) -> Edit:
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _several_copied(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
+def _count_several(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
     """Count the copies of several rows without a key that change at once; `more`: how many were added, by entity."""
     gone: list[int] = []
     come: list[Part] = []
@@ -160,16 +160,18 @@ def _several_copied(table: _Table, change: Change, more: dict[str, Any]) -> Edit
         if count > 0:
             table.copies[part.entity], table.live[part.entity] = count, row
             gone.append(part.role_order)
-            come.append(Part(part.entity, COPIES, part.role_order, part.kind, _counted(row, count), made=True))
+            come.append(Part(part.entity, COPIES, part.role_order, part.kind, _with_count(row, count), made=True))
         else:
             table.copies.pop(part.entity, None)
             table.live.pop(part.entity, None)
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _truncated(table: _Table, change: Change, told: bool) -> Edit:
+def _truncate(table: _Table, change: Change, lists_ended: bool) -> Edit:
     come = tuple(
-        Part(entity, "table", 0, table.kinds.get(entity, change.parts[0].kind)) for entity in (*table.live,) if told
+        Part(entity, "table", 0, table.kinds.get(entity, change.parts[0].kind))
+        for entity in (*table.live,)
+        if lists_ended
     )
     for entity in tuple(table.live):
         table.end(entity)
@@ -177,10 +179,10 @@ def _truncated(table: _Table, change: Change, told: bool) -> Edit:
     return Edit(change.position, (), come)
 
 
-def _deleted(table: _Table, change: Change, main: Part | None, match: Part | None) -> Edit:
+def _delete(table: _Table, change: Change, main: Part | None, match: Part | None) -> Edit:
     entity = main.entity if main is not None else None
     if match is not None and not (main is not None and _agrees(table.live.get(main.entity), match)):
-        entity = _matched(table, match)
+        entity = _find_match(table, match)
     if entity is None:
         return Edit(change.position, (), ())  # a row that was never seen
     table.just_ended = table.end(entity)
@@ -192,26 +194,26 @@ def _deleted(table: _Table, change: Change, main: Part | None, match: Part | Non
     return Edit(change.position, tuple(gone), (Part(entity, None, 0, kind, change.parts[0].data),))
 
 
-def _values(match: Part) -> Row:
+def _match_values(match: Part) -> Row:
     found = loads(match.entity[match.entity.index(MATCH) + 1 :])
     return found if isinstance(found, dict) else {}
 
 
 def _agrees(row: Row | None, match: Part) -> bool:
-    return row is not None and all(row.get(name) == value for name, value in _values(match).items())
+    return row is not None and all(row.get(name) == value for name, value in _match_values(match).items())
 
 
-def _matched(table: _Table, match: Part) -> str | None:
+def _find_match(table: _Table, match: Part) -> str | None:
     """Return the entity of the live row that has some values; None if there is none."""
-    return table.by_identity.get(table.identity_of(_values(match))) if table.identity else None
+    return table.by_identity.get(table.identity_of(_match_values(match))) if table.identity else None
 
 
-def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) -> Edit:
+def _change(table: _Table, change: Change, main: Part, parts: dict[str, Part]) -> Edit:
     data, entity, old, match = main.data or {}, main.entity, parts.get("old"), parts.get("match")
     gone: list[int] = [] if match is None else [match.role_order]
     come: list[Part] = []
-    before, heir, table.just_ended = table.live.get(entity), _inherited(table, match), None
-    moved = None if heir is not None else _moved(table, data, old, match)
+    before, heir, table.just_ended = table.live.get(entity), _inherited_row(table, match), None
+    moved = None if heir is not None else _find_moved(table, data, old, match)
     if moved is not None and moved != entity:
         before = table.end(moved)
         if old is None or moved != old.entity:
@@ -221,12 +223,12 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
         gone.append(old.role_order)  # it has ended before, or is this very row
         before = before or (table.last_ended if table.identity else table.ended.get(old.entity)) or {}
     before = before or heir
-    row = _after(before or {}, main.role, data)
+    row = _row_after(before or {}, main.role, data)
     if change.type == "read" and table.live.get(entity) == row:
         return Edit(change.position, (*gone, main.role_order), tuple(come))
     if main.role == "patch":
         gone.append(main.role_order)
-        come.append(_patched(main, before or {}, row))
+        come.append(_patch_part(main, before or {}, row))
     elif main.role == "partial" and (old is not None or moved is not None or heir) and entity not in table.live:
         gone.append(main.role_order)
         come.append(Part(entity, None, 0, main.kind, row))
@@ -234,12 +236,12 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _inherited(table: _Table, match: Part | None) -> Row | None:
+def _inherited_row(table: _Table, match: Part | None) -> Row | None:
     """Return the row that a partial new row continues: the one that ended right before under another key, or None."""
-    return table.just_ended if match is not None and not _values(match) else None
+    return table.just_ended if match is not None and not _match_values(match) else None
 
 
-def _patched(main: Part, before: Row, row: Row) -> Part:
+def _patch_part(main: Part, before: Row, row: Row) -> Part:
     """Return the row that replaces a partial update: the columns that it changed, or all if it removed some."""
     if before.keys() - row.keys():
         return Part(main.entity, None, 0, main.kind, row, made=True)
@@ -247,15 +249,15 @@ def _patched(main: Part, before: Row, row: Row) -> Part:
     return Part(main.entity, "partial", 1, main.kind, changed, made=True)
 
 
-def _after(before: Row, role: str | None, data: Row) -> Row:
+def _row_after(before: Row, role: str | None, data: Row) -> Row:
     if role == "patch":
-        return patched(before, data)
+        return apply_update(before, data)
     return {**before, **data} if role == "partial" else data
 
 
-def _moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:
+def _find_moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:
     """Return the entity of the live row that becomes this one, by the change or its identity columns; or None."""
-    if match is not None and (named := _matched(table, match)) is not None:
+    if match is not None and (named := _find_match(table, match)) is not None:
         return named
     # Where values name rows, the old key that the log gives is made up.
     if old is not None and not table.identity and old.entity in table.live:
@@ -265,11 +267,11 @@ def _moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> st
     return None
 
 
-def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit:
+def _count_copy(table: _Table, change: Change, main: Part, old: Part | None) -> Edit:
     gone: list[int] = []
     come: list[Part] = []
     ended = main if change.type == "delete" else old
-    if ended is not None and ended.entity not in table.copies and (like := _like(table, ended)) is not None:
+    if ended is not None and ended.entity not in table.copies and (like := _find_like(table, ended)) is not None:
         gone.append(ended.role_order)
         ended = replace(ended, entity=like)
         come.append(replace(ended, role=None if ended is main else ended.role))
@@ -280,7 +282,7 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
             table.copies[ended.entity] = left
             gone.append(ended.role_order)
             come.clear()
-            come.append(Part(ended.entity, COPIES, ended.role_order, ended.kind, _counted(row, left)))
+            come.append(Part(ended.entity, COPIES, ended.role_order, ended.kind, _with_count(row, left)))
         else:
             table.copies.pop(ended.entity, None)
             table.live.pop(ended.entity, None)
@@ -289,24 +291,24 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
     if change.type == "update" and old is None and main.entity in table.live:  # to a row that equals the one before
         if (count := table.copies.get(main.entity, 1)) > 1:
             gone.append(main.role_order)
-            come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
+            come.append(Part(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
         return Edit(change.position, tuple(gone), tuple(come))
     count = table.copies.get(main.entity, 0) + 1
     table.copies[main.entity], table.live[main.entity] = count, main.data or {}
     if count > 1:
         gone.append(main.role_order)
-        come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
+        come.append(Part(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _like(table: _Table, ended: Part) -> str | None:
+def _find_like(table: _Table, ended: Part) -> str | None:
     """Return the entity of a live row that equals an ended one but for nulls, which the log leaves out; or None."""
     if ended.data is None or None in ended.data.values():
         return None
-    told = ended.data.items()
+    values = ended.data.items()
     rows = table.live.items()
-    return next((e for e, row in rows if told == {n: v for n, v in row.items() if v is not None}.items()), None)
+    return next((e for e, row in rows if values == {n: v for n, v in row.items() if v is not None}.items()), None)
 
 
-def _counted(row: Row, count: int) -> Row:
+def _with_count(row: Row, count: int) -> Row:
     return {**row, COUNT: count} if count > 1 else row

@@ -10,7 +10,7 @@ from __future__ import annotations
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.composed import compose, total_shape
-from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.fold import NotSetwiseError, Plan
 from esctl.projection.sql import POSITION_OF_KEY, TIME_OF_KEY, EventRows, cells_sql, has_acc
 from esctl.projection.values import MOST_DIGITS
 
@@ -30,19 +30,19 @@ BEGINS = f"""CASE WHEN entity_before IS NOT DISTINCT FROM entity AND kind_before
 """Whether a row is the first of its entity; rows that are out of order raise an error."""
 
 
-def runs_along(plan: Plan, rows: EventRows) -> bool:
+def can_run_along(plan: Plan, rows: EventRows) -> bool:
     """Return whether `running_sql` can fold a plan: events have one row per entity, and totals can be subtracted."""
-    return not rows.roles and all(_subtracts(field, rows.count) for field in plan.fields)
+    return not rows.roles and all(_can_subtract(field, rows.most_rows) for field in plan.fields)
 
 
-def _subtracts(field: FieldPlan, count: int) -> bool:
+def _can_subtract(field: FieldPlan, count: int) -> bool:
     if not field.family:
         return True
     if field.family != "sum" or not field.numeric:
         return False
     try:
         shape = total_shape(field, count)
-    except NeedsStreamError:
+    except NotSetwiseError:
         return False
     return not shape.is_float and shape.whole + shape.scale + _ROWS_DIGITS <= MOST_DIGITS
 
@@ -51,28 +51,28 @@ def running_sql(plan: Plan, rows: EventRows, columns: tuple[str, ...]) -> str:
     """Write the state after each event, in order: kind, entity, key, version, dead, `columns`, check0, after0, ..."""
     fields = list(enumerate(plan.fields))
     # What can be taken from the key is left out of the sort, where each column takes memory for every row.
-    told = {"position": POSITION_OF_KEY, "time": TIME_OF_KEY} if rows.by_time else {}
-    carried = [name for name in columns if name not in told]
-    cells = f"SELECT * FROM ({cells_sql(plan, rows, carried)}) ORDER BY kind, entity, key"
+    from_key = {"position": POSITION_OF_KEY, "time": TIME_OF_KEY} if rows.by_time else {}
+    sorted_columns = [name for name in columns if name not in from_key]
+    cells = f"SELECT * FROM ({cells_sql(plan, rows, sorted_columns)}) ORDER BY kind, entity, key"
     died = "false" if plan.dead == NEVER else "lag(dead, 1, false) OVER ()"
     totals = "".join(
         f", sum(acc{i}) {_SO_FAR} AS sum{i}, count(acc{i}) {_SO_FAR} AS number{i}"
         for i, field in fields
         if field.family
     )
-    derived = "".join(f", {sql.format('key')} AS {name}" for name, sql in told.items())
+    derived = "".join(f", {sql.format('key')} AS {name}" for name, sql in from_key.items())
     summed = f"SELECT *{derived}, {BEFORE}, {died} AS died, row_number() OVER () AS row{totals} FROM ({cells})"
     begun = f"SELECT *, {BEGINS} AS begins FROM ({summed})"
-    spans = "".join(f", last_value({_span(i, field)} IGNORE NULLS) {_SO_FAR} AS span{i}" for i, field in fields)
+    spans = "".join(f", last_value({_span_start(i, field)} IGNORE NULLS) {_SO_FAR} AS span{i}" for i, field in fields)
     first = f"last_value(CASE WHEN begins THEN row END IGNORE NULLS) {_SO_FAR} AS first_row"
     spanned = f"SELECT *, {first}{spans} FROM ({begun})"
     names = ["kind", "entity", "key", "row - first_row + 1 AS version", "dead", *columns]
     names += [f"check{i}" for i in range(len(plan.checks))]
-    names += [f"CASE WHEN NOT dead THEN {_value(i, field, rows.count)} END AS after{i}" for i, field in fields]
+    names += [f"CASE WHEN NOT dead THEN {_value(i, field, rows.most_rows)} END AS after{i}" for i, field in fields]
     return f"SELECT {', '.join(names)} FROM ({spanned})"
 
 
-def _span(i: int, field: FieldPlan) -> str:
+def _span_start(i: int, field: FieldPlan) -> str:
     """Write, where a field starts anew, its base `v` and the sum `s` and count `c` before the row; else NULL."""
     members = [f"'v': CASE WHEN reset{i} THEN base{i} END" if field.resets else "'v': CAST(NULL AS VARCHAR)"]
     if field.family:

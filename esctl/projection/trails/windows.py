@@ -7,7 +7,7 @@ from esctl.projection.cells import FieldPlan
 from esctl.projection.composed import compose
 from esctl.projection.fold import Plan
 from esctl.projection.sql import EventRows, cells_sql, has_acc
-from esctl.projection.trails.running import running_sql, runs_along
+from esctl.projection.trails.running import can_run_along, running_sql
 
 TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
@@ -19,9 +19,9 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     operation of the event concerned the field. If an entity has several roles in an event, `role` is the first.
     """
     fields = list(enumerate(plan.fields))
-    events = _values(plan, rows)
+    events = _values_sql(plan, rows)
     if rows.roles:
-        events = _one_row_per_event(plan, events)
+        events = _one_row_per_event_sql(plan, events)
     after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
     before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
     touched = "".join(f", (touch{i} OR (clear{i} AND before{i} IS NOT NULL)) AS touched{i}" for i, _ in fields)
@@ -32,14 +32,16 @@ def history_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Write the state after each event: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
 
     This is cheaper than `trail_sql`, which also has the state before. `more` are further columns of events. Rows come
-    in the order of kind, entity and key if `runs_along`.
+    in the order of kind, entity and key if `can_run_along`.
     """
-    return running_sql(plan, rows, (*TRAIL_COLUMNS, *more)) if runs_along(plan, rows) else windows_sql(plan, rows, more)
+    return (
+        running_sql(plan, rows, (*TRAIL_COLUMNS, *more)) if can_run_along(plan, rows) else windows_sql(plan, rows, more)
+    )
 
 
 def windows_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Write the rows of `history_sql` for any plan, in no particular order."""
-    events = _values(plan, rows, more)
+    events = _values_sql(plan, rows, more)
     if rows.roles:
         first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
         events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
@@ -51,7 +53,7 @@ def windows_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
 _OVER = "PARTITION BY kind, entity"
 
 
-def _values(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
+def _values_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Write the fields after each row: value0, value1, ...; `closes`: whether the row is the last of its event."""
     fields = list(enumerate(plan.fields))
     spans = [
@@ -60,18 +62,18 @@ def _values(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
         if field.resets and field.family
     ]
     spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows, more)})"
-    values = [item for i, field in fields for item in _windows(i, field)]
-    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
+    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives_sql(plan, rows, more)})"
+    values = [item for i, field in fields for item in _window_items(i, field)]
+    valued = f"SELECT * {_exclude_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
     names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS, *more]
     names += [f"check{i}" for i in range(len(plan.checks))]
     names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
     names += [f"touch{i}" for i, _ in fields]
-    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
+    names += [f"{_value_after(i, field, rows.most_rows)} AS value{i}" for i, field in fields]
     return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
 
 
-def _lives(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
+def _lives_sql(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
     """Write the cells of each row with the numbers of its event (`version`) and incarnation (`life`) in the entity."""
     cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, *more, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
@@ -87,7 +89,7 @@ def _lives(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
     return f"SELECT * REPLACE ({dead}), {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
 
 
-def _one_row_per_event(plan: Plan, events: str) -> str:
+def _one_row_per_event_sql(plan: Plan, events: str) -> str:
     same = ["kind", "entity", "event_key", "version", "life"]
     items = [*same, "max(key) AS key", "bool_or(dead) AS dead"]
     items += [f"arg_min_null({name}, key) AS {name}" for name in TRAIL_COLUMNS]
@@ -98,14 +100,14 @@ def _one_row_per_event(plan: Plan, events: str) -> str:
     return f"SELECT {', '.join(items)} FROM ({events}) GROUP BY {', '.join(same)}"
 
 
-def _but_bases(plan: Plan) -> str:
+def _exclude_bases(plan: Plan) -> str:
     columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [
         f"acc{i}" for i, field in enumerate(plan.fields) if field.family
     ]
     return f"EXCLUDE ({', '.join(columns)})" if columns else ""
 
 
-def _windows(i: int, field: FieldPlan) -> list[str]:
+def _window_items(i: int, field: FieldPlan) -> list[str]:
     span = f"({_OVER}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
     items = []
     if field.resets:
@@ -122,6 +124,6 @@ def _windows(i: int, field: FieldPlan) -> list[str]:
     return items
 
 
-def _after(i: int, field: FieldPlan, count: int) -> str:
+def _value_after(i: int, field: FieldPlan, count: int) -> str:
     base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
     return compose(field, base, f"acc{i}", f"count{i}", "position", count) if field.family else base

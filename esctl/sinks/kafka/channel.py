@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from esctl.sinks.kafka.contents import settle
+from esctl.sinks.kafka.contents import wait_until_visible
 from esctl.sinks.kafka.destination import (
     Destination,
     check_of_events,
     check_of_states,
     connect,
-    described,
+    describe_topic,
     has_progress,
     make_progress,
 )
@@ -37,7 +37,7 @@ class KafkaChannel:
     def __enter__(self) -> Self:
         """Connect. Raises InputError for a topic that is missing, UsageError for one that is not suited."""
         self._brokers = connect(self._destination)
-        self._topic = described(self._brokers, self._destination.topic)
+        self._topic = describe_topic(self._brokers, self._destination.topic)
         (check_of_states if self._states else check_of_events)(self._brokers, self._topic)
         if self._shown is None:
             self._outbox = Outbox(self._brokers, f"esctl.emit.{self._sender}.{self._topic.name}", self._topic)
@@ -55,18 +55,18 @@ class KafkaChannel:
 
         Raises InputError if it was sent to a topic that was deleted since.
         """
-        found = read_sent(self._brokers, self._key(purpose))
-        if found is None:
+        record = read_sent(self._brokers, self._key(purpose))
+        if record is None:
             return None
-        check_same(self._brokers, found, self._topic, "to send all from the beginning: --again")
-        return found.told
+        check_same(self._brokers, record, self._topic, "to send all from the beginning: --again")
+        return record.note
 
     def is_view(self) -> bool:
         """Return whether the topic holds the states of a view."""
         return read_sent(self._brokers, f"view/{self._topic.name}") is not None
 
-    def send(self, messages: Iterable[Message], purpose: str, told: Mapping[str, Any]) -> int:
-        """Send all messages and keep the note `told` of them, or do neither; return their number."""
+    def send(self, messages: Iterable[Message], purpose: str, note: Mapping[str, Any]) -> int:
+        """Send all messages and keep the note of them, or do neither; return their number."""
         if self._outbox is None:
             assert self._shown is not None
             return self._shown.send(messages)
@@ -77,8 +77,8 @@ class KafkaChannel:
             for message in messages:
                 self._outbox.put(message)
                 count += 1
-            keep_sent(self._outbox, self._key(purpose), self._topic, told, {})
-        settle(self._brokers, self._outbox.ends)
+            keep_sent(self._outbox, self._key(purpose), self._topic, note, {})
+        wait_until_visible(self._brokers, self._outbox.ends)
         return count
 
     def _key(self, purpose: str) -> str:

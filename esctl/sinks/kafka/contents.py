@@ -21,11 +21,11 @@ _WAIT = 0.02
 
 def bounds(brokers: Brokers, name: str, numbers: Sequence[int]) -> list[Partition]:
     """Return the partitions of a topic, with the offsets of what is committed."""
-    found = brokers.bounds([topics.Topic(name, "", tuple(numbers))], Place(), Place("end"))
-    return list(found.values())
+    partitions = brokers.bounds([topics.Topic(name, "", tuple(numbers))], Place(), Place("end"))
+    return list(partitions.values())
 
 
-def settle(brokers: Brokers, ends: Mapping[tuple[str, int], int]) -> None:
+def wait_until_visible(brokers: Brokers, ends: Mapping[tuple[str, int], int]) -> None:
     """Wait until readers see what was committed up to some offsets. Raises InputError if that takes too long.
 
     Kafka reports that a transaction is committed before the end of each partition moves past it.
@@ -33,8 +33,8 @@ def settle(brokers: Brokers, ends: Mapping[tuple[str, int], int]) -> None:
     until = time.monotonic() + _PATIENCE
     while ends:
         names = {name for name, _ in ends}
-        found = [each for name in names for each in bounds(brokers, name, [n for own, n in ends if own == name])]
-        if all(each.end >= ends[each.topic, each.number] for each in found):
+        partitions = [each for name in names for each in bounds(brokers, name, [n for own, n in ends if own == name])]
+        if all(each.end >= ends[each.topic, each.number] for each in partitions):
             return
         if time.monotonic() > until:
             raise InputError(
@@ -44,15 +44,15 @@ def settle(brokers: Brokers, ends: Mapping[tuple[str, int], int]) -> None:
         time.sleep(_WAIT)
 
 
-def records(brokers: Brokers, name: str, numbers: Sequence[int]) -> Iterator[list[Message]]:
+def read_records(brokers: Brokers, name: str, numbers: Sequence[int]) -> Iterator[list[Message]]:
     """Yield the committed records of a topic, some at a time, in order within each partition."""
     from confluent_kafka import KafkaError, TopicPartition
 
-    found = [each for each in bounds(brokers, name, numbers) if each.low < each.end]
-    ends = {each.number: each.end for each in found}
+    partitions = [each for each in bounds(brokers, name, numbers) if each.low < each.end]
+    ends = {each.number: each.end for each in partitions}
     consumer = brokers.consumer()
     try:
-        consumer.assign([TopicPartition(name, each.number, each.low) for each in found])
+        consumer.assign([TopicPartition(name, each.number, each.low) for each in partitions])
         until = time.monotonic() + _PATIENCE
         while ends:
             good = []

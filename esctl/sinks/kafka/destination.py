@@ -72,16 +72,16 @@ def connect(destination: Destination) -> Brokers:
         raise UsageError("--to kafka://... needs confluent-kafka", "pip install 'esctl-audit[kafka]'") from None
     brokers, topic = topic_of(destination)
     where = f"--to kafka://{brokers}/{topic}"
-    found = client_properties(brokers, destination.file, destination.properties, where)
+    properties = client_properties(brokers, destination.file, destination.properties, where)
     for name, allowed in _OWN.items():
-        if name in found and str(found[name]).strip().lower() not in allowed:
+        if name in properties and str(properties[name]).strip().lower() not in allowed:
             others = f"it may be {', '.join(sorted(allowed))}" if allowed else "leave it out"
             raise UsageError(f"{where}: the property {name} cannot be so", others)
     wait = destination.properties.get("fetch.wait.max.ms", "10")  # topics are read to their ends, not followed
-    return Brokers({**found, "fetch.wait.max.ms": wait}, where)
+    return Brokers({**properties, "fetch.wait.max.ms": wait}, where)
 
 
-def described(brokers: Brokers, name: str) -> Topic:
+def describe_topic(brokers: Brokers, name: str) -> Topic:
     """Return a topic as it is. Raises NoTopicError if it is missing, InputError if the user may not describe it."""
     brokers.cluster()
     try:

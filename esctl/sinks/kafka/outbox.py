@@ -33,7 +33,7 @@ class Outbox:
 
     def __enter__(self) -> Self:
         """Take the identity over; a transaction that another has not committed is aborted."""
-        known = self._brokers.properties_of_clients
+        known = self._brokers.properties
         self._producer = self._brokers.producer(
             {
                 "transactional.id": self._identity,
@@ -45,7 +45,7 @@ class Outbox:
                 "linger.ms": known.get("linger.ms", 5),
             }
         )
-        with self._told("no transaction can be begun"):
+        with self._explaining("no transaction can be begun"):
             self._producer.init_transactions(SECONDS)
         return self
 
@@ -63,13 +63,13 @@ class Outbox:
         """
         assert self._producer is not None
         self._failure, self.ends = None, {}
-        with self._told("no transaction can be begun"):
+        with self._explaining("no transaction can be begun"):
             self._producer.begin_transaction()
         try:
             yield
             self.flush()
-            with self._told("the transaction cannot be committed"):
-                self._committed()
+            with self._explaining("the transaction cannot be committed"):
+                self._commit()
         except BaseException:
             self._abort()
             raise
@@ -91,12 +91,12 @@ class Outbox:
             except BufferError:
                 if not len(self._producer):
                     raise self._too_large(message) from None
-                with self._told("the records cannot be sent"):
+                with self._explaining("the records cannot be sent"):
                     self._producer.poll(_FULL_WAIT)
             except KafkaException as error:
-                self._check(error.args[0], message)
-                raise self._failed("a record cannot be sent", error) from None
-        with self._told("the records cannot be sent"):
+                self._check_size(error.args[0], message)
+                raise self._error_of("a record cannot be sent", error) from None
+        with self._explaining("the records cannot be sent"):
             self._producer.poll(0)
         if self._failure is not None:
             self._raise_failure()
@@ -105,7 +105,7 @@ class Outbox:
         """Wait until all that was put is with the brokers. Raises InputError for the first that is refused."""
         assert self._producer is not None
         for _ in range(_ATTEMPTS):
-            with self._told("the records cannot be sent"):
+            with self._explaining("the records cannot be sent"):
                 left = self._producer.flush(SECONDS)
             if self._failure is not None:
                 self._raise_failure()
@@ -113,7 +113,7 @@ class Outbox:
                 return
         raise InputError(f"{self._brokers.where}: the brokers do not take the records", "nothing was committed")
 
-    def _committed(self) -> None:
+    def _commit(self) -> None:
         from confluent_kafka import KafkaException
 
         assert self._producer is not None
@@ -147,10 +147,10 @@ class Outbox:
 
         assert self._failure is not None
         error, message = self._failure
-        self._check(error, message)
-        raise self._failed("a record is refused", KafkaException(error))
+        self._check_size(error, message)
+        raise self._error_of("a record is refused", KafkaException(error))
 
-    def _check(self, error: Any, message: Message) -> None:
+    def _check_size(self, error: Any, message: Message) -> None:
         """Raise InputError if an error says that a message is too large."""
         from confluent_kafka import KafkaError
 
@@ -164,30 +164,30 @@ class Outbox:
     def _too_large(self, message: Message) -> InputError:
         size = len(message.value or b"")
         return InputError(
-            f"{self._brokers.where}: {named(message)} has {size} bytes, which is more than "
+            f"{self._brokers.where}: {message_name(message)} has {size} bytes, which is more than "
             f"the topic takes ({self._topic.largest}); nothing was committed",
             f"let it take more: kafka-configs.sh --bootstrap-server {address_of(self._brokers)} --alter "
             f"--topic {self._topic.name} --add-config max.message.bytes={2 * size}",
         )
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _explaining(self, what: str) -> Iterator[None]:
         from confluent_kafka import KafkaException
 
         try:
             yield
         except KafkaException as error:
-            raise self._failed(what, error) from None
+            raise self._error_of(what, error) from None
 
-    def _failed(self, what: str, error: Any) -> InputError:
+    def _error_of(self, what: str, error: Any) -> InputError:
         """Return the InputError to raise for an error of the client."""
         from confluent_kafka import KafkaError
 
-        found = error.args[0]
-        if found.code() in (KafkaError._FATAL, KafkaError.INVALID_TXN_STATE):
-            found = self._cause() or found
+        cause = error.args[0]
+        if cause.code() in (KafkaError._FATAL, KafkaError.INVALID_TXN_STATE):
+            cause = self._cause() or cause
         fenced = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
-        if found.code() in fenced:
+        if cause.code() in fenced:
             return InputError(
                 f"{self._brokers.where} is being written by another process, which took over; nothing was committed",
                 "let one of them go on alone",
@@ -195,11 +195,11 @@ class Outbox:
         try:
             with self._brokers.asking(what):
                 raise error
-        except InputError as told:
-            if not told.hint and "AUTHORIZATION" in told.message:
+        except InputError as reported:
+            if not reported.hint and "AUTHORIZATION" in reported.message:
                 hint = f"the user needs to be allowed to WRITE topics and the transactional id {self._identity}"
-                return InputError(told.message, hint)
-            return told
+                return InputError(reported.message, hint)
+            return reported
 
     def _cause(self) -> Any:
         """Return the error that ended the producer, which only calls on transactions report."""
@@ -213,11 +213,11 @@ class Outbox:
         return None
 
 
-def named(message: Message) -> str:
+def message_name(message: Message) -> str:
     """Return the words by which errors name a message: the state, event or record that it is of."""
-    told = dict(message.headers)
-    entity = told.get("esctl-entity", message.key or b"").decode(errors="replace")
-    position = told.get("esctl-position", b"").decode(errors="replace")
-    if "esctl-version" in told:
+    headers = dict(message.headers)
+    entity = headers.get("esctl-entity", message.key or b"").decode(errors="replace")
+    position = headers.get("esctl-position", b"").decode(errors="replace")
+    if "esctl-version" in headers:
         return f"the state of {entity!r} (last event at @{position})"
     return f"the event at @{position}, of {entity!r}," if position else f"the record of {entity!r}"

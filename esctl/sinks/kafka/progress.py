@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.errors import InputError
-from esctl.sinks.kafka.contents import records
+from esctl.sinks.kafka.contents import read_records
 from esctl.sinks.kafka.destination import PROGRESS, Topic, has_progress
 from esctl.sinks.kafka.outbox import Outbox
 from esctl.sinks.protocol import Message
@@ -17,9 +17,9 @@ from esctl.sources.kafka.topics import Brokers
 
 
 class Sent(Struct, frozen=True):
-    """What was sent: the sender's note of it (`told`), the topic, and the ends that its partitions then had."""
+    """What was sent: the sender's note of it, the topic, and the ends that its partitions then had."""
 
-    told: Mapping[str, Any]
+    note: Mapping[str, Any]
     topic_id: str
     partitions: int
     ends: Mapping[int, int] = field(default_factory=dict)
@@ -31,27 +31,27 @@ def read_sent(brokers: Brokers, key: str) -> Sent | None:
         return None
     (about,) = brokers.topics([PROGRESS])
     last: bytes | None = None
-    for piece in records(brokers, PROGRESS, about.partitions):
+    for piece in read_records(brokers, PROGRESS, about.partitions):
         for message in piece:
             if message.key() == key.encode():
                 last = message.value()
     if last is None:
         return None
     try:
-        told = json.loads(last)
-        ends = {int(number): int(end) for number, end in told.pop("ends").items()}
-        return Sent(told, str(told.pop("topic_id")), int(told.pop("partitions")), ends)
+        note = json.loads(last)
+        ends = {int(number): int(end) for number, end in note.pop("ends").items()}
+        return Sent(note, str(note.pop("topic_id")), int(note.pop("partitions")), ends)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         hint = "if it was overwritten, make the view anew: esctl view rebuild"
         raise InputError(f"{brokers.where}: what {PROGRESS} says is not as esctl wrote it", hint) from error
 
 
-def keep_sent(outbox: Outbox, key: str, topic: Topic, told: Mapping[str, Any], before: Mapping[int, int]) -> Sent:
+def keep_sent(outbox: Outbox, key: str, topic: Topic, note: Mapping[str, Any], before: Mapping[int, int]) -> Sent:
     """Put a record of what was sent into the same transaction; return it."""
     outbox.flush()  # only then are the offsets known
     ends = {**before, **{number: end for (name, number), end in outbox.ends.items() if name == topic.name}}
-    sent = Sent(told, topic.id, len(topic.partitions), ends)
-    text = {**told, "topic_id": topic.id, "partitions": sent.partitions, "ends": ends}
+    sent = Sent(note, topic.id, len(topic.partitions), ends)
+    text = {**note, "topic_id": topic.id, "partitions": sent.partitions, "ends": ends}
     value = json.dumps(text, ensure_ascii=False, default=str).encode()
     outbox.put(Message(key.encode(), value), PROGRESS)
     return sent

@@ -17,12 +17,13 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.sources.inflate import BARE, Inflated
-from esctl.sources.streams import Limits, open_path
+from esctl.sources.streams import Limits, open_path, opening
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst)\Z", re.IGNORECASE)
 _USTAR = slice(257, 262)
 _DOCUMENTS = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "mimetype")  # what office documents and jars begin with
+_LISTED = b"PK\x01\x02"  # what the entry of each member begins with in the directory of a zip archive
 _LOCAL = 30  # bytes of a local header of zip, before its name
 _MOST_MEMBERS = 1_000_000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -47,7 +48,7 @@ def members_of(name: str, path: Path, limits: Limits) -> list[Member] | None:
 
     Raises InputError for an archive that is damaged.
     """
-    with path.open("rb") as file:
+    with opening(name), path.open("rb") as file:
         head = file.read(512)
     try:
         if head.startswith(_ZIP):
@@ -68,7 +69,7 @@ def _is_tar(name: str, path: Path, limits: Limits) -> bool:
 
 
 def _in_zip(name: str, path: Path) -> list[Member] | None:
-    with zipfile.ZipFile(path) as archive:
+    with _Directory(name, path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.filename in _DOCUMENTS for entry in entries[:50]):
             return None
@@ -87,7 +88,7 @@ def _in_zip(name: str, path: Path) -> list[Member] | None:
             for entry in entries
             if not entry.is_dir()
         ]
-    return _chosen(found)
+    return _select_members(found)
 
 
 def _refusal(entry: zipfile.ZipInfo) -> str:
@@ -98,21 +99,39 @@ def _refusal(entry: zipfile.ZipInfo) -> str:
 
 def _in_tar(name: str, path: Path, limits: Limits) -> list[Member]:
     found = []
-    damage = _spool(name, path, _state(path), limits)[1]
+    damage = _spool(name, path, _file_state(path), limits)[1]
     try:
         with _unpacked_tar(name, path, limits) as file, tarfile.TarFile(fileobj=file) as archive:
-            for count, entry in enumerate(archive):
-                if count > _MOST_MEMBERS:
-                    raise InputError(f"{name} has more than {_MOST_MEMBERS:,} members", "unpack it by hand")
+            for count, entry in enumerate(archive, 1):
+                _check_count(name, count)
                 if entry.isreg() and entry.sparse is None:
                     found.append(Member(name, entry.name, "tar", entry.offset_data, entry.size, entry.size))
     except tarfile.TarError as error:
         damage = damage or InputError(f"{name}: {error}")
     rest = [Member(name, "the rest", "tar", 0, 0, 0, refusal=damage.message)] if damage else []
-    return [*_chosen(found), *rest]
+    return [*_select_members(found), *rest]
 
 
-def _chosen(found: list[Member]) -> list[Member]:
+def _check_count(name: str, count: int) -> None:
+    """Raise InputError if an archive has too many members."""
+    if count > _MOST_MEMBERS:
+        raise InputError(f"{name} has more than {_MOST_MEMBERS:,} members", "unpack it by hand")
+
+
+class _Directory(io.BufferedReader):
+    """A zip archive, whose members are counted where they are listed, before a thing is made of each."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._archive = name
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        _check_count(self._archive, data.count(_LISTED))
+        return data
+
+
+def _select_members(found: list[Member]) -> list[Member]:
     """Return the members sorted, without hidden ones; of several with one name the last, as if unpacked."""
     named = {member.name: member for member in found if not _is_hidden(member.name)}
     return [named[name] for name in sorted(named)]
@@ -125,7 +144,7 @@ def _is_hidden(name: str) -> bool:
 
 def _unpacked_tar(name: str, path: Path, limits: Limits) -> IO[bytes]:
     """Return the bytes of a tar: the file itself or, if it is compressed, an unpacked nameless copy, made once."""
-    file, _ = _spool(name, path, _state(path), limits)
+    file, _ = _spool(name, path, _file_state(path), limits)
     if file is None:
         return cast(IO[bytes], path.open("rb"))
     again = os.fdopen(os.dup(file.fileno()), "rb")
@@ -133,7 +152,7 @@ def _unpacked_tar(name: str, path: Path, limits: Limits) -> IO[bytes]:
     return cast(IO[bytes], again)
 
 
-def _state(path: Path) -> tuple[int, ...]:
+def _file_state(path: Path) -> tuple[int, ...]:
     there = path.stat()
     return there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns
 
@@ -166,14 +185,16 @@ def open_member(path: Path, member: Member, limits: Limits) -> IO[bytes]:
     if member.refusal:
         raise InputError(f"{name} cannot be read: {member.refusal}", "unpack the archive by hand")
     if member.kind == "tar":
-        damage = _spool(member.archive, path, _state(path), limits)[1]
-        file = _unpacked_tar(member.archive, path, limits)
+        with opening(name):
+            damage = _spool(member.archive, path, _file_state(path), limits)[1]
+            file = _unpacked_tar(member.archive, path, limits)
         return cast(IO[bytes], _Slice(file, member.at, member.size, damage))
-    zipped = path.open("rb")
-    header = os.pread(zipped.fileno(), _LOCAL, member.at)
+    with opening(name):
+        zipped = path.open("rb")
+        header = os.pread(zipped.fileno(), _LOCAL, member.at)
     begin = member.at + _LOCAL + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     piece = _Slice(cast(IO[bytes], zipped), begin, member.packed)
-    return cast(IO[bytes], _Zipped(name, piece, member, limits))
+    return cast(IO[bytes], _ZipContent(name, piece, member, limits))
 
 
 class _Slice(io.RawIOBase):
@@ -207,7 +228,7 @@ class _Slice(io.RawIOBase):
         super().close()
 
 
-class _Zipped(io.RawIOBase):
+class _ZipContent(io.RawIOBase):
     """The content of a member of a zip archive, checked against the limits and its own checksum."""
 
     def __init__(self, name: str, piece: _Slice, member: Member, limits: Limits) -> None:

@@ -15,15 +15,15 @@ from typing import Protocol, TypeGuard
 from esctl.errors import InputError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import Source, open_stream
-from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, Known, digests, read_files
+from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, Known, digests, file_candidates
 from esctl.sources.formats.detect import HEAD
 from esctl.sources.names import generations
 from esctl.sources.pieces import BLANKS
 from esctl.sources.streams import ByteStream, Limits
 
-_START = 256
+_START_BYTES = 256
 """Bytes after a header that are kept as they are: a stream that ends in them is found by them, others by digests."""
-_MOST = 64
+_MOST_COMPARED = 64
 """The most sources that a stream is compared with, of those that begin with at least half of it."""
 
 _STEP = 8 << 20
@@ -51,8 +51,8 @@ class Firsts:
 
     def add(self, name: str, header: int, data: bytes) -> None:
         """Add the first HEAD_SIZE bytes of a source (or all); the first `header` of them belong to no record."""
-        insort(self._starts, (data[: header + _START], name))
-        cuts = [1 << power for power in range(_START.bit_length() - 1, HEAD_SIZE.bit_length())]
+        insort(self._starts, (data[: header + _START_BYTES], name))
+        cuts = [1 << power for power in range(_START_BYTES.bit_length() - 1, HEAD_SIZE.bit_length())]
         found = digests(data, [header + cut for cut in cuts])
         for cut in cuts:
             if header + cut in found:
@@ -60,24 +60,24 @@ class Firsts:
 
     def find(self, stream: bytes) -> list[str]:
         """Return the names of the sources that begin with a stream, or with the half of it that was compared."""
-        headers = {header for header, _ in self._cuts if header + _START <= len(stream)}
+        headers = {header for header, _ in self._cuts if header + _START_BYTES <= len(stream)}
         places = [(header, 1 << ((len(stream) - header).bit_length() - 1)) for header in headers]
         found = digests(stream, {header + cut for header, cut in places})
-        names = self._starting(stream)
+        names = self._names_starting_with(stream)
         for header, cut in places:
             names += self._cuts.get((header, cut), {}).get(found[header + cut], [])
         return names
 
-    def _starting(self, stream: bytes) -> list[str]:
+    def _names_starting_with(self, stream: bytes) -> list[str]:
         names: list[str] = []
         for start, name in islice(self._starts, bisect_left(self._starts, (stream, "")), None):
-            if len(names) == _MOST or not start.startswith(stream):
+            if len(names) == _MOST_COMPARED or not start.startswith(stream):
                 break
             names.append(name)
         return names
 
 
-def begun(
+def find_longer(
     source: Source, stream: ByteStream, head: bytes, cursors: Mapping[str, Cursor], agrees: Callable[[FileCursor], bool]
 ) -> Candidate | None:
     """Return the known source that a file is the beginning of, and note the pair in `cursors`; None if there is none.
@@ -91,7 +91,7 @@ def begun(
     own = generations(source.name, known)
     is_sized = stream.size is not None and not stream.compressed
     least = max(len(head), stream.size or 0) if is_sized else len(head)
-    longer = (one for one in _longer(head, known, known.kept, own) if one.cursor.offset > least)
+    longer = (one for one in _list_longer(head, known, known.kept, own) if one.cursor.offset > least)
     found = [one for one in longer if is_of_bytes(one.cursor) and agrees(one.cursor)]
     if not found:
         return None
@@ -99,13 +99,13 @@ def begun(
         size, digest = _read_through(source, stream.limits)
     except InputError:  # damaged, which is reported when the file is read
         return None
-    for one in sorted(found, key=lambda one: (one.name not in own, -one.cursor.offset, one.name))[:_MOST]:
+    for one in sorted(found, key=lambda one: (one.name not in own, -one.cursor.offset, one.name))[:_MOST_COMPARED]:
         there = known.kept.digest(one.name, size) if one.cursor.offset > size else ""
         if there == digest:
             known.begun.append((source.name, one.name))
             return one
         if there is None:
-            known.untold.append((source.name, one.name))
+            known.maybe_begun.append((source.name, one.name))
     return None
 
 
@@ -121,7 +121,7 @@ def is_new(source: Source, limits: Limits, known: Mapping[str, Cursor]) -> bool:
         head = stream.read(HEAD)
     finally:
         stream.close()
-    return bool(head.strip(BLANKS)) and not _longer(head, known, known.kept, own)
+    return bool(head.strip(BLANKS)) and not _list_longer(head, known, known.kept, own)
 
 
 def _read_through(source: Source, limits: Limits) -> tuple[int, str]:
@@ -135,12 +135,12 @@ def _read_through(source: Source, limits: Limits) -> tuple[int, str]:
     return size, hashed.hexdigest()
 
 
-def _longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list[Candidate]:
+def _list_longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list[Candidate]:
     """List the sources that begin as a stream does, as far as their first bytes show."""
-    names = {one.name: None for one in known.beginning(head[:HEAD_SIZE])}
+    names = {one.name: None for one in known.find_by_head(head[:HEAD_SIZE])}
     if len(head) < known.longest_head:
         names.update(dict.fromkeys(kept.find(head, own)))
-    return read_files(names, known)
+    return file_candidates(names, known)
 
 
 def is_of_bytes(cursor: Cursor | None) -> TypeGuard[FileCursor]:

@@ -71,7 +71,7 @@ class Reading:
         self._cursor = start
         self._head = head
         self._rows = rows
-        self._told = 0
+        self._reported = 0
 
     @property
     def left_at(self) -> tuple[Feed | None, FileCursor, bytes]:
@@ -111,24 +111,24 @@ class Reading:
             count = len(piece.starts)
             for start in range(0, count, self._rows):
                 stop = min(start + self._rows, count)
-                last = self._advanced(last, piece, start, stop)
+                last = self._advance(last, piece, start, stop)
                 raws = piece.raws.slice(start, stop - start)
                 times = times_before(raws) if last.dialect.get("prefix") in (ANY, CRI) else None
                 around = None if piece.around is None else piece.around.slice(start, stop - start)
                 batch = batch_of(piece.starts[start:stop], raws, times, around)
                 yield Delivery(self.name, batch, last, self._newly_done())
             if not count:
-                last = self._advanced(last, piece, 0, 0)
+                last = self._advance(last, piece, 0, 0)
             moved = not count
             self._feed.release(piece.upto)
         if moved and last != self._cursor:
             yield Delivery(self.name, columnar.EMPTY, last, self._newly_done())
 
     def _newly_done(self) -> int:
-        before, self._told = self._told, self.done
-        return self._told - before
+        before, self._reported = self._reported, self.done
+        return self._reported - before
 
-    def _advanced(self, last: FileCursor, piece: Piece, start: int, stop: int) -> FileCursor:
+    def _advance(self, last: FileCursor, piece: Piece, start: int, stop: int) -> FileCursor:
         ended = stop == len(piece.starts)
         offset = piece.upto if ended else int(piece.ends[stop - 1])
         dialect = dict(last.dialect)
@@ -146,11 +146,11 @@ class Reading:
             head_size=head_size,
             head_sha256=head_hash,
             records=last.records + stop - start,
-            header=_packed(piece.header) or last.header,
-            tail=_packed(piece.tail) if ended else "",
+            header=_base64_text(piece.header) or last.header,
+            tail=_base64_text(piece.tail) if ended else "",
             dialect=dialect,
         )
 
 
-def _packed(data: bytes) -> str:
+def _base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode()

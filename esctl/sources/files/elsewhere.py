@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 LARGEST = 256 << 20
 """The most bytes of a file, and of its records, for a worker: on the way the records are written once more."""
-_TOGETHER = 16 << 20
-_FILES = 200
+_GROUP_BYTES = 16 << 20
+_GROUP_FILES = 200
 
 
 class Handed(Struct, frozen=True):
@@ -118,19 +118,20 @@ def readers_ahead(
 
     Files that are `known` by name are not read ahead, as most of their bytes may be known.
     """
-    fit = [source for source in sources if _is_fit(source) and not generations(source.name, known)]
+    sizes = [(source, _size_if_fit(source)) for source in sources if not generations(source.name, known)]
+    fit = [(source, size) for source, size in sizes if size is not None]
     if len(fit) < 2:
         yield from file_readers(sources, options)
         return
-    rounds = _rounds(fit, workers.parts(WITHOUT_END))
+    rounds = _group_in_rounds(fit, workers.parts(WITHOUT_END))
     with ThreadPoolExecutor(1, "ahead") as pool:
-        found = _one_by_one(pool, workers, rounds, options)
+        found = _results_by_file(pool, workers, rounds, options)
         for source in sources:
-            is_fit = source in fit[:1] and bool(fit.pop(0))
+            is_fit = bool(fit) and source == fit[0][0] and bool(fit.pop(0))
             yield ReaderAhead(source, options, workers.folder, next(found)) if is_fit else FileReader(source, options)
 
 
-def _one_by_one(
+def _results_by_file(
     pool: ThreadPoolExecutor, workers: Workers, rounds: Sequence[Sequence[Sequence[Source]]], options: SourceOptions
 ) -> Iterator[Callable[[], ReadAhead]]:
     """Yield for each file a function that waits for what was found; a round starts when the one before is asked for."""
@@ -138,10 +139,10 @@ def _one_by_one(
     for number, groups in enumerate(rounds):
         coming += [pool.submit(_run, workers, each, options) for each in rounds[len(coming) : number + 2]]
         for place in range(sum(map(len, groups))):
-            yield partial(_taken, coming[number], place)
+            yield partial(_result_at, coming[number], place)
 
 
-def _taken(found: Future[list[ReadAhead]], place: int) -> ReadAhead:
+def _result_at(found: Future[list[ReadAhead]], place: int) -> ReadAhead:
     return found.result()[place]
 
 
@@ -150,24 +151,21 @@ def _run(workers: Workers, groups: Sequence[Sequence[Source]], options: SourceOp
     return [each for found in workers.run(calls) for each in found]
 
 
-def _is_fit(source: Source) -> bool:
-    """Return whether a source is a file that a worker can read as this process would, and not too large."""
-    if source.path is None or source.member is not None or not source.reopenable:
-        return False
-    with suppress(OSError):
-        return source.path.stat().st_size <= LARGEST
-    return False
+def _size_if_fit(source: Source) -> int | None:
+    """Return the size of a file that a worker can read as this process would; None if it is too large, or no file."""
+    size = source.size
+    return size if source.member is None and size is not None and size <= LARGEST else None
 
 
-def _rounds(sources: Sequence[Source], most: int) -> list[list[list[Source]]]:
+def _group_in_rounds(sources: Sequence[tuple[Source, int]], most: int) -> list[list[list[Source]]]:
     """Put neighbouring files into groups that are worth a call, and up to `most` groups into a round."""
     groups: list[list[Source]] = []
-    size = _TOGETHER
-    for source in sources:
+    together = _GROUP_BYTES
+    for source, size in sources:
         assert source.path is not None
-        if size >= _TOGETHER or len(groups[-1]) == _FILES:
+        if together >= _GROUP_BYTES or len(groups[-1]) == _GROUP_FILES:
             groups.append([])
-            size = 0
+            together = 0
         groups[-1].append(replace(source, path=source.path.absolute()))
-        size += source.path.stat().st_size
+        together += size
     return [groups[at : at + most] for at in range(0, len(groups), most)]

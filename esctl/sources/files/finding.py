@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,11 +16,11 @@ from msgspec import Struct
 
 from esctl.errors import InputError, UsageError, shell_word
 from esctl.sources.files.archives import Member, members_of, open_member
+from esctl.sources.protocol import Note
 from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
 
 STDIN = "-"
-Note = Callable[[str], None]
-_MOST_TOLD = 10
+_MOST_NAMED = 10
 _SIDECAR = re.compile(
     r"(readme|license|licence|notice|changelog|copying)([._-].*)?"
     r"|(.*[._-])?manifest(\.(json|txt|xml|ya?ml|csv))?|_manifest.*"
@@ -54,7 +54,17 @@ class Source(Struct, frozen=True):
     @property
     def reopenable(self) -> bool:
         """Return whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
-        return self.path is not None and self.path.is_file()
+        return self.path is not None and os.path.isfile(self.path)  # unlike `is_file`, False if it cannot be looked at
+
+    @property
+    def size(self) -> int | None:
+        """Return the bytes of the file on disk or of the member; None if it is no plain file or cannot be looked at."""
+        if self.member is not None:
+            return self.member.size
+        try:
+            return os.path.getsize(self.path) if self.path is not None and os.path.isfile(self.path) else None
+        except OSError:
+            return None
 
 
 def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambda text: None) -> list[Source]:
@@ -65,17 +75,19 @@ def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambd
     """
     found: dict[str, Source] = {}
     for argument in arguments:
-        aside = Aside()
+        left_out = LeftOut()
         for source in _expand_one(argument):
             if source.path is not None and os.path.isdir(argument) and is_sidecar(source.name):
-                aside.add(source.name)
+                left_out.add(source.name)
             else:
-                found.update((each.name, found.get(each.name, each)) for each in opened(source, limits, aside))
-        aside.tell(note)
+                found.update(
+                    (each.name, found.get(each.name, each)) for each in expand_archive(source, limits, left_out)
+                )
+        left_out.write_note(note)
     return list(found.values())
 
 
-class Aside:
+class LeftOut:
     """The files that were found but, by their names, hold no events; of many only the first names are kept."""
 
     def __init__(self) -> None:
@@ -84,23 +96,23 @@ class Aside:
 
     def add(self, name: str) -> None:
         """Add the name of such a file."""
-        self._names += [name] if self._count < _MOST_TOLD else []
+        self._names += [name] if self._count < _MOST_NAMED else []
         self._count += 1
 
-    def tell(self, note: Note) -> None:
+    def write_note(self, note: Note) -> None:
         """Write a note that names the files, if there are any."""
         if self._count:
-            more = f" and {self._count - _MOST_TOLD} more" if self._count > _MOST_TOLD else ""
+            more = f" and {self._count - _MOST_NAMED} more" if self._count > _MOST_NAMED else ""
             named = ", ".join(self._names)
             note(f"left out, as by their names they hold no events: {named}{more}; a file is read if named")
 
 
-def opened(source: Source, limits: Limits, aside: Aside) -> list[Source]:
+def expand_archive(source: Source, limits: Limits, left_out: LeftOut) -> list[Source]:
     """Return a file, or the members of an archive, without those that hold no events. Raises InputError."""
     found = _members(source, limits)
     for each in found:
         if each.member is not None and is_sidecar(each.member.name):
-            aside.add(each.name)
+            left_out.add(each.name)
     return [each for each in found if each.member is None or not is_sidecar(each.member.name)]
 
 
@@ -110,7 +122,7 @@ def _members(source: Source, limits: Limits) -> list[Source]:
     members = members_of(source.name, source.path, limits)
     if members is None:
         return [source]
-    return [Source(f"{source.name}!{_readable(member.name)}", source.path, member) for member in members]
+    return [Source(f"{source.name}!{_escape_invalid(member.name)}", source.path, member) for member in members]
 
 
 def expand_followed(arguments: Sequence[str]) -> list[Source]:
@@ -123,7 +135,7 @@ def expand_followed(arguments: Sequence[str]) -> list[Source]:
         if os.path.isdir(argument):
             raise UsageError(f"{argument} is a folder, and only files can be followed", "name the files, or a pattern")
         is_name = argument != STDIN and not os.path.lexists(argument) and not glob.has_magic(argument)
-        for source in [Source(_normalised(argument), Path(argument))] if is_name else _expand_one(argument):
+        for source in [Source(_normalise_name(argument), Path(argument))] if is_name else _expand_one(argument):
             found.setdefault(source.name, source)
     return list(found.values())
 
@@ -145,8 +157,8 @@ def _expand_one(argument: str) -> Iterator[Source]:
 
 def _expand_path(text: str) -> Iterator[Source]:
     path = Path(text)
-    if not path.is_dir():
-        yield Source(_normalised(text), path)
+    if not os.path.isdir(path):
+        yield Source(_normalise_name(text), path)
         return
     for folder, folders, names in os.walk(text):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -154,7 +166,7 @@ def _expand_path(text: str) -> Iterator[Source]:
             if not name.startswith(".") and name not in SKIPPED_IN_FOLDERS:
                 file = os.path.join(folder, name)
                 if not _is_endless(file):
-                    yield Source(_normalised(file), Path(file))
+                    yield Source(_normalise_name(file), Path(file))
 
 
 def _is_endless(path: str) -> bool:
@@ -166,12 +178,12 @@ def _is_endless(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _normalised(text: str) -> str:
+def _normalise_name(text: str) -> str:
     # A name that is not UTF-8 is recorded with its invalid bytes written as `\\xff`, because names are kept as text.
-    return os.path.normpath(_readable(text)).replace(os.sep, "/")
+    return os.path.normpath(_escape_invalid(text)).replace(os.sep, "/")
 
 
-def _readable(text: str) -> str:
+def _escape_invalid(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

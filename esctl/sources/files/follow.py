@@ -11,7 +11,7 @@ import os
 import select
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, cast
 
@@ -25,27 +25,23 @@ from esctl.sources.files.cutting import line_reader
 from esctl.sources.files.deliveries import Reading, RecordReader
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import HEAD_SIZE
-from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
+from esctl.sources.files.predecessors import LeftFile, NamedDeliveries, Predecessors, file_id_of
 from esctl.sources.files.reading import LINES, SourceOptions, cursor_of_lines, first_cursor, read
-from esctl.sources.files.rotated import Place
+from esctl.sources.files.rotated import PROBE, FileId
 from esctl.sources.formats.detect import HEAD, sniff
 from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.names import next_name
 from esctl.sources.pieces import BLANKS, Piece
-from esctl.sources.protocol import Delivery
+from esctl.sources.protocol import Delivery, Note
 from esctl.sources.streams import ByteStream
 
 BLOCK = 1 << 20
-PROBE = 4096
-"""Bytes at the start of a file that show whether it is still the same."""
 IDLE_SECONDS = 10.0
 """How long a file that was moved away is still read after its last bytes: its writer may not have noticed yet."""
 
-Note = Callable[[str], None]
 
-
-class _Complete:
+class _CompleteRecords:
     """The complete records in a feed; an unfinished one waits for its end."""
 
     pending = 0
@@ -54,7 +50,7 @@ class _Complete:
         self._lines = lines
 
     def __iter__(self) -> Iterator[Piece]:
-        return self._lines.complete()
+        return self._lines.cut_complete()
 
 
 class Growing(Struct):
@@ -75,10 +71,10 @@ class Growing(Struct):
 
     def poll(self, limit: int) -> Iterator[Delivery]:
         """Yield the records completed since the last poll, from about `limit` bytes."""
-        if self._take(limit) or self.is_fresh:
+        if self._read_available(limit) or self.is_fresh:
             self.is_fresh = False
-            self._tell()
-            yield from self._deliveries(_Complete(line_reader(self.feed, 0, False, self.cursor, waits=False)))
+            self._detect_format()
+            yield from self._deliveries(_CompleteRecords(line_reader(self.feed, 0, False, self.cursor, waits=False)))
 
     def finish(self) -> Iterator[Delivery]:
         """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
@@ -88,7 +84,7 @@ class Growing(Struct):
         finally:
             os.close(self.descriptor)
 
-    def _tell(self) -> None:
+    def _detect_format(self) -> None:
         """Detect how a source is written that had no line when it was opened."""
         if self.is_empty and self.head is not None and b"\n" in self.head.lstrip(BLANKS):
             self.is_empty = False
@@ -113,12 +109,12 @@ class Growing(Struct):
             self.cursor = cast(FileCursor, delivery.cursor)
             yield replace(delivery, read=delivery.batch.nbytes)
 
-    def _take(self, limit: int) -> int:
+    def _read_available(self, limit: int) -> int:
         blocks = []
         while limit > 0 and not self.ended and self._is_readable():
             data = os.read(self.descriptor, BLOCK)
             if not data:
-                self._ended()
+                self._note_end()
                 break
             blocks.append(data)
             limit -= len(data)
@@ -133,7 +129,7 @@ class Growing(Struct):
     def _is_readable(self) -> bool:
         return True
 
-    def _ended(self) -> None:
+    def _note_end(self) -> None:
         """Take note of the end of the bytes; a file may still grow."""
 
 
@@ -143,7 +139,7 @@ class _Stream(Growing):
     def _is_readable(self) -> bool:
         return bool(select.select([self.descriptor], [], [], 0)[0])
 
-    def _ended(self) -> None:
+    def _note_end(self) -> None:
         self.ended = True
 
 
@@ -156,9 +152,9 @@ class Tail:
         self._note = note
         self._current: Growing | None = None
         self._moved: list[Growing] = []
-        self._is_missed = False
+        self._is_absent = False
         self._earlier = None if source.path is None else Predecessors(source.path, source.name, options, note)
-        self._left: Left | None = None
+        self._left: LeftFile | None = None
         self._written = 0  # the mtime (ns) of the file when its name was last looked at
 
     @property
@@ -183,6 +179,8 @@ class Tail:
         `cursors`: those of all sources of the store, including those of earlier deliveries. Raises InputError if the
         file cannot be read, UsageError if it is not a file of lines.
         """
+        if self.ended:  # and closed: only stdin ends, which has no files that were moved away
+            return
         for moved in list(self._moved):
             yield from moved.poll(limit)
             if time.monotonic() - moved.last_read > IDLE_SECONDS:
@@ -192,7 +190,7 @@ class Tail:
         if current is not None and self.source.path is not None and not current.is_same():
             self._note(f"{self.source.name}: it was truncated; what it has now is read from its start")
             os.close(current.descriptor)
-            self._leave(current.name, None)
+            self._leave_current(current.name, None)
         if self._current is None:
             yield from self._begin(cursors, limit)
         current = self._current
@@ -204,15 +202,15 @@ class Tail:
         elif self._is_replaced(current):
             current.last_read = time.monotonic()
             self._moved.append(current)
-            self._leave(current.name, place_of(current.descriptor))
+            self._leave_current(current.name, file_id_of(current.descriptor))
 
     def close(self) -> None:
         """Close all files."""
         for held in [*self._moved, *([self._current] if self._current and not self._current.ended else [])]:
             os.close(held.descriptor)
 
-    def _leave(self, name: str, place: Place | None) -> None:
-        self._current, self._left = None, Left(name, place, self._written)
+    def _leave_current(self, name: str, place: FileId | None) -> None:
+        self._current, self._left = None, LeftFile(name, place, self._written)
 
     def _is_replaced(self, current: Growing) -> bool:
         if self.source.path is None:
@@ -228,37 +226,37 @@ class Tail:
 
     def _begin(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
         """Open the file that has the name now, and yield what the files hold that had the name in between."""
-        was_missed = self._is_missed
+        was_missed = self._is_absent
         if self._earlier is not None:
             self._earlier.look()
-        opened = self._current = self._opened(cursors)
+        opened = self._current = self._open(cursors)
         if opened is None or self._earlier is None:
             return
         self._written = os.fstat(opened.descriptor).st_mtime_ns
-        given = self._given_before(self._earlier, opened, cursors, limit, was_missed=was_missed)
+        given = self._read_predecessors(self._earlier, opened, cursors, limit, was_missed=was_missed)
         self._left = None
         yield from given
         if opened.head is not None:  # a new file; the files before it may have taken its name
-            opened.name = next_name(self.source.name, self._named_apart(cursors))
+            opened.name = next_name(self.source.name, self._with_open_files(cursors))
 
-    def _given_before(
+    def _read_predecessors(
         self, earlier: Predecessors, opened: Growing, cursors: Mapping[str, Cursor], limit: int, *, was_missed: bool
     ) -> Iterator[Delivery]:
         """Return the deliveries of files that had the name between the one that was read last and the opened one."""
 
-        def take(path: Path) -> Given:
-            return self._taken(path, cursors, limit)
+        def take(path: Path) -> NamedDeliveries:
+            return self._read_predecessor(path, cursors, limit)
 
-        now = place_of(opened.descriptor)
+        now = file_id_of(opened.descriptor)
         if self._left is not None or was_missed:
-            return earlier.since(self._left, now, cursors, take)
+            return earlier.read_since(self._left, now, cursors, take)
         if opened.name not in cursors and self.source.name in cursors:
-            return earlier.resumed(now, cursors, take)
+            return earlier.resume(now, cursors, take)
         return iter(())
 
-    def _taken(self, path: Path, cursors: Mapping[str, Cursor], limit: int) -> Given:
+    def _read_predecessor(self, path: Path, cursors: Mapping[str, Cursor], limit: int) -> NamedDeliveries:
         """Read an earlier file to its end, and keep it open for what its writer may still add."""
-        growing = self._continued(Source(self.source.name, path), self._named_apart(cursors))
+        growing = self._open_where_left(Source(self.source.name, path), self._with_open_files(cursors))
         before = -1
         while before < growing.feed.end:
             before = growing.feed.end
@@ -269,12 +267,12 @@ class Tail:
             os.close(growing.descriptor)
         return growing.name
 
-    def _named_apart(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
+    def _with_open_files(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
         """Return the cursors, with those of open files that have no complete record yet."""
         held = {each.name: each.cursor for each in self._moved if each.name not in cursors}
         return {**cursors, **held} if held else cursors
 
-    def _opened(self, cursors: Mapping[str, Cursor]) -> Growing | None:
+    def _open(self, cursors: Mapping[str, Cursor]) -> Growing | None:
         path = self.source.path
         if path is None:
             start = first_cursor("jsonl", b"", whole=True, options=self._options)
@@ -287,9 +285,9 @@ class Tail:
         try:
             is_file = stat.S_ISREG(path.stat().st_mode)
         except FileNotFoundError:
-            if not self._is_missed:
+            if not self._is_absent:
                 self._note(f"{self.source.name}: not there yet; it is read as soon as it is")
-            self._is_missed = True
+            self._is_absent = True
             return None
         except OSError as error:
             raise InputError(
@@ -297,10 +295,10 @@ class Tail:
             ) from error
         if not is_file:
             raise UsageError(f"{self.source.name} is not a file that can be followed", "give a file, or - for stdin")
-        self._is_missed = False
-        return self._continued(self.source, cursors)
+        self._is_absent = False
+        return self._open_where_left(self.source, cursors)
 
-    def _continued(self, source: Source, cursors: Mapping[str, Cursor]) -> Growing:
+    def _open_where_left(self, source: Source, cursors: Mapping[str, Cursor]) -> Growing:
         reading = read(source, replace(self._options, input_format=LINES), cursors)
         feed, cursor, head = reading.left_at
         assert feed is not None

@@ -14,22 +14,22 @@ from esctl.errors import EsctlError
 from esctl.model import Cursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import LINES, SourceOptions, read
-from esctl.sources.files.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
+from esctl.sources.files.rotated import FileId, Look, Sibling, is_known, list_siblings, look_at, missing_names
 from esctl.sources.names import generations
 from esctl.sources.protocol import Delivery
 
 _EARLIER = 1_000_000_000
 """Nanoseconds that a file's times may be behind the clock."""
 
-Given = Generator[Delivery, None, str]
+NamedDeliveries = Generator[Delivery, None, str]
 """The deliveries of a file; the generator returns the name of their source."""
 
 
-class Left(Struct, frozen=True):
+class LeftFile(Struct, frozen=True):
     """The file that had the name before: its source, its place if it was moved, its last modification (ns)."""
 
     name: str
-    place: Place | None
+    file_id: FileId | None
     written: int
 
 
@@ -45,43 +45,45 @@ class Predecessors:
         self._name = name
         self._options = replace(options, input_format=LINES)
         self._note = note
-        self._looks: dict[Place, Look] | None = None
+        self._looks: dict[FileId, Look] | None = None
         self._started = time.time_ns() - _EARLIER
 
     def look(self) -> None:
         """Remember, once, which files are there now: these are no successors of the followed file."""
         if self._looks is None:
-            self._looks = looked_at(siblings(self._path))
+            self._looks = look_at(list_siblings(self._path))
 
-    def since(
-        self, left: Left | None, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
+    def read_since(
+        self, left: LeftFile | None, now: FileId, cursors: Mapping[str, Cursor], take: Callable[[Path], NamedDeliveries]
     ) -> Iterator[Delivery]:
         """Yield the records of the generations after `left` and before the file `now`, the oldest first.
 
         `left` is None if there was no file at the first look. Writes a note if records may be missing.
         """
-        place = None if left is None else left.place
-        found = [each for each in siblings(self._path, place) if each.place != now]
+        place = None if left is None else left.file_id
+        found = [each for each in list_siblings(self._path, place) if each.file_id != now]
         looks = self._looks or {}
         written = self._started if left is None else left.written
         fresh = [
-            each for each in found if each.written >= written and not is_known(each, looks) and each.place != place
+            each for each in found if each.written >= written and not is_known(each, looks) and each.file_id != place
         ]
-        names = yield from self._each(fresh, cursors, take)
+        names = yield from self._read_each(fresh, cursors, take)
         if left is not None:
-            was_left = (each for each in found if each.place == place or names.get(each) == left.name)
-            self._tell(found, next(was_left, None))
-        self._looks = looked_at(siblings(self._path))
+            was_left = (each for each in found if each.file_id == place or names.get(each) == left.name)
+            self._note_missing(found, next(was_left, None))
+        self._looks = look_at(list_siblings(self._path))
 
-    def resumed(self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]) -> Iterator[Delivery]:
+    def resume(
+        self, now: FileId, cursors: Mapping[str, Cursor], take: Callable[[Path], NamedDeliveries]
+    ) -> Iterator[Delivery]:
         """Yield the records from the newest known generation on, if another file has its name by now."""
-        found = [each for each in siblings(self._path) if each.place != now]
+        found = [each for each in list_siblings(self._path) if each.file_id != now]
         last = generations(self._name, cursors)[-1]
         left = next((each for each in reversed(found) if self._source_of(each, cursors) == last), None)
         if left is not None:
-            yield from self._each(found[found.index(left) :], cursors, take)
-        self._tell(found, left)
-        self._looks = looked_at(siblings(self._path))
+            yield from self._read_each(found[found.index(left) :], cursors, take)
+        self._note_missing(found, left)
+        self._looks = look_at(list_siblings(self._path))
 
     def _source_of(self, each: Sibling, cursors: Mapping[str, Cursor]) -> str:
         try:
@@ -91,33 +93,33 @@ class Predecessors:
         reading.close()
         return reading.name
 
-    def _each(
-        self, wanted: Iterable[Sibling], cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
+    def _read_each(
+        self, wanted: Iterable[Sibling], cursors: Mapping[str, Cursor], take: Callable[[Path], NamedDeliveries]
     ) -> Generator[Delivery, None, dict[Sibling, str]]:
         names = {}
         for each in wanted:
             try:
-                names[each] = yield from (self._unpacked(each.path, cursors) if each.is_packed else take(each.path))
+                names[each] = yield from (self._read_packed(each.path, cursors) if each.is_packed else take(each.path))
             except EsctlError as error:
                 self._note(f"{each.path.name}: its records may be missing: {error}")
         return names
 
-    def _unpacked(self, path: Path, cursors: Mapping[str, Cursor]) -> Given:
+    def _read_packed(self, path: Path, cursors: Mapping[str, Cursor]) -> NamedDeliveries:
         reading = read(Source(self._name, path), self._options, cursors)
         yield from reading
         return reading.name
 
-    def _tell(self, found: list[Sibling], left: Sibling | None) -> None:
+    def _note_missing(self, found: list[Sibling], left: Sibling | None) -> None:
         if left is None:
             self._note(
                 f"{self._name}: what it was when last looked at is not beside it any more: "
                 "what was added since, or files that had its name in between, may be missing"
             )
-        elif gone := missing(found, left):
+        elif gone := missing_names(found, left):
             self._note(f"{', '.join(gone)} is not there: its records may be missing")
 
 
-def place_of(descriptor: int) -> Place:
+def file_id_of(descriptor: int) -> FileId:
     """Return the device and inode of an open file."""
     there = os.fstat(descriptor)
     return there.st_dev, there.st_ino

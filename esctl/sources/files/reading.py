@@ -18,16 +18,16 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
-from esctl.sources.files.beginnings import begun
+from esctl.sources.files.beginnings import find_longer
 from esctl.sources.files.cutting import record_reader
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.files.finding import Source, open_stream
-from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, same_files
+from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, find_candidates, same_files, select_matching
 from esctl.sources.formats import columnar, detect, encodings
 from esctl.sources.formats.documents import NothingReader
 from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.packed import PACKED, PackedReader
-from esctl.sources.formats.scripts import behind_script
+from esctl.sources.formats.scripts import without_script
 from esctl.sources.formats.shape import format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.tables import Dialect, find_dialect, has_commas, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
@@ -72,7 +72,7 @@ def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) 
     is read anew as the next generation (`name#2`). Stdin is compared only with what stdin gave before. Raises
     InputError if the source cannot be read, UsageError if the options do not fit together.
     """
-    _check(options)
+    _check_options(options)
     stream = open_stream(source, options.limits)
     try:
         return _read(source, stream, options, cursors)
@@ -102,7 +102,7 @@ class FileReader:
     @property
     def may_wait(self) -> bool:
         """Return whether it is not a plain file."""
-        return self._source.path is None or not self._source.path.is_file()
+        return not self._source.reopenable
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
         """Open the file for what is new in it. Raises what `read` does."""
@@ -115,7 +115,7 @@ def file_readers(sources: Sequence[Source], options: SourceOptions) -> Iterator[
     return (FileReader(source, options) for source in sources)
 
 
-def _check(options: SourceOptions) -> None:
+def _check_options(options: SourceOptions) -> None:
     if options.input_format not in ("auto", LINES, *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
     if options.decimal not in (None, ",", "."):
@@ -144,20 +144,20 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         _check_records_path(source.name, found_format, options.records_path, text, whole)
     if columnar in COLUMNAR:
         return _read_columnar(source, feed, columnar, options, cursors)
-    found = candidates(
+    found = find_candidates(
         source.name, head[:HEAD_SIZE], cursors, source.reopenable, lambda cursor: _agrees(cursor, options)
     )
     if found:
         with ExitStack() as spools:
-            known, feed = _continued(feed, _reopener(source, feed, spools), found)
+            known, feed = _find_continued(feed, _reopener(source, feed, spools), found)
         if known is not None:
-            return _resumed(known, feed, options)
-    longer = begun(source, feed.stream, head, cursors, lambda cursor: _agrees(cursor, options))
+            return _resume(known, feed, options)
+    longer = find_longer(source, feed.stream, head, cursors, lambda cursor: _agrees(cursor, options))
     if longer is not None:
         return Reading(longer.name, feed, NothingReader(), longer.cursor, b"", options.batch_rows)
     name = next_name(source.name, cursors)
     start = first_cursor(_format(text, whole, options, pattern), text, whole, options, encoding, pattern)
-    return Reading(name, feed, _cut(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
+    return Reading(name, feed, _make_reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
 def _format(head: bytes, whole: bool, options: SourceOptions, pattern: str) -> str:
@@ -205,7 +205,7 @@ def _agrees(cursor: FileCursor, options: SourceOptions) -> bool:
         return False
     if options.input_format == LINES and cursor.format not in ("jsonl", "text"):
         return False
-    if options.encoding and cursor.dialect.get("encoding", "") != encodings.declared(options.encoding):
+    if options.encoding and cursor.dialect.get("encoding", "") != encodings.parse_encoding(options.encoding):
         return False
     if options.records_path is None:
         return True
@@ -217,31 +217,33 @@ def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], Byt
     path = source.path
     if path is not None and source.reopenable:
         return lambda: open_stream(source, feed.stream.limits)
-    spool = spools.enter_context(_spooled(feed))
-    return lambda: ByteStream(source.name, _again(spool), None, plain=True)
+    spool = spools.enter_context(_spool(feed))
+    return lambda: ByteStream(source.name, _reopen(spool), None, plain=True)
 
 
-def _spooled(feed: Feed) -> IO[bytes]:
+def _spool(feed: Feed) -> IO[bytes]:
     """Copy a stream to a nameless file, and make the feed read that file from its beginning."""
     spool = cast(IO[bytes], tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # the caller closes it
     spool.write(feed.window.data)
     while block := feed.stream.read(_SKIP):
         spool.write(block)
     feed.stream.close()
-    feed.stream = ByteStream(feed.stream.name, _again(spool), None, plain=True)
+    feed.stream = ByteStream(feed.stream.name, _reopen(spool), None, plain=True)
     feed.window = feed.window[:0]
     feed.ended = False
     return spool
 
 
-def _again(spool: IO[bytes]) -> IO[bytes]:
+def _reopen(spool: IO[bytes]) -> IO[bytes]:
     spool.seek(0)
     return cast(IO[bytes], os.fdopen(os.dup(spool.fileno()), "rb", buffering=0))
 
 
-def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candidate]) -> tuple[Candidate | None, Feed]:
+def _find_continued(
+    feed: Feed, reopen: Callable[[], ByteStream], found: list[Candidate]
+) -> tuple[Candidate | None, Feed]:
     """Return the source that the feed continues, or None, and a feed at the offset where it was left (or at 0)."""
-    agreed = matching(feed, found, _SKIP)
+    agreed = select_matching(feed, found, _SKIP)
     known = agreed[0] if agreed else None
     offset = known.cursor.offset if known else 0
     if feed.base != offset or feed.digest(offset) != (known.cursor.sha256 if known else _EMPTY_HASH):
@@ -254,14 +256,14 @@ def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candida
     return known, feed
 
 
-def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
+def _resume(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     cursor = known.cursor
     if "delimiter" in cursor.dialect:
-        said = {"null": options.null, "decimal": options.decimal}
-        dialect = {**cursor.dialect, **{key: text for key, text in said.items() if text is not None}}
+        given = {"null": options.null, "decimal": options.decimal}
+        dialect = {**cursor.dialect, **{key: text for key, text in given.items() if text is not None}}
         cursor = replace(cursor, dialect=dialect)
     feed.rewind(base64.b64decode(cursor.tail))
-    reader = NothingReader() if cursor.format == "json-document" else _cut(feed, cursor, options)
+    reader = NothingReader() if cursor.format == "json-document" else _make_reader(feed, cursor, options)
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
 
 
@@ -275,7 +277,7 @@ def first_cursor(
     elif input_format == "jsonl" and detect.has_header_lists(head, whole):
         dialect = {"headers": "list"}
     elif input_format == "json":
-        bare = behind_script(head.removeprefix(BOM).lstrip(NOISE))
+        bare = without_script(head.removeprefix(BOM).lstrip(NOISE))
         shape = find_shape(head if bare is None else bare, options.records_path)
         dialect = {"shape": shape.kind, "inside": "0", **({} if bare is None else {"script": "1"})}
         if shape.path:
@@ -284,7 +286,7 @@ def first_cursor(
         month = first_month(head)
         dialect = {**detect.text_dialect(head, whole, pattern), **({"month": month} if month else {})}
     elif input_format in ("csv", "tsv"):
-        dialect = _table(input_format, head, whole, options).as_text()
+        dialect = _table_dialect(input_format, head, whole, options).as_text()
     if encoding:
         dialect["encoding"] = encoding
     return FileCursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, format=input_format, records=0, dialect=dialect)
@@ -297,7 +299,7 @@ def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> FileCurso
     return first_cursor(found, head, False, options, pattern=pattern)
 
 
-def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:
+def _table_dialect(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:
     if options.header is None and (columns := csvlog_columns(head)):
         return Dialect(",", columns=columns, names=CSVLOG, null=options.null, decimal=options.decimal or "")
     named = options.header is None and find_dialect(head, whole) is not None
@@ -308,19 +310,19 @@ def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) 
     return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 
-def _cut(feed: Feed, cursor: FileCursor, options: SourceOptions) -> RecordReader:
+def _make_reader(feed: Feed, cursor: FileCursor, options: SourceOptions) -> RecordReader:
     return record_reader(feed, cursor, options.batch_bytes, options.final)
 
 
 def _read_columnar(
     source: Source, feed: Feed, input_format: str, options: SourceOptions, cursors: Mapping[str, Cursor]
 ) -> Reading:
-    path, opener = source.path, _arrow_opener(source, feed)
+    opener = _arrow_opener(source, feed)
     head = feed.window[:HEAD_SIZE].tobytes()
     while feed.fill(_SKIP):
         feed.release(feed.end)
     sha256 = feed.digest(feed.end)
-    found = same_files(source.name, sha256, cursors, foreign=path is not None)
+    found = same_files(source.name, sha256, cursors, foreign=source.reopenable)
     known = [candidate for candidate in found if candidate.cursor.format == input_format]
     if known:
         name, start = known[0].name, known[0].cursor
@@ -337,7 +339,7 @@ def _arrow_opener(source: Source, feed: Feed) -> Callable[[], Any]:
     path = source.path
     if path is not None and source.reopenable and source.member is None and not feed.stream.compressed:
         return lambda: pa.OSFile(str(path))
-    with _spooled(feed) as spool:
-        file = pa.PythonFile(_again(spool), mode="r")
+    with _spool(feed) as spool:
+        file = pa.PythonFile(_reopen(spool), mode="r")
     feed.fill(HEAD_SIZE)
     return lambda: file

@@ -21,7 +21,7 @@ _COMMA_NUMBER = re.compile(_GROUPED)
 _IP = re.compile(_ADDRESS)
 
 
-def unled(row: bytes, comment: bytes = b"") -> bytes:
+def without_lead(row: bytes, comment: bytes = b"") -> bytes:
     """Return a row without the BOM, and the blank lines and comments, before it."""
     row = row.removeprefix(BOM).lstrip(_LINE_ENDS)
     while comment and row.startswith(comment):
@@ -61,13 +61,13 @@ def split_row(row: bytes, dialect: Dialect) -> list[bytes | None] | None:
         found = pattern.match(text, position)
         if found is None:
             return None
-        cells.append(_unquoted(found[1], dialect.escape))
+        cells.append(_unquote(found[1], dialect.escape))
         position = found.end()
         if not found[2]:
             return cells
 
 
-def _unquoted(cell: bytes, escape: str) -> bytes | None:
+def _unquote(cell: bytes, escape: str) -> bytes | None:
     found = (_ESCAPED if escape else _QUOTED).match(cell)
     if found is None:
         return cell or None
@@ -75,7 +75,7 @@ def _unquoted(cell: bytes, escape: str) -> bytes | None:
     return (_SLASHED.sub(rb"\1", within) if escape else within) + found[2]
 
 
-def fitted(cells: list[bytes | None], columns: int) -> list[bytes | None]:
+def trim_cells(cells: list[bytes | None], columns: int) -> list[bytes | None]:
     """Return cells without the empty ones at the end that exceed the number of columns."""
     while len(cells) > columns and cells[-1] is None:
         cells = cells[:-1]

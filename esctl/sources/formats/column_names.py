@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from esctl.model import Cursor
-from esctl.sources.formats.cells import split_row, unled
+from esctl.sources.formats.cells import split_row, without_lead
 from esctl.sources.formats.encodings import utf8
 from esctl.sources.formats.tables import W3C, Dialect, dialect_of, w3c_names
 from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG
@@ -16,14 +16,14 @@ def header_line(cursor: Cursor) -> bytes:
     header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
     for _ in range(dialect_of(cursor.dialect).skip):
         header = header.partition(b"\n")[2]
-    return unled(header).rstrip(b"\r\n")
+    return without_lead(header).rstrip(b"\r\n")
 
 
 def header_names(header: bytes, dialect: Dialect) -> list[str]:
     """Return the column names: an empty one becomes column_1 (its number), a repeated one name_2, name_3, ..."""
     for _ in range(dialect.skip):
         header = header.partition(b"\n")[2]
-    return names_in(unled(header), dialect)
+    return names_in(without_lead(header), dialect)
 
 
 def names_in(line: bytes, dialect: Dialect) -> list[str]:

@@ -20,7 +20,7 @@ from esctl.sources.streams import Limits
 
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
 _ROWS = 65_536  # rows written as text at once, which bounds memory if rows are wide
-_SMALL = 1 << 20
+_LEAST_BATCH = 1 << 20
 _BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
 _MOST_ITEMS = 1 << 24  # of lists in one batch
 _MOST_FIXED = 64 << 20  # bytes of values of a fixed width that are read at once
@@ -55,8 +55,8 @@ class ColumnarReader:
         row, given = self._first, 0
         try:
             for batch in self._batches():
-                for part in self._parts(batch, row):
-                    for texts in _of_size(rows_as_json(part), self._bounds.batch):
+                for part in self._cut_batch(batch, row):
+                    for texts in _slice_by_size(rows_as_json(part), self._bounds.batch):
                         given += texts.nbytes
                         self._bounds.limits.check(self._name, given, self._bounds.size)
                         numbers = np.arange(row, row + len(texts) + 1, dtype=np.int64)
@@ -66,16 +66,16 @@ class ColumnarReader:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"{self._name}: damaged {self._kind} file: {reason}", "fetch the file again") from error
 
-    def _parts(self, batch: Any, row: int) -> Iterator[Any]:
+    def _cut_batch(self, batch: Any, row: int) -> Iterator[Any]:
         """Cut a batch into parts whose rows, written out, have about the size that is asked for.
 
         A few bytes of a dictionary, or none at all, may become very many in the rows. Raises InputError for a row that
         is too long, after the rows before it.
         """
-        sizes = unfolded_sizes(batch)
+        sizes = estimate_sizes(batch)
         too_long = np.flatnonzero(sizes > self._bounds.longest)
         fine = int(too_long[0]) if len(too_long) else batch.num_rows
-        for start, stop in _cuts(np.cumsum(sizes[:fine]), max(self._bounds.batch, _SMALL)):
+        for start, stop in _runs_of_size(np.cumsum(sizes[:fine]), max(self._bounds.batch, _LEAST_BATCH)):
             yield batch.slice(start, stop - start)
         if fine < batch.num_rows:
             raise InputError(
@@ -89,7 +89,7 @@ class ColumnarReader:
             return
         skip = self._first
         for batch in _arrow_batches(self._opener()):
-            _check(batch)
+            _check_batch(batch)
             for start in range(0, batch.num_rows, _ROWS):
                 part = batch.slice(start, _ROWS)
                 if skip < part.num_rows:
@@ -98,7 +98,7 @@ class ColumnarReader:
 
 
 def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
-    with source, _with_dictionaries(source) as file:
+    with source, _open_with_dictionaries(source) as file:
         groups = list(range(file.num_row_groups))
         while groups and file.metadata.row_group(groups[0]).num_rows <= skip:
             skip -= file.metadata.row_group(groups.pop(0)).num_rows
@@ -108,7 +108,7 @@ def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
             skip = max(0, skip - batch.num_rows)
 
 
-def _check(batch: Any) -> None:
+def _check_batch(batch: Any) -> None:
     """Raise ArrowInvalid if a batch points outside itself: Arrow trusts the offsets in a file.
 
     Text that is not UTF-8 passes, to be shown as such.
@@ -118,7 +118,7 @@ def _check(batch: Any) -> None:
         (column.view(_BYTES[column.type]) if is_text else column).validate(full=True)
 
 
-def _with_dictionaries(source: Any) -> pq.ParquetFile:
+def _open_with_dictionaries(source: Any) -> pq.ParquetFile:
     """Open a Parquet file so that values in dictionaries stay there when it is read."""
     # This does not ask which chunks have a dictionary: pyarrow ends the process over a hostile footer.
     schema = pq.read_metadata(source).schema
@@ -132,50 +132,50 @@ def _rows_at_once(schema: pq.ParquetSchema) -> int:
     return max(1, min(_ROWS, _MOST_FIXED // max(1, sum(widths))))
 
 
-def unfolded_sizes(batch: Any) -> Any:
+def estimate_sizes(batch: Any) -> Any:
     """Return an estimate of how many bytes each row has when it is written out (int64 array), without writing it."""
     sizes = np.full(batch.num_rows, 2, np.int64)
     for column in batch.columns:
-        sizes += _sizes(column)
+        sizes += _estimate_sizes(column)
     return sizes
 
 
-def _sizes(values: Any) -> Any:
+def _estimate_sizes(values: Any) -> Any:
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
-        return _sizes(values.storage)
+        return _estimate_sizes(values.storage)
     if pt.is_dictionary(kind):
-        each = pa.array(_sizes(values.dictionary), pa.int64())
-        return _plain(each.take(values.indices.fill_null(0))) if len(each) else np.zeros(len(values), np.int64)
+        each = pa.array(_estimate_sizes(values.dictionary), pa.int64())
+        return _as_numbers(each.take(values.indices.fill_null(0))) if len(each) else np.zeros(len(values), np.int64)
     if pt.is_run_end_encoded(kind):
-        each = pa.array(_sizes(values.values), pa.int64())
+        each = pa.array(_estimate_sizes(values.values), pa.int64())
         runs = pa.RunEndEncodedArray.from_arrays(values.run_ends, each)
-        return _plain(pc.run_end_decode(runs.slice(values.offset, len(values))))
+        return _as_numbers(pc.run_end_decode(runs.slice(values.offset, len(values))))
     if pt.is_struct(kind):
-        return sum((_sizes(child) for child in values.flatten()), np.full(len(values), 2, np.int64))
+        return sum((_estimate_sizes(child) for child in values.flatten()), np.full(len(values), 2, np.int64))
     if pt.is_map(kind):
         values = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
         kind = values.type
     if _is_list(kind):
-        return _list_sizes(values)
+        return _estimate_list_sizes(values)
     if pt.is_binary_view(kind) or pt.is_string_view(kind):
         values = values.cast(pa.large_binary())
     if pt.is_null(kind) or not (_is_text(values.type)):
         return np.full(len(values), 4, np.int64)
-    return _plain(pc.binary_length(values).fill_null(0))
+    return _as_numbers(pc.binary_length(values).fill_null(0))
 
 
-def _list_sizes(values: Any) -> Any:
-    lengths = _plain(pc.list_value_length(values).fill_null(0))
+def _estimate_list_sizes(values: Any) -> Any:
+    lengths = _as_numbers(pc.list_value_length(values).fill_null(0))
     sizes = 2 + 4 * lengths
     if int(lengths.sum()) > _MOST_ITEMS:
         return sizes  # no closer look: these sizes suffice to cut the rows apart
     ends = np.cumsum(lengths)
-    totals = np.concatenate([[0], np.cumsum(_sizes(values.flatten()))])
+    totals = np.concatenate([[0], np.cumsum(_estimate_sizes(values.flatten()))])
     return sizes + totals[ends] - totals[ends - lengths]
 
 
-def _plain(values: Any) -> Any:
+def _as_numbers(values: Any) -> Any:
     return np.asarray(values.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
 
 
@@ -201,13 +201,13 @@ def _arrow_batches(source: Any) -> Iterator[Any]:
             yield from pa.ipc.open_stream(source)
 
 
-def _of_size(texts: Any, size: int) -> Iterator[Any]:
+def _slice_by_size(texts: Any, size: int) -> Iterator[Any]:
     ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
-    for start, stop in _cuts(ends, size):
+    for start, stop in _runs_of_size(ends, size):
         yield texts.slice(start, stop - start)
 
 
-def _cuts(ends: Offsets, size: int) -> Iterator[tuple[int, int]]:
+def _runs_of_size(ends: Offsets, size: int) -> Iterator[tuple[int, int]]:
     """Yield runs of rows, given where each row ends, of about `size` bytes and at least one row."""
     start = 0
     while start < len(ends):

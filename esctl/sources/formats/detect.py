@@ -8,13 +8,13 @@ import re
 from esctl.sources.formats.json.text import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.prefixes import CONSOLE, KEYS, find_prefix
-from esctl.sources.formats.scripts import behind_script
+from esctl.sources.formats.scripts import without_script
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.consoles import is_dump
 from esctl.sources.formats.text.csvlog import csvlog_columns
-from esctl.sources.formats.text.known import RUNTIME, count_lines, find_text_format, text_format
-from esctl.sources.formats.text.parted import CRI, DOCKER, is_docker, wholes
-from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
+from esctl.sources.formats.text.known import MOSTLY, RUNTIME, count_lines, find_text_format, text_format
+from esctl.sources.formats.text.parted import CRI, DOCKER, complete_lines, is_docker
+from esctl.sources.formats.wrappers import parse_beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 
 HEAD = 1 << 20
@@ -22,7 +22,6 @@ HEAD = 1 << 20
 
 _LINES_LOOKED_AT = 50
 _TAGGED = re.compile(rb"\[[^\[\]{}\"]+\] *[^\s,\]]")
-_MOSTLY = 0.8
 _STRAYS = 5
 
 
@@ -38,12 +37,12 @@ def sniff(head: bytes, whole: bool = True) -> str:
     text = head.removeprefix(BOM).lstrip(NOISE)
     if not text:
         return "jsonl"
-    lines = _lines(text, whole)
+    lines = _first_lines(text, whole)
     if text[:1] in b"[{":
         if find_prefix(lines) in KEYS:
             return "jsonl"
         return "text" if _is_tagged(lines) else _json_or_lines(text, lines, whole)
-    if behind_script(text) is not None:
+    if without_script(text) is not None:
         return "json"
     if not is_separated(head) and (_is_record(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
@@ -74,12 +73,12 @@ def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) ->
 def _is_tagged(lines: list[bytes]) -> bool:
     """Return whether lines are those of a log that begins them with something in brackets, like a time or a level."""
     tagged = sum(_TAGGED.match(line) is not None for line in lines)
-    return tagged >= _MOSTLY * len(lines) and not any(map(is_json, lines)) and find_prefix(lines) is None
+    return tagged >= MOSTLY * len(lines) and not any(map(is_json, lines)) and find_prefix(lines) is None
 
 
 def is_text(head: bytes, whole: bool, pattern: str) -> bool:
     """Return whether a pattern matches any of the first lines of a source; False if the pattern is ""."""
-    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole) if pattern else []
+    lines = _first_lines(head.removeprefix(BOM).lstrip(NOISE), whole) if pattern else []
     texts = [line.decode(errors="replace") for line in lines]
     return bool(texts) and count_lines(text_format(pattern), texts) > 0
 
@@ -89,8 +88,8 @@ def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
 
     A container runtime's prefix is not a part of the lines, unless the pattern matches it.
     """
-    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
-    inside = wholes(lines, CRI)
+    lines = _first_lines(head.removeprefix(BOM).lstrip(NOISE), whole)
+    inside = complete_lines(lines, CRI)
     if inside and not is_text(head, whole, pattern):
         return {"prefix": CRI, "pattern": pattern or find_text_format(inside) or RUNTIME}
     found = pattern or find_text_format(lines)
@@ -99,7 +98,7 @@ def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
 
 def line_prefix(head: bytes, whole: bool = True) -> str | None:
     """Return the kind of prefix that lines of JSON have, by the first bytes of a source, or None if they have none."""
-    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
+    lines = _first_lines(head.removeprefix(BOM).lstrip(NOISE), whole)
     if not lines or is_json(lines[0]):
         return DOCKER if is_docker(lines) else None
     return find_prefix(lines)
@@ -107,7 +106,7 @@ def line_prefix(head: bytes, whole: bool = True) -> str | None:
 
 def has_header_lists(head: bytes, whole: bool = True) -> bool:
     """Return whether lines of JSON are messages whose headers are lists, by the first bytes of a source."""
-    return is_dump(_lines(head.removeprefix(BOM).lstrip(NOISE), whole))
+    return is_dump(_first_lines(head.removeprefix(BOM).lstrip(NOISE), whole))
 
 
 def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:
@@ -134,7 +133,7 @@ def _is_arrow_stream(head: bytes) -> bool:
     return head.startswith(b"\xff\xff\xff\xff") and len(head) >= 12 and head[6:8] == b"\0\0" and head[9:12] == b"\0\0\0"
 
 
-def _lines(text: bytes, whole: bool) -> list[bytes]:
+def _first_lines(text: bytes, whole: bool) -> list[bytes]:
     """Return the first lines that are not blank; the last of them only if it is complete."""
     lines = text.split(b"\n", 4 * _LINES_LOOKED_AT)
     cut_off = not whole or len(lines) > 4 * _LINES_LOOKED_AT
@@ -150,7 +149,7 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     value = first_value(text.decode(errors="replace"))
     if alone and not whole and len(first) == len(text) and value.state == "incomplete":
         # One line longer than the head: an array or a wrapper, else a very long record.
-        return "json" if path_to_records(beginning(text)) or text.startswith(b"[") else "jsonl"
+        return "json" if path_to_records(parse_beginning(text)) or text.startswith(b"[") else "jsonl"
     later_objects = any(is_json_object(line) for line in lines[1:] if line.startswith(b"{"))
     first_length = len(first.decode(errors="replace"))
     if value.state == "complete":
@@ -165,5 +164,5 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
 def _are_wrapped(lines: list[bytes]) -> bool:
     """Return whether lines, the first of which is JSON, wrap records, and are not records themselves."""
     if len(lines) == 1:
-        return lines[0].startswith(b"[") or bool(path_to_records(beginning(lines[0])))
+        return lines[0].startswith(b"[") or bool(path_to_records(parse_beginning(lines[0])))
     return bool(path_of_lines([json.loads(line.strip(NOISE).decode()) if is_json(line) else None for line in lines]))

@@ -29,7 +29,7 @@ _LETTERS = re.compile(
 _UNKNOWN, _BLANK, _BOM = ord("?"), ord(" "), 0xFEFF
 
 
-def declared(name: str) -> str:
+def parse_encoding(name: str) -> str:
     """Return the encoding that a person names, "" for UTF-8. Raises UsageError if esctl does not read it."""
     try:
         found = codecs.lookup(name).name
@@ -48,10 +48,10 @@ def encoding_of(head: bytes, wanted: str | None) -> str:
     found = next((name for bom, name in _BOMS if head.startswith(bom) and head[2:4] != b"\0\0"), "")
     if found:
         return found
-    return declared(wanted) if wanted else _unmarked(head)
+    return parse_encoding(wanted) if wanted else _guess_encoding(head)
 
 
-def _unmarked(head: bytes) -> str:
+def _guess_encoding(head: bytes) -> str:
     some = np.frombuffer(head[: min(_LOOKED_AT, len(head) // 2 * 2)], np.uint8)
     if len(some) >= 4 and b"\0" in head[:4]:
         for first, name in enumerate(WIDE):
@@ -81,20 +81,20 @@ def utf8(data: bytes, encoding: str) -> bytes:
     return text.removeprefix("\ufeff").encode(errors="replace") if encoding in WIDE else text.encode()
 
 
-def decoded(raws: Any, encoding: str) -> tuple[Any, dict[int, str]]:
+def decode_records(raws: Any, encoding: str) -> tuple[Any, dict[int, str]]:
     """Return records as UTF-8 (large_binary, null for one that cannot be read), and the reasons for nulls, by row."""
     texts: list[bytes | None] = []
     reasons: dict[int, str] = {}
     for row, raw in enumerate(raws.to_pylist()):
         try:
-            texts.append(None if raw is None else _one(raw, encoding))
+            texts.append(None if raw is None else _decode_record(raw, encoding))
         except UnicodeError as error:
             texts.append(None)
             reasons[row] = f"no {encoding} at byte {getattr(error, 'start', 0)}"
     return pa.array(texts, pa.large_binary()), reasons
 
 
-def _one(raw: bytes, encoding: str) -> bytes:
+def _decode_record(raw: bytes, encoding: str) -> bytes:
     if encoding == WINDOWS:
         return raw if _is_utf8(raw) else raw.decode("cp1252").encode()
     text = raw.decode(encoding)
@@ -152,11 +152,11 @@ class WideReader:
     def __iter__(self) -> Iterator[Piece]:
         feed = self._feed
         for piece in self._reader:
-            yield self._widened(piece)
+            yield self._widen(piece)
             feed.update()
         self.pending = 2 * self._reader.pending + len(feed.wide.window) % 2
 
-    def _widened(self, piece: Piece) -> Piece:
+    def _widen(self, piece: Piece) -> Piece:
         feed = self._feed
         starts, ends = 2 * piece.starts, 2 * piece.ends
         bounds = np.zeros(max(2 * len(starts), 1), np.int64)

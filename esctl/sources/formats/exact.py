@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from esctl.sources.formats.json.write import objects, quoted, wrapped
+from esctl.sources.formats.json.write import join_members, quote_texts, surround
 
 Array = Any
 
@@ -30,7 +30,7 @@ def rows_as_json(batch: Any) -> Array:
     columns = [_text(column) for column in batch.columns]
     if not columns:
         return pa.array(["{}"] * batch.num_rows, _TEXT)
-    return objects(batch.schema.names, columns)
+    return join_members(batch.schema.names, columns)
 
 
 def _text(values: Array) -> Array:
@@ -38,22 +38,22 @@ def _text(values: Array) -> Array:
     for applies, write in _WRITERS:
         if applies(values.type):
             return pc.fill_null(write(values), _NULL)
-    return pc.fill_null(_by_value(values), _NULL)
+    return pc.fill_null(_write_one_by_one(values), _NULL)
 
 
-def _plain(values: Array) -> Array:
+def _cast_to_text(values: Array) -> Array:
     return values.cast(_TEXT)
 
 
 def _decimal(values: Array) -> Array:
-    texts = _plain(values)
+    texts = _cast_to_text(values)
     if pc.any(pc.starts_with(texts, "<")).as_py():
         raise pa.ArrowInvalid("a decimal's scale is out of range")
     return texts
 
 
 def _float(values: Array) -> Array:
-    texts = _plain(values.cast(pa.float32()) if pt.is_float16(values.type) else values)
+    texts = _cast_to_text(values.cast(pa.float32()) if pt.is_float16(values.type) else values)
     for odd, written in (("nan", '"NaN"'), ("-nan", '"NaN"'), ("inf", '"Infinity"'), ("-inf", '"-Infinity"')):
         texts = pc.if_else(pc.equal(texts, odd), pa.scalar(written, _TEXT), texts)
     return texts
@@ -66,7 +66,7 @@ def _string(values: Array) -> Array:
         # A hostile file may hold anything: bytes that are not UTF-8 are shown as such, not as another text.
         raws = values.cast(pa.large_binary()).to_pylist()
         values = pa.array([raw if raw is None else raw.decode(errors="backslashreplace") for raw in raws], _TEXT)
-    return quoted(values.cast(_TEXT))
+    return quote_texts(values.cast(_TEXT))
 
 
 def _binary(values: Array) -> Array:
@@ -82,20 +82,20 @@ def _timestamp(values: Array) -> Array:
 
 
 def _instant(values: Array) -> Array:
-    texts = pc.replace_substring(_plain(values), " ", "T", max_replacements=1)
+    texts = pc.replace_substring(_cast_to_text(values), " ", "T", max_replacements=1)
     if pc.any(pc.match_substring(texts, "<")).as_py():
         # Beyond a calendar of four-digit years: the count itself.
-        counts = _plain(values.cast(pa.int64()))
-        return pc.if_else(pc.match_substring(texts, "<"), counts, quoted(texts))
-    return wrapped('"', pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1"), '"')
+        counts = _cast_to_text(values.cast(pa.int64()))
+        return pc.if_else(pc.match_substring(texts, "<"), counts, quote_texts(texts))
+    return surround('"', pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1"), '"')
 
 
 def _clock(values: Array) -> Array:
-    return wrapped('"', pc.replace_substring_regex(_plain(values), r"\.0+$", ""), '"')
+    return surround('"', pc.replace_substring_regex(_cast_to_text(values), r"\.0+$", ""), '"')
 
 
 def _duration(values: Array) -> Array:
-    return _plain(values.cast(pa.int64()))
+    return _cast_to_text(values.cast(pa.int64()))
 
 
 def _dictionary(values: Array) -> Array:
@@ -110,20 +110,20 @@ def _struct(values: Array) -> Array:
     names = [values.type.field(index).name for index in range(values.type.num_fields)]
     if not names:
         return pc.if_else(values.is_valid(), pa.scalar("{}", _TEXT), pa.scalar(None, _TEXT))
-    texts = objects(names, [_text(child) for child in values.flatten()])
+    texts = join_members(names, [_text(child) for child in values.flatten()])
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, _TEXT))
 
 
 def _list(values: Array) -> Array:
-    return _joined(values, _text(values.flatten()), "[", "]")
+    return _join_items(values, _text(values.flatten()), "[", "]")
 
 
-def _joined(values: Array, items: Array, before: str, after: str) -> Array:
+def _join_items(values: Array, items: Array, before: str, after: str) -> Array:
     lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
     joined = pc.binary_join(pa.LargeListArray.from_arrays(offsets, items), pa.scalar(",", _TEXT))
-    texts = wrapped(before, joined, after)
+    texts = surround(before, joined, after)
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, _TEXT))
 
 
@@ -133,8 +133,8 @@ def _map(values: Array) -> Array:
     keys, items = lists.flatten().flatten()
     if pt.is_string(kind.key_type) or pt.is_large_string(kind.key_type):
         members = pc.binary_join_element_wise(_text(keys), _text(items), pa.scalar(":", _TEXT))
-        return _joined(lists, members, "{", "}")
-    return _joined(lists, objects(["key", "value"], [_text(keys), _text(items)]), "[", "]")
+        return _join_items(lists, members, "{", "}")
+    return _join_items(lists, join_members(["key", "value"], [_text(keys), _text(items)]), "[", "]")
 
 
 def _extension(values: Array) -> Array:
@@ -144,22 +144,22 @@ def _extension(values: Array) -> Array:
     return _text(values.storage)
 
 
-def _by_value(values: Array) -> Array:
+def _write_one_by_one(values: Array) -> Array:
     """Write values of the kinds that no kernel knows (unions, intervals) one by one."""
     return pa.array([None if value is None else json.dumps(value, default=str) for value in values.to_pylist()], _TEXT)
 
 
-def _any_of(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _is_any_of(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda kind: any(test(kind) for test in tests)
 
 
 _WRITERS: tuple[tuple[Callable[[Any], bool], Callable[[Array], Array]], ...] = (
     (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
-    (_any_of(pt.is_boolean, pt.is_integer), _plain),
+    (_is_any_of(pt.is_boolean, pt.is_integer), _cast_to_text),
     (pt.is_decimal, _decimal),
     (pt.is_floating, _float),
-    (_any_of(pt.is_string, pt.is_large_string, pt.is_string_view), _string),
-    (_any_of(pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary, pt.is_binary_view), _binary),
+    (_is_any_of(pt.is_string, pt.is_large_string, pt.is_string_view), _string),
+    (_is_any_of(pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary, pt.is_binary_view), _binary),
     (pt.is_timestamp, _timestamp),
     (pt.is_date, _instant),
     (pt.is_time, _clock),
@@ -168,6 +168,6 @@ _WRITERS: tuple[tuple[Callable[[Any], bool], Callable[[Array], Array]], ...] = (
     (pt.is_run_end_encoded, _run_ends),
     (pt.is_struct, _struct),
     (pt.is_map, _map),
-    (_any_of(pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view), _list),
+    (_is_any_of(pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view), _list),
     (pt.is_null, lambda values: pa.nulls(len(values), _TEXT)),
 )

@@ -6,7 +6,7 @@ import re
 import zlib
 
 from esctl.errors import InputError, shell_word
-from esctl.sources.formats.packed import PACKED, missing, sniff_packed
+from esctl.sources.formats.packed import PACKED, missing_library, sniff_packed
 from esctl.sources.pieces import BLANKS, BOM
 
 _UNPACK = "unpack it, and name what was in it"
@@ -66,7 +66,7 @@ def refusal(name: str, head: bytes, declared: str = "auto") -> ForeignError | No
     A `declared` format is believed, but may need a library that is not installed, which is an error too.
     """
     packed = declared if declared in PACKED else sniff_packed(head) if declared == "auto" else None
-    if packed and (lacking := missing(packed)):
+    if packed and (lacking := missing_library(packed)):
         what, command = lacking
         return ForeignError(f"{name} looks like {what}: {PACKED[packed]}, which reads it, is not installed", command)
     if declared != "auto":

@@ -49,18 +49,18 @@ def region_spans(window: Bytes, gaps: Gaps, ended: bool, final: bool, named: boo
     count = len(gaps.tos)
     expected = ~gaps.fresh[:count] & ~gaps.closing
     spans: list[Span] = []
-    for index in _odd(window, gaps.froms[:count], gaps.tos, expected):
-        text = _unnamed(window[gaps.froms[index] : gaps.tos[index]].tobytes(), named)
+    for index in _gaps_with_content(window, gaps.froms[:count], gaps.tos, expected):
+        text = _without_keys(window[gaps.froms[index] : gaps.tos[index]].tobytes(), named)
         pieces = _array_pieces(text, bool(gaps.fresh[index]), bool(gaps.closing[index]))
-        spans += [_moved(piece, int(gaps.froms[index]), True) for piece in pieces]
+        spans += [_span_at(piece, int(gaps.froms[index]), True) for piece in pieces]
     if len(gaps.froms) > count:
         start = int(gaps.froms[-1])
-        text = _unnamed(window[start:].tobytes(), named)
-        spans += [_moved(piece, start, True) for piece in _unfinished(text, bool(gaps.fresh[-1]), ended, final)]
+        text = _without_keys(window[start:].tobytes(), named)
+        spans += [_span_at(piece, start, True) for piece in _last_pieces(text, bool(gaps.fresh[-1]), ended, final)]
     return spans
 
 
-def _unnamed(text: bytes, named: bool) -> bytes:
+def _without_keys(text: bytes, named: bool) -> bytes:
     """Return the text between values of an object, with blanks in place of its keys."""
     return _KEY.sub(lambda found: b" " * len(found[0]), text) if named else text
 
@@ -69,22 +69,22 @@ def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final:
     """Return what is outside any bracket, line by line, and whether all up to the window's end is included."""
     count = len(tos)
     spans: list[Span] = []
-    for index in _odd(window, froms[:count], tos, np.zeros(count, np.bool_)):
+    for index in _gaps_with_content(window, froms[:count], tos, np.zeros(count, np.bool_)):
         text = window[froms[index] : tos[index]].tobytes()
-        spans += [_moved(piece, int(froms[index]), False) for piece in _lines(text)]
+        spans += [_span_at(piece, int(froms[index]), False) for piece in _line_pieces(text)]
     if len(froms) == count:
         return spans, True
     start = int(froms[-1])
     text = window[start:].tobytes()
-    pieces = list(_lines(text))
+    pieces = list(_line_pieces(text))
     whole = True
     if pieces and pieces[-1][1] >= len(text.rstrip(BLANKS)) and not text.endswith(b"\n"):
         whole = ended and (final or not _may_go_on(text[pieces[-1][0] :]))
         pieces = pieces if whole else pieces[:-1]
-    return spans + [_moved(piece, start, False) for piece in pieces], whole
+    return spans + [_span_at(piece, start, False) for piece in pieces], whole
 
 
-def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[int]:
+def _gaps_with_content(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[int]:
     """Return the gaps that hold anything but blanks and, if it is expected, one comma."""
     sizes = tos - froms
     total = int(sizes.sum())
@@ -109,7 +109,7 @@ def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int
                 yield token.span()
             valued, last_comma = False, token.span() if valued else None
             continue
-        trimmed = _trim(text, token.start(), token.end())
+        trimmed = _trim_span(text, token.start(), token.end())
         if trimmed:
             yield trimmed
             valued, last_comma = True, None
@@ -117,7 +117,7 @@ def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int
         yield last_comma
 
 
-def _unfinished(text: bytes, fresh: bool, ended: bool, final: bool) -> list[tuple[int, int]]:
+def _last_pieces(text: bytes, fresh: bool, ended: bool, final: bool) -> list[tuple[int, int]]:
     pieces = list(_array_pieces(text, fresh, ended and final))
     if not pieces or pieces[-1][1] < len(text.rstrip(BLANKS)):
         return pieces
@@ -132,19 +132,19 @@ def _may_go_on(text: bytes) -> bool:
     return first_value(text.decode(errors="replace")).state == "incomplete"
 
 
-def _lines(text: bytes) -> Iterator[tuple[int, int]]:
+def _line_pieces(text: bytes) -> Iterator[tuple[int, int]]:
     for token in _LINE_TOKEN.finditer(text):
-        trimmed = _trim(text, token.start(), token.end(), BLANKS + _SEPARATOR)
+        trimmed = _trim_span(text, token.start(), token.end(), BLANKS + _SEPARATOR)
         if trimmed:
             yield trimmed
 
 
-def _trim(text: bytes, start: int, end: int, blanks: bytes = BLANKS) -> tuple[int, int] | None:
+def _trim_span(text: bytes, start: int, end: int, blanks: bytes = BLANKS) -> tuple[int, int] | None:
     part = text[start:end]
     start += len(part) - len(part.lstrip(blanks))
     end -= len(part) - len(part.rstrip(blanks))
     return (start, end) if start < end else None
 
 
-def _moved(span: tuple[int, int], by: int, inside: bool) -> Span:
+def _span_at(span: tuple[int, int], by: int, inside: bool) -> Span:
     return Span(span[0] + by, span[1] + by, inside)

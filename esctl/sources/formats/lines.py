@@ -9,10 +9,7 @@ import numpy as np
 from esctl.engine import native
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.json.text import is_json
-from esctl.sources.pieces import BLANKS, BOM, NOWHERE, Offsets, Piece, slices_of
-
-_NEWLINE = 10
-_RETURN = 13
+from esctl.sources.pieces import BLANKS, BOM, NEWLINE, NOWHERE, RETURN, Offsets, Piece, slices_of
 
 
 class LineReader:
@@ -33,17 +30,17 @@ class LineReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            yield from self.complete()
+            yield from self.cut_complete()
         if len(feed.window):
-            yield from self._last()
+            yield from self._cut_last()
 
-    def complete(self) -> Iterator[Piece]:
+    def cut_complete(self) -> Iterator[Piece]:
         """Yield the complete lines in the feed's window. Raises InputError if one is over the limit."""
         feed = self._feed
         bounds = np.append(0, self._record_ends())
-        fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
+        fitting, too_long = feed.count_fitting(bounds[:-1], bounds[1:])
         if fitting:
-            yield self._cut(bounds[: fitting + 1])
+            yield self._cut_at(bounds[: fitting + 1])
         if too_long:  # the lines before it are kept by now
             raise too_long
         feed.check_open()
@@ -51,13 +48,13 @@ class LineReader:
     def _record_ends(self) -> Offsets:
         return record_ends(self._feed.window, self._feed.base)
 
-    def _cut(self, bounds: Offsets) -> Piece:
+    def _cut_at(self, bounds: Offsets) -> Piece:
         feed = self._feed
         raws = slices_of(feed.window, bounds)
         absolute = bounds + feed.base
         return Piece(raws, absolute[:-1], absolute[1:], int(absolute[-1]))
 
-    def _last(self) -> Iterator[Piece]:
+    def _cut_last(self) -> Iterator[Piece]:
         feed = self._feed
         rest = feed.window.tobytes()
         cut = rest.rfind(b"\n") + 1
@@ -65,7 +62,7 @@ class LineReader:
         line = rest[cut + bom :]
         blank = not line.strip(BLANKS)
         if not blank and (self._final or self._is_whole(line)):
-            yield self._cut(np.array([0, len(rest)], np.int64))
+            yield self._cut_at(np.array([0, len(rest)], np.int64))
             return
         tail = rest if blank else rest[:cut]
         self.pending = len(rest) - len(tail)
@@ -75,9 +72,9 @@ class LineReader:
 
 def record_ends(window: Bytes, base: int) -> Offsets:
     """Return the offsets where complete records of a window end; blank lines belong to the record after them."""
-    if native.here():
+    if native.is_available():
         return native.record_ends(window, base == 0)
-    newlines = np.flatnonzero(window == _NEWLINE)
+    newlines = np.flatnonzero(window == NEWLINE)
     if not len(newlines):
         return NOWHERE
     starts = np.empty_like(newlines)
@@ -97,9 +94,7 @@ def blank_lines(window: Bytes, starts: Offsets, newlines: Offsets) -> np.ndarray
     if not len(suspects):
         return None
     blank = np.zeros(len(starts), np.bool_)
-    empty = (first[suspects] == _NEWLINE) | (
-        (first[suspects] == _RETURN) & (newlines[suspects] == starts[suspects] + 1)
-    )
+    empty = (first[suspects] == NEWLINE) | ((first[suspects] == RETURN) & (newlines[suspects] == starts[suspects] + 1))
     blank[suspects[empty]] = True
     for index in suspects[~empty].tolist():
         blank[index] = not window[starts[index] : newlines[index]].tobytes().strip(BLANKS)

@@ -26,16 +26,16 @@ from esctl.sources.pieces import Piece
 PACKED = {"avro": "fastavro", "evtx": "evtx"}
 """Format (which is also the name of its extra) -> the library that reads it."""
 MAGIC = {"avro": b"Obj\x01", "evtx": b"ElfFile\0"}
-_CALLED = {"avro": "Avro", "evtx": "a Windows event log (EVTX)"}
+_TITLES = {"avro": "Avro", "evtx": "a Windows event log (EVTX)"}
 _ROWS = 4096
 
 
-def missing(kind: str) -> tuple[str, str] | None:
+def missing_library(kind: str) -> tuple[str, str] | None:
     """Return what people call a format and the command that installs its library, or None if it is installed."""
     library = PACKED[kind]
     if importlib.util.find_spec(library) is not None:
         return None
-    return _CALLED[kind], f"pip install 'esctl-audit[{kind}]'"
+    return _TITLES[kind], f"pip install 'esctl-audit[{kind}]'"
 
 
 def sniff_packed(head: bytes) -> str | None:
@@ -98,14 +98,14 @@ def _piece(texts: list[bytes], row: int) -> Piece:
     return Piece(pa.array(texts, pa.large_binary()), numbers[:-1], numbers[1:], row + len(texts))
 
 
-def _avro(file: Any) -> Iterator[bytes]:
+def _read_avro(file: Any) -> Iterator[bytes]:
     import fastavro
 
     for record in fastavro.reader(file):
-        yield written_value(record).encode()
+        yield write_value(record).encode()
 
 
-def _evtx(file: Any) -> Iterator[bytes]:
+def _read_evtx(file: Any) -> Iterator[bytes]:
     import evtx
 
     for record in evtx.PyEvtxParser(file, 1).records_json():
@@ -113,24 +113,24 @@ def _evtx(file: Any) -> Iterator[bytes]:
             yield record["data"].encode()
 
 
-_READERS: dict[str, Callable[[Any], Iterator[bytes]]] = {"avro": _avro, "evtx": _evtx}
+_READERS: dict[str, Callable[[Any], Iterator[bytes]]] = {"avro": _read_avro, "evtx": _read_evtx}
 
 
-def written_value(value: Any) -> str:
+def write_value(value: Any) -> str:
     """Write a value of Avro as JSON text, exactly."""
     if isinstance(value, dict):
-        members = (f"{json.dumps(str(key), ensure_ascii=False)}:{written_value(each)}" for key, each in value.items())
+        members = (f"{json.dumps(str(key), ensure_ascii=False)}:{write_value(each)}" for key, each in value.items())
         return "{" + ",".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(written_value, value)) + "]"
+        return "[" + ",".join(map(write_value, value)) + "]"
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"
     if isinstance(value, float) and not math.isfinite(value):
         return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
-    return json.dumps(_plain(value), ensure_ascii=False)
+    return json.dumps(_json_value(value), ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):

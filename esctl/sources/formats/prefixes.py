@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from esctl.sources.formats.json.text import is_json
 from esctl.sources.formats.text.consoles import is_console, objects_of
-from esctl.sources.formats.text.parted import CRI, CRI_PREFIX, DOCKER, wholes
+from esctl.sources.formats.text.known import MOSTLY
+from esctl.sources.formats.text.parted import CRI, CRI_PREFIX, DOCKER, complete_lines
 from esctl.sources.pieces import NOISE
 
 ANY, KEY, CONSOLE = "any", "key", "console"
@@ -27,7 +28,6 @@ _PAIRS = {
     for kind, sign in _SEPARATORS.items()
 }
 
-_MOSTLY = 0.8
 _TIME = (
     r"\A(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<clock>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)[0-9]*"
     r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})[ \t]"
@@ -36,25 +36,25 @@ _TIME = (
 
 def find_prefix(lines: list[bytes]) -> str | None:
     """Return the kind of prefix that lines have, or None if they have none or no JSON after it."""
-    if whole := wholes(lines, CRI):
-        return CRI if sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
+    if whole := complete_lines(lines, CRI):
+        return CRI if sum(map(is_json, whole)) >= MOSTLY * len(whole) else None
     if lines and all(map(is_console, lines)):
         return CONSOLE
     for kind in _SEPARATORS:
-        if lines and all(_is_keyed(line, kind) for line in lines) and any(_holds(line, kind) for line in lines):
+        if lines and all(_is_keyed(line, kind) for line in lines) and any(_has_value(line, kind) for line in lines):
             return kind
-    behind = [line for line in lines if is_json(_behind(line)) and not line.lstrip(NOISE).startswith(b"{")]
+    behind = [line for line in lines if is_json(_from_brace(line)) and not line.lstrip(NOISE).startswith(b"{")]
     if not behind:
         return None
-    return ANY if len(behind) >= _MOSTLY * len(lines) else None
+    return ANY if len(behind) >= MOSTLY * len(lines) else None
 
 
-def _behind(line: bytes) -> bytes:
+def _from_brace(line: bytes) -> bytes:
     start = line.find(b"{")
     return line[start:] if start >= 0 else b""
 
 
-def _cut(line: bytes, kind: str) -> tuple[bytes, bytes] | None:
+def _split_key(line: bytes, kind: str) -> tuple[bytes, bytes] | None:
     """Return the key and the value of a line, or None if it does not have both."""
     if found := _PAIRS[kind].match(line.strip(NOISE)):
         return (found[1], found[2].strip(NOISE)) if is_json(found[1]) else None
@@ -63,21 +63,21 @@ def _cut(line: bytes, kind: str) -> tuple[bytes, bytes] | None:
 
 
 def _is_keyed(line: bytes, kind: str) -> bool:
-    found = _cut(line, kind)
-    return found is not None and (found[1] in _NOTHING or is_json(found[1]))
+    found = _split_key(line, kind)
+    return found is not None and (found[1] in _NO_VALUES or is_json(found[1]))
 
 
-def _holds(line: bytes, kind: str) -> bool:
+def _has_value(line: bytes, kind: str) -> bool:
     """Return whether a line has a key and a value that is not that of a tombstone."""
-    found = _cut(line, kind)
-    return found is not None and found[1] not in _NOTHING
+    found = _split_key(line, kind)
+    return found is not None and found[1] not in _NO_VALUES
 
 
-_NOTHING = (b"", b"null", b"NULL")
+_NO_VALUES = (b"", b"null", b"NULL")
 """What is printed as the value of a tombstone."""
 
 
-def bare(texts: Any) -> Any:
+def without_runtime_prefix(texts: Any) -> Any:
     """Return lines (large_string) without the prefix of a container runtime."""
     return pc.replace_substring_regex(texts, rf"\A\s*{CRI_PREFIX}", "")
 
@@ -87,12 +87,12 @@ def has_json(line: bytes, kind: str | None) -> bool:
     if kind is None:
         return is_json(line)
     if kind in (CRI, DOCKER):
-        whole = wholes(line.strip(NOISE).split(b"\n"), kind)
+        whole = complete_lines(line.strip(NOISE).split(b"\n"), kind)
         return len(whole) == 1 and (kind == DOCKER or is_json(whole[0]))
-    return _is_keyed(line, kind) if kind in KEYS else is_json(_behind(line))
+    return _is_keyed(line, kind) if kind in KEYS else is_json(_from_brace(line))
 
 
-def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
+def without_prefix(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
     """Return texts (large_string) without their prefix, and the reasons why some have none, by row.
 
     A record with a key becomes an object of `key` and `payload`, which is null for a tombstone.
@@ -112,17 +112,17 @@ def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
     missing = pc.and_(pc.is_valid(texts), pc.is_null(found))
     reasons = dict.fromkeys(pc.indices_nonzero(missing).to_pylist(), "no JSON behind what begins the line")
     json = pc.struct_field(found, "json").cast(pa.large_string())
-    return (_keyed(pc.struct_field(found, "key"), json) if kind in KEYS else json), reasons
+    return (_write_keyed(pc.struct_field(found, "key"), json) if kind in KEYS else json), reasons
 
 
-def _keyed(keys: Any, texts: Any) -> Any:
-    from esctl.sources.formats.json.write import objects, quoted
+def _write_keyed(keys: Any, texts: Any) -> Any:
+    from esctl.sources.formats.json.write import join_members, quote_texts
 
     null = pa.scalar("null", pa.large_string())
     nothing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(["", "NULL"], pa.large_string()))
     whole = pc.if_else(nothing, null, texts)
-    names = pc.if_else(pc.is_in(keys, value_set=pa.array(["null", "NULL"], keys.type)), null, quoted(keys))
-    written = objects(["key", "payload"], [names, whole])
+    names = pc.if_else(pc.is_in(keys, value_set=pa.array(["null", "NULL"], keys.type)), null, quote_texts(keys))
+    written = join_members(["key", "payload"], [names, whole])
     return pc.if_else(pc.is_valid(texts), written, pa.scalar(None, pa.large_string()))
 
 

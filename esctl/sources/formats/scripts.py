@@ -11,16 +11,16 @@ _LEAD = (
     rb"(?:/\*\*/\s*)?(?:typeof " + _NAME + rb" === 'function' && )?"
     rb"(?:(?:var|let|const) +" + _NAME + rb"\s*=|" + _NAME + rb"\s*[=(]|export default\s)"
 )
-_BEFORE = re.compile(_LEAD + rb"\s*(?=[\[{])")
-_ALONE = re.compile(_LEAD + rb"|export default|\)?\s*;?")
+_LEAD_TO_JSON = re.compile(_LEAD + rb"\s*(?=[\[{])")
+_SCRIPT_ONLY = re.compile(_LEAD + rb"|export default|\)?\s*;?")
 
 
-def behind_script(text: bytes) -> bytes | None:
+def without_script(text: bytes) -> bytes | None:
     """Return a text from its JSON on, or None if no script precedes that."""
-    found = _BEFORE.match(text)
+    found = _LEAD_TO_JSON.match(text)
     return text[found.end() :] if found else None
 
 
 def is_script(text: bytes) -> bool:
     """Return whether a piece next to JSON is the script around it."""
-    return _ALONE.fullmatch(text.strip(NOISE)) is not None
+    return _SCRIPT_ONLY.fullmatch(text.strip(NOISE)) is not None

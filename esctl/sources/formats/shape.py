@@ -74,15 +74,15 @@ def format_records_path(path: Path) -> str:
         if step is EACH:
             text += "[]"
         else:
-            text += "." * bool(text) + ("*" if isinstance(step, Every) else _named(step))
+            text += "." * bool(text) + ("*" if isinstance(step, Every) else _quote_if_odd(step))
     return text + "{}" * is_object
 
 
-def _named(name: str) -> str:
+def _quote_if_odd(name: str) -> str:
     return f'"{name}"' if re.search(r'[."\[]|^\*$|\{\}$', name) else name
 
 
-def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:
+def find_openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:
     """Return the indexes of the brackets that hold records: those that a path without its last step leads to.
 
     `inside`: such a bracket is open where the window begins.
@@ -94,19 +94,19 @@ def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Of
     found = []
     for index in opens.tolist():
         level = int(brackets.before[index])
-        leads = level == 0 or (kept[level - 1] and _leads(window, int(brackets.at[index]), steps[level - 1]))
+        leads = level == 0 or (kept[level - 1] and _leads_to(window, int(brackets.at[index]), steps[level - 1]))
         kept[level] = leads and bool(brackets.square[index]) == (steps[level] is EACH)
         if kept[level] and level == len(steps) - 1:
             found.append(index)
     return np.array(found, np.int64)
 
 
-def _leads(window: Bytes, at: int, step: Step) -> bool:
+def _leads_to(window: Bytes, at: int, step: Step) -> bool:
     """Return whether a step leads to the value that begins at `at`."""
     return isinstance(step, Every) or key_before(window, at) == step
 
 
-def led_to(window: Bytes, starts: Offsets, step: Step) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def is_led_to(window: Bytes, starts: Offsets, step: Step) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return a mask of the values, given where they begin, that the last step of a path leads to."""
     if isinstance(step, Every):
         return np.ones(len(starts), np.bool_)
@@ -120,10 +120,10 @@ def may_have_records(head: bytes, whole: bool, path: Path) -> bool:
     begun = not whole or head.removeprefix(BOM).lstrip(BLANKS)[:1] in b"{["  # what is unfinished may go on later
     if begun and not (brackets.after == 0).any():
         return True
-    if not len(openings(window, brackets, path, False)):
+    if not len(find_openings(window, brackets, path, False)):
         return False
     opens = (brackets.before == len(path)) & (brackets.after == len(path) + 1)
-    return bool(path[-1] is EACH or led_to(window, brackets.at[opens], path[-1]).any())
+    return bool(path[-1] is EACH or is_led_to(window, brackets.at[opens], path[-1]).any())
 
 
 def key_before(window: Bytes, at: int) -> str | None:
@@ -138,11 +138,11 @@ def key_before(window: Bytes, at: int) -> str | None:
     while (start := before.rfind(b'"', 0, start)) >= 0:
         slashes = start - len(before[:start].rstrip(b"\\"))
         if slashes % 2 == 0:
-            return _unescaped(before[start + 1 : -1])
+            return _unescape(before[start + 1 : -1])
     return None
 
 
-def _unescaped(text: bytes) -> str:
+def _unescape(text: bytes) -> str:
     try:
         return str(json.loads(b'"' + text + b'"'))
     except ValueError:

@@ -15,7 +15,7 @@ from esctl.sources.pieces import Offsets
 
 _LARGEST = 1 << 15  # bytes of one object's members; of a larger one, its small members are kept
 _LARGEST_MEMBER = 1 << 10
-_ALONE = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*\Z')
+_KEY_ONLY = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*\Z')
 
 
 class Surroundings:
@@ -29,9 +29,9 @@ class Surroundings:
         ends_in_array = bool(steps) and steps[-1] in (EACH, MEMBERS)
         self._levels = [level for level, step in enumerate(steps) if isinstance(step, str)] if ends_in_array else []
         self._before: dict[int, bytes] = {}
-        self._last: bytes | None = None
+        self._latest: bytes | None = None
 
-    def of(self, window: Bytes, brackets: Brackets, holders: Offsets) -> list[bytes | None]:
+    def find(self, window: Bytes, brackets: Brackets, holders: Offsets) -> list[bytes | None]:
         """Return what surrounds the records in each of the brackets `holders`, or None for nothing.
 
         A holder is the index of a bracket that holds records, -1 for one that was opened in an earlier window.
@@ -39,24 +39,24 @@ class Surroundings:
         if not self._levels or not len(holders):
             return [None] * len(holders)
         if not len(brackets.at):  # all holders were opened before
-            return [self._last] * len(holders)
+            return [self._latest] * len(holders)
         text = window.tobytes()
         spans = [_spans(brackets, holders, level) for level in self._levels]
         found = []
         for number, holder in enumerate(holders.tolist()):
             if holder >= 0:
-                self._last = self._around(text, [level[number] for level in spans])
-            found.append(self._last)
+                self._latest = self._write_enclosing(text, [level[number] for level in spans])
+            found.append(self._latest)
         return found
 
-    def _around(self, text: bytes, spans: list[list[int]]) -> bytes | None:
-        told = []
+    def _write_enclosing(self, text: bytes, spans: list[list[int]]) -> bytes | None:
+        objects = []
         for level, (start, inner, end, outer) in zip(self._levels, spans, strict=True):
             if start >= 0:  # else the object was opened in an earlier window
                 self._before[level] = text[start:inner]
-            members = _members(self._before.get(level, b""), text[end:outer] if outer >= 0 else b"")
-            told += [members] if members else []
-        return b"[" + b",".join(told) + b"]" if told else None
+            members = _write_object(self._before.get(level, b""), text[end:outer] if outer >= 0 else b"")
+            objects += [members] if members else []
+        return b"[" + b",".join(objects) + b"]" if objects else None
 
 
 def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
@@ -72,9 +72,9 @@ def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
         ]
         for step in (0, 1)
     )
-    first, inner = (_last(each, holders) for each in opens)
-    inner_end = _next(closes[1], inner)
-    outer_end = np.where(inner_end >= 0, _next(closes[0], inner_end), -1)
+    first, inner = (_last_upto(each, holders) for each in opens)
+    inner_end = _first_after(closes[1], inner)
+    outer_end = np.where(inner_end >= 0, _first_after(closes[0], inner_end), -1)
     bounds = [
         np.where((first >= 0) & (inner > first), at[first] + 1, -1),
         at[inner],
@@ -85,23 +85,23 @@ def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
     return found
 
 
-def _last(indexes: Offsets, upto: Offsets) -> Offsets:
+def _last_upto(indexes: Offsets, upto: Offsets) -> Offsets:
     """Return, for each of `upto`, the last of `indexes` that is not after it, or -1."""
     number = np.searchsorted(indexes, upto, side="right") - 1
     return np.append(indexes, -1)[number]
 
 
-def _next(indexes: Offsets, after: Offsets) -> Offsets:
+def _first_after(indexes: Offsets, after: Offsets) -> Offsets:
     """Return, for each of `after`, the first of `indexes` after it, or -1."""
     return np.append(indexes, -1)[np.searchsorted(indexes, after, side="right")]
 
 
-def _members(before: bytes, after: bytes) -> bytes:
+def _write_object(before: bytes, after: bytes) -> bytes:
     """Return an object of the members `before` and `after`, with null between them; b"" if there are no others.
 
     If the object is too large, only its small members are kept.
     """
-    if not before or (_ALONE.match(before) and not after.strip()):
+    if not before or (_KEY_ONLY.match(before) and not after.strip()):
         return b""
     whole = b"{" + before + b"null" + after + b"}"
     if len(whole) <= _LARGEST:

@@ -15,7 +15,7 @@ from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
 from esctl.sources.formats.json.scan import Brackets, State, scan
 from esctl.sources.formats.json.text import first_value
 from esctl.sources.formats.scripts import is_script
-from esctl.sources.formats.shape import MEMBERS, Every, Shape, led_to, openings
+from esctl.sources.formats.shape import MEMBERS, Every, Shape, find_openings, is_led_to
 from esctl.sources.formats.surroundings import Surroundings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
 
@@ -70,11 +70,11 @@ class ValueReader:
             feed.fill(self._size)
         if len(feed.window):
             cut = self._cut(True)
-            yield from self._deliver(self._with_rest(cut))
+            yield from self._deliver(self._add_unfinished(cut))
             self.pending = len(feed.window.tobytes().strip(BLANKS))
 
     def _deliver(self, cut: _Cut) -> Iterator[Piece]:
-        fitting, too_long = self._feed.fitting(cut.starts, cut.ends)
+        fitting, too_long = self._feed.count_fitting(cut.starts, cut.ends)
         if too_long is None and cut.resume:
             yield self._piece(cut)
         elif fitting:
@@ -95,32 +95,34 @@ class ValueReader:
     def _cut(self, ended: bool) -> _Cut:
         window, depth = self._feed.window, self._shape.depth
         brackets, _ = scan(window, depth, State(depth if self._inside else 0))
-        regions = _regions(window, brackets, self._shape, self._inside)
-        elements = _pairs(window, brackets, self._shape, regions) if depth else _NO_PAIRS
-        documents = _documents(brackets, regions)
+        regions = _find_regions(window, brackets, self._shape, self._inside)
+        elements = _find_elements(window, brackets, self._shape, regions) if depth else _NO_PAIRS
+        documents = _find_documents(brackets, regions)
         begin = len(BOM) if self._feed.base == 0 and window[: len(BOM)].tobytes() == BOM else 0
         froms = documents.ends if self._inside else np.concatenate([[begin], documents.ends])
         outer, whole = outer_spans(window, froms, documents.starts, ended, self._final)
         if self._in_script:
             outer = [span for span in outer if not is_script(window[span.start : span.end].tobytes())]
-        inner = self._between(regions, elements, ended)
+        inner = self._find_unbracketed(regions, elements, ended)
         cut = _assemble(elements, documents, inner + outer)
-        cut = replace(cut, around=_around(cut, regions, self._surroundings.of(window, brackets, regions.first)))
+        cut = replace(
+            cut, around=_place_surroundings(cut, regions, self._surroundings.find(window, brackets, regions.first))
+        )
         at_top = len(froms) > len(documents.starts)
         if ended and (self._final or (at_top and whole)):
             array_open = bool(len(regions.end)) and int(regions.end[-1]) < 0
             cut = replace(cut, resume=len(window), resume_inside=array_open)
         return cut
 
-    def _between(self, regions: _Regions, elements: _Pairs, ended: bool) -> list[Span]:
+    def _find_unbracketed(self, regions: _Regions, elements: _Pairs, ended: bool) -> list[Span]:
         """Return the records that no bracket encloses: none if one member is the record, as the others wrap it."""
         last = self._shape.steps[-1:]
         if not last or not isinstance(last[0], Every):
             return []
-        gaps = _array_gaps(regions, elements)
+        gaps = _find_gaps(regions, elements)
         return region_spans(self._feed.window, gaps, ended, self._final, named=last[0] is MEMBERS)
 
-    def _with_rest(self, cut: _Cut) -> _Cut:
+    def _add_unfinished(self, cut: _Cut) -> _Cut:
         window, start = self._feed.window, cut.open_value
         if start is None:
             return cut
@@ -142,7 +144,7 @@ class _Regions(Struct, frozen=True):
     end: Offsets
     continued: bool
 
-    def holding(self, indexes: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def are_within(self, indexes: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Return a mask of the brackets that lie within an array."""
         if not len(self.first):
             return np.zeros(len(indexes), np.bool_)
@@ -165,12 +167,12 @@ class _Documents(Struct, frozen=True):
     continued: bool
 
 
-_NONE = np.empty(0, np.int64)
-_NO_PAIRS = _Pairs(_NONE, _NONE)
+_NO_OFFSETS = np.empty(0, np.int64)
+_NO_PAIRS = _Pairs(_NO_OFFSETS, _NO_OFFSETS)
 
 
-def _regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _Regions:
-    first = openings(window, brackets, shape.steps, inside)
+def _find_regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _Regions:
+    first = find_openings(window, brackets, shape.steps, inside)
     begin = brackets.at[first] + 1
     if inside:
         first, begin = np.concatenate([[-1], first]), np.concatenate([[0], begin])
@@ -182,18 +184,18 @@ def _regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _
     return _Regions(first, last, begin, end, inside)
 
 
-def _pairs(window: Bytes, brackets: Brackets, shape: Shape, regions: _Regions) -> _Pairs:
+def _find_elements(window: Bytes, brackets: Brackets, shape: Shape, regions: _Regions) -> _Pairs:
     depth = shape.depth
     opens = np.flatnonzero((brackets.before == depth) & (brackets.after == depth + 1))
     closes = np.flatnonzero((brackets.before == depth + 1) & (brackets.after == depth))
-    opens, closes = opens[regions.holding(opens)], closes[regions.holding(closes)]
+    opens, closes = opens[regions.are_within(opens)], closes[regions.are_within(closes)]
     starts, ends = brackets.at[opens], brackets.at[closes] + 1
-    kept = led_to(window, starts, shape.steps[-1])
+    kept = is_led_to(window, starts, shape.steps[-1])
     unended = int(starts[-1]) if len(starts) > len(ends) and kept[-1] else None
     return _Pairs(starts[: len(ends)][kept[: len(ends)]], ends[kept[: len(ends)]], unended)
 
 
-def _documents(brackets: Brackets, regions: _Regions) -> _Documents:
+def _find_documents(brackets: Brackets, regions: _Regions) -> _Documents:
     opens = np.flatnonzero((brackets.before == 0) & (brackets.after == 1))
     closes = np.flatnonzero((brackets.before == 1) & (brackets.after == 0))
     closed = closes[int(regions.continued) :]
@@ -207,7 +209,7 @@ def _documents(brackets: Brackets, regions: _Regions) -> _Documents:
     return _Documents(starts, brackets.at[closes] + 1, records, regions.continued)
 
 
-def _around(cut: _Cut, regions: _Regions, texts: list[bytes | None]) -> pa.Array | None:
+def _place_surroundings(cut: _Cut, regions: _Regions, texts: list[bytes | None]) -> pa.Array | None:
     """Return what surrounds each span, which is what surrounds its region; None if nothing surrounds any."""
     if not any(texts):
         return None
@@ -217,7 +219,7 @@ def _around(cut: _Cut, regions: _Regions, texts: list[bytes | None]) -> pa.Array
     return pa.array(texts, pa.binary()).take(pa.array(np.maximum(which, 0), mask=~within))
 
 
-def _array_gaps(regions: _Regions, elements: _Pairs) -> Gaps:
+def _find_gaps(regions: _Regions, elements: _Pairs) -> Gaps:
     closed = regions.end[regions.end >= 0]
     opened = np.array([] if elements.open is None else [elements.open], np.int64)
     froms = np.sort(np.concatenate([regions.begin, elements.ends]))

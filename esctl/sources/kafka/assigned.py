@@ -43,7 +43,7 @@ class ReplanNeeded(Exception):  # noqa: N818  # it is no error: what was planned
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _paused_collector() -> Iterator[None]:
     """Pause the garbage collector: it would look at all messages again and again, and none is garbage yet."""
     collects = gc.isenabled()
     gc.disable()
@@ -78,7 +78,7 @@ class Assigned:
         return not self._ends and not self._held
 
     @property
-    def away(self) -> float:
+    def seconds_away(self) -> float:
         """Return for how many seconds no broker has answered."""
         return time.monotonic() - self._away_since if self._away_since else 0.0
 
@@ -93,7 +93,7 @@ class Assigned:
             if before != start.cursor and (before is not None or start.cursor.offset):
                 self._held.append(Delivery(start.name, batch_of([]), start.cursor))
         self._ends = dict(plan.ends)
-        self._drop_read()
+        self._drop_ended()
         self._assign()
 
     def add(self, plan: Plan) -> None:
@@ -117,19 +117,19 @@ class Assigned:
         Raises ReplanNeeded if a topic or its offsets have changed, InputError if a partition cannot be read.
         """
         if not self._held and self._ends:
-            with _uncollected():
-                self._held = self._consumed(self._consumer.consume(MOST, seconds))
+            with _paused_collector():
+                self._held = self._deliver_messages(self._consumer.consume(MOST, seconds))
         elif not self._held:
             time.sleep(seconds)
         if not self._held and time.monotonic() - self._looked < CHECK_SECONDS:
             return [], []
-        topics = self._looked_at()
+        topics = self._look()
         if topics is None:
             return [], []
         found, self._held = self._held, []
         return found, topics
 
-    def _looked_at(self) -> list[Topic] | None:
+    def _look(self) -> list[Topic] | None:
         """Return the topics as they are, or None if no broker answers. Raises ReplanNeeded if one was made anew."""
         try:
             topics = self._brokers.topics(self.topics(), _ANSWER_SECONDS)
@@ -147,20 +147,20 @@ class Assigned:
             raise ReplanNeeded
         return topics
 
-    def _consumed(self, messages: Sequence[Message]) -> list[Delivery]:
+    def _deliver_messages(self, messages: Sequence[Message]) -> list[Delivery]:
         ended: dict[Spot, int] = {}
         errors = [*map(type(messages[0]).error, messages)] if messages else []
         read = [*messages]
         if any(errors):
-            told = list(zip(messages, errors, strict=True))
-            read = [message for message, error in told if not error]
-            for message, error in told:
+            pairs = list(zip(messages, errors, strict=True))
+            read = [message for message, error in pairs if not error]
+            for message, error in pairs:
                 if error and (at := self._end_at(error, message)) is not None:
                     ended[message.topic(), message.partition()] = at
         good = self._by_partition(read)
-        found = [delivery for spot, each in good.items() for delivery in self._delivered(spot, each)]
-        found += [delivery for spot, at in ended.items() for delivery in self._moved(spot, at)]
-        if self._drop_read():
+        found = [delivery for spot, each in good.items() for delivery in self._deliver(spot, each)]
+        found += [delivery for spot, at in ended.items() for delivery in self._deliver_move(spot, at)]
+        if self._drop_ended():
             self._assign()
         return found
 
@@ -192,7 +192,7 @@ class Assigned:
             raise InputError(f"{self._brokers.where}: {spot} cannot be read: {error.name()}", "")
         return None
 
-    def _delivered(self, spot: Spot, messages: list[Message]) -> list[Delivery]:
+    def _deliver(self, spot: Spot, messages: list[Message]) -> list[Delivery]:
         end = self._ends.get(spot, 0)
         last = messages[-1].offset() or 0
         if end is not None and last >= end:
@@ -208,7 +208,7 @@ class Assigned:
         batch = batch_of(messages)
         return [Delivery(self._names[spot], batch, after, batch.nbytes)]
 
-    def _moved(self, spot: Spot, at: int) -> list[Delivery]:
+    def _deliver_move(self, spot: Spot, at: int) -> list[Delivery]:
         """Return a delivery without records, if there are only control records up to an offset."""
         end, before = self._ends.get(spot, 0), self._cursors[spot]
         offset = at if end is None else min(at, end)
@@ -217,7 +217,7 @@ class Assigned:
         self._cursors[spot] = replace(before, offset=offset)
         return [Delivery(self._names[spot], batch_of([]), self._cursors[spot])]
 
-    def _drop_read(self) -> bool:
+    def _drop_ended(self) -> bool:
         """Stop reading the partitions that are at their ends; return whether there were any."""
         done = [spot for spot, end in self._ends.items() if end is not None and self._cursors[spot].offset >= end]
         for spot in done:

@@ -14,13 +14,13 @@ from esctl.errors import UsageError
 from esctl.model import Cursor, KafkaCursor
 from esctl.sources.kafka.assigned import Assigned, Plan, ReplanNeeded
 from esctl.sources.kafka.framing import Framing, with_registry
-from esctl.sources.kafka.places import Partition, Place, Start, begin, first, parse_place, source_name
+from esctl.sources.kafka.places import Partition, Place, Start, begin_known, begin_unknown, parse_place, source_name
 from esctl.sources.kafka.properties import client_properties, expand
 from esctl.sources.kafka.registry import RegistryAwayError, Schemas, schemas_of
 from esctl.sources.kafka.topics import BrokerAwayError, Brokers, Topic
-from esctl.sources.live import Live, Note, without_secrets
+from esctl.sources.live import Live, without_secrets
 from esctl.sources.names import generations, next_name
-from esctl.sources.protocol import Delivery, FollowedSource, SourceReader
+from esctl.sources.protocol import Delivery, FollowedSource, Note, SourceReader
 
 if TYPE_CHECKING:
     from esctl.sources.files.reading import SourceOptions
@@ -30,7 +30,7 @@ _PORT = 9092
 PATIENCE = 300.0
 """Seconds to wait for brokers that went away while they were read."""
 _WAIT = 0.1
-_TAKES = 8
+_MOST_TAKES = 8
 """How often one poll takes what came: without a limit, an endless stream of records would prevent every commit."""
 
 
@@ -74,14 +74,14 @@ def connect(live: Live, note: Note) -> KafkaSource:
 def parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
     """Return the brokers, as the client takes them, and the topics. Raises UsageError, without secrets in it."""
     url = expand(live.url, live.where)
-    told = without_secrets(url) if live.where == without_secrets(live.url) else live.where
+    where = without_secrets(url) if live.where == without_secrets(live.url) else live.where
     if "@" in url:
         raise UsageError(
-            f"{told}: a URL of Kafka has no user", "give it by -X sasl.username=..., or by a file: -F FILE"
+            f"{where}: a URL of Kafka has no user", "give it by -X sasl.username=..., or by a file: -F FILE"
         )
     found = _URL.fullmatch(url)
     if not found:
-        raise UsageError(f"{told} is no URL of topics", "write it like kafka://host:9092/orders,payments")
+        raise UsageError(f"{where} is no URL of topics", "write it like kafka://host:9092/orders,payments")
     hosts = [host if re.search(r":[0-9]+\Z", host) else f"{host}:{_PORT}" for host in found["brokers"].split(",")]
     return ",".join(hosts), tuple(dict.fromkeys(found["topics"].split(",")))
 
@@ -104,7 +104,7 @@ class KafkaSource:
         self.names = tuple(
             source_name(self.cluster, each.name, number) for each in topics for number in each.partitions
         )
-        self._compacted = self.brokers.compacted(self.asked.topics)
+        self._compacted = self.brokers.list_compacted(self.asked.topics)
         for topic in sorted(self._compacted):
             self.note(
                 f"{topic} is compacted: of records with one key, the broker keeps the last; its history is not whole"
@@ -124,38 +124,38 @@ class KafkaSource:
         """Decide where to continue in all partitions. `pinned`: up to the end that they have now."""
         topics = self.brokers.topics(self.asked.topics)
         bounds = self.brokers.bounds(topics, self.asked.begin or Place(), self.asked.until or Place("end"))
-        starts = {spot: self._start(partition, known) for spot, partition in bounds.items()}
-        ends = {spot: self._end(partition) if pinned else None for spot, partition in bounds.items()}
+        starts = {spot: self._start_of(partition, known) for spot, partition in bounds.items()}
+        ends = {spot: self._end_of(partition) if pinned else None for spot, partition in bounds.items()}
         return Plan(starts, ends)
 
-    def added(self, topics: Sequence[Topic], names: Sequence[str], known: Mapping[str, Cursor]) -> Plan:
+    def plan_added(self, topics: Sequence[Topic], names: Sequence[str], known: Mapping[str, Cursor]) -> Plan:
         """Decide where to begin in partitions that were added: at their beginnings, unless they are known."""
-        new = [replace(topic, partitions=self._new(topic, names)) for topic in topics]
+        new = [replace(topic, partitions=self._new_partitions(topic, names)) for topic in topics]
         if not any(topic.partitions for topic in new):
             return Plan({}, {})
         bounds = self.brokers.bounds(new, Place(), Place("end"))
-        starts = {spot: self._start(partition, known, Place()) for spot, partition in bounds.items()}
+        starts = {spot: self._start_of(partition, known, Place()) for spot, partition in bounds.items()}
         return Plan(starts, dict.fromkeys(starts))
 
-    def _new(self, topic: Topic, names: Sequence[str]) -> tuple[int, ...]:
+    def _new_partitions(self, topic: Topic, names: Sequence[str]) -> tuple[int, ...]:
         read = {name.partition("#")[0] for name in names}
         return tuple(each for each in topic.partitions if source_name(self.cluster, topic.name, each) not in read)
 
-    def _end(self, partition: Partition) -> int:
+    def _end_of(self, partition: Partition) -> int:
         return min(partition.until, partition.end)
 
-    def _start(self, partition: Partition, known: Mapping[str, Cursor], place: Place | None = None) -> Start:
+    def _start_of(self, partition: Partition, known: Mapping[str, Cursor], place: Place | None = None) -> Start:
         name = source_name(self.cluster, partition.topic, partition.number)
         asked = place or self.asked.begin
         newest = next(reversed(generations(name, known)), "")
         cursor = known.get(newest)
         if isinstance(cursor, KafkaCursor):
-            start = begin(
+            start = begin_known(
                 newest, cursor, partition, asked, recreated=self.asked.recreated,
                 next_name=lambda: next_name(name, known),
             )  # fmt: skip
         else:
-            start = first(next_name(name, known), self.cluster, partition, asked or Place())
+            start = begin_unknown(next_name(name, known), self.cluster, partition, asked or Place())
         compacted = start.cursor.compacted or partition.topic in self._compacted
         registry = self.asked.schemas.name if self.asked.schemas is not None else ""
         return replace(start, cursor=with_registry(replace(start.cursor, compacted=compacted), registry))
@@ -201,7 +201,7 @@ class KafkaReader:
                 yield delivery
             assigned.begin(plan, known)
             while not assigned.is_done or framing.is_held_up:
-                taken = self._taken(assigned, known, plan) if not framing.is_held_up else []
+                taken = self._take(assigned, known, plan) if not framing.is_held_up else []
                 for delivery in framing.with_schemas(taken, known):
                     known[delivery.source] = delivery.cursor
                     yield delivery
@@ -212,14 +212,14 @@ class KafkaReader:
     def _be_patient(self, assigned: Assigned, framing: Framing) -> None:
         """Wait for a registry that went away. Raises InputError if it, or all brokers, stay away too long."""
         again = "run the same command again when one does: it goes on from there"
-        if assigned.away > PATIENCE:
+        if assigned.seconds_away > PATIENCE:
             raise BrokerAwayError(f"{self._source.brokers.where}: no broker answers for {PATIENCE:.0f} s", again)
-        if framing.away > PATIENCE:
+        if framing.seconds_away > PATIENCE:
             raise RegistryAwayError(f"{framing.registry}: the registry has not answered for {PATIENCE:.0f} s", again)
         if framing.is_held_up:
             time.sleep(_WAIT)
 
-    def _taken(self, assigned: Assigned, known: Mapping[str, Cursor], plan: Plan) -> list[Delivery]:
+    def _take(self, assigned: Assigned, known: Mapping[str, Cursor], plan: Plan) -> list[Delivery]:
         try:
             found, _ = assigned.take(_WAIT)
         except ReplanNeeded:
@@ -258,21 +258,21 @@ class FollowedTopics:
             self._assigned.begin(plan, known)
             yield from self._framing.begin(known, self._assigned.names)
         size = 0
-        for _ in range(_TAKES):
-            taken = self._taken(self._assigned, known) if not self._framing.is_held_up else []
+        for _ in range(_MOST_TAKES):
+            taken = self._take(self._assigned, known) if not self._framing.is_held_up else []
             found = self._framing.with_schemas(taken, known)
             yield from found
             size += sum(each.batch.nbytes for each in found)
             if not found or size >= limit:
                 return
 
-    def _taken(self, assigned: Assigned, known: Mapping[str, Cursor]) -> list[Delivery]:
+    def _take(self, assigned: Assigned, known: Mapping[str, Cursor]) -> list[Delivery]:
         try:
             found, topics = assigned.take(0.05)
         except ReplanNeeded:
             assigned.begin(self._source.plan(known, pinned=False), known)
             return []
-        more = self._source.added(topics, assigned.names, known) if topics else None
+        more = self._source.plan_added(topics, assigned.names, known) if topics else None
         if more is not None and more.starts:
             for start in more.starts.values():
                 self._source.note(f"{start.name} was added: it is read from offset {start.cursor.offset}")

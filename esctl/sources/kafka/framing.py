@@ -64,7 +64,7 @@ class Framing:
         return bool(self._held)
 
     @property
-    def away(self) -> float:
+    def seconds_away(self) -> float:
         """Return for how many seconds the registry has not answered."""
         return time.monotonic() - self._away_since if self._away_since else 0.0
 
@@ -76,7 +76,7 @@ class Framing:
         if self._schemas is None:
             return []
         waited = frozenset().union(*self._waiting.values())
-        found = self._found(waited | frozenset(self._schemas.all()), known)
+        found = self._fetch(waited | frozenset(self._schemas.list_ids()), known)
         came = sorted(waited & set(found[0].cursor.ids)) if found else []  # type: ignore[attr-defined]
         if came:
             self._note(f"schema {', '.join(came)} is here now; to decode the records that waited for it: esctl reindex")
@@ -88,24 +88,24 @@ class Framing:
         While the registry is away, deliveries are held back. Raises InputError if the registry never answered.
         """
         self._held.extend(deliveries)
-        told: list[Delivery] = []
+        ready: list[Delivery] = []
         known = dict(known)
         while self._held and time.monotonic() >= self._ask_at:
             each = self._held[0]
             keys = schema_keys(each.batch) if each.batch.num_rows else set()
             try:
-                found = self._found(keys, known) if keys and self._schemas is not None else []
+                found = self._fetch(keys, known) if keys and self._schemas is not None else []
             except RegistryAwayError as error:
                 self._wait(error)
                 break
             for schema in found:
                 known[schema.source] = schema.cursor
-            told += [*found, self._told(self._held.popleft(), keys, known)]
-        return told
+            ready += [*found, self._with_waiting(self._held.popleft(), keys, known)]
+        return ready
 
-    def _told(self, delivery: Delivery, keys: set[str], known: Mapping[str, Cursor]) -> Delivery:
+    def _with_waiting(self, delivery: Delivery, keys: set[str], known: Mapping[str, Cursor]) -> Delivery:
         """Return a delivery whose cursor has the schemas that its source waits for."""
-        there = self._ids(known)
+        there = self._known_ids(known)
         lacking = keys - there
         before = self._waiting.get(delivery.source, frozenset())
         waiting = self._waiting[delivery.source] = frozenset((before | lacking) - there)
@@ -126,7 +126,7 @@ class Framing:
         self._ask_at = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    def _answered(self) -> None:
+    def _note_answer(self) -> None:
         self._has_answered = True
         if self._away_since:
             self._away_since, self._ask_at, self._pause = 0.0, 0.0, _PAUSE
@@ -136,12 +136,12 @@ class Framing:
         what = "not known: --registry, --schema-dir" if self._schemas is None else f"not in {self.registry}"
         self._note(f"{source}: schema {', '.join(keys)} is {what}; its records are kept, and wait for it")
 
-    def _ids(self, known: Mapping[str, Cursor]) -> set[str]:
+    def _known_ids(self, known: Mapping[str, Cursor]) -> set[str]:
         cursors = (cursor for cursor in known.values() if isinstance(cursor, SchemasCursor))
         own = (each for each in cursors if not self.registry or each.registry == self.registry)
         return {key for each in own for key in each.ids}
 
-    def _found(self, keys: Iterable[str], known: Mapping[str, Cursor]) -> list[Delivery]:
+    def _fetch(self, keys: Iterable[str], known: Mapping[str, Cursor]) -> list[Delivery]:
         """Fetch schemas that are neither known nor known to be missing, as one delivery."""
         assert self._schemas is not None
         source = f"schemas:{self.registry}"
@@ -151,7 +151,7 @@ class Framing:
         records = []
         for key in sorted(set(keys) - set(cursor.ids) - self._missing):
             record = self._schemas.find(key)
-            self._answered()
+            self._note_answer()
             if record is None:
                 self._missing.add(key)
                 continue

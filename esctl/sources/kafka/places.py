@@ -70,7 +70,7 @@ def source_name(cluster: str, topic: str, number: int) -> str:
     return f"kafka:{cluster}/{topic}/{number}"
 
 
-def begin(
+def begin_known(
     name: str,
     cursor: KafkaCursor,
     partition: Partition,
@@ -93,52 +93,50 @@ def begin(
             "read it as a new generation, beside the old one: --on-recreated new",
         )
     if is_other:
-        fresh = first(next_name(), cursor.cluster, partition, place or Place())
-        told = f"{spot} was deleted and made anew: {fresh.name} begins with its topic id {partition.topic_id}"
-        return replace(fresh, notes=(told, *fresh.notes))
+        fresh = begin_unknown(next_name(), cursor.cluster, partition, place or Place())
+        note = f"{spot} was deleted and made anew: {fresh.name} begins with its topic id {partition.topic_id}"
+        return replace(fresh, notes=(note, *fresh.notes))
     if cursor.offset > partition.end:
-        return _rewound(name, cursor, partition, place, next_name)
+        return _begin_anew(name, cursor, partition, place, next_name)
     if cursor.offset < partition.low:
-        return _past(name, cursor, partition, place)
+        return _begin_after_gap(name, cursor, partition, place)
     return Start(name, replace(cursor, topic_id=cursor.topic_id or partition.topic_id))
 
 
-def _rewound(
+def _begin_anew(
     name: str, cursor: KafkaCursor, partition: Partition, place: Place | None, next_name: Callable[[], str]
 ) -> Start:
     spot = f"{partition.topic}/{partition.number}"
     gone = f"{spot} ends at offset {partition.end}, and {name} was read to {cursor.offset}"
-    told = f"{gone}: the broker lost {_ranged(partition.end, cursor.offset - 1)}, which the log has"
+    loss = f"{gone}: the broker lost {_offsets_text(partition.end, cursor.offset - 1)}, which the log has"
     if place is None:
-        raise InputError(
-            told, f"read what it has now as a new generation: --from {(partition.low and 'beginning') or 'beginning'}"
-        )
-    fresh = first(next_name(), cursor.cluster, partition, place)
-    return replace(fresh, notes=(f"{told}; {fresh.name} begins", *fresh.notes))
+        raise InputError(loss, "read what it has now as a new generation: --from beginning")
+    fresh = begin_unknown(next_name(), cursor.cluster, partition, place)
+    return replace(fresh, notes=(f"{loss}; {fresh.name} begins", *fresh.notes))
 
 
-def _past(name: str, cursor: KafkaCursor, partition: Partition, place: Place | None) -> Start:
+def _begin_after_gap(name: str, cursor: KafkaCursor, partition: Partition, place: Place | None) -> Start:
     spot = f"{partition.topic}/{partition.number}"
-    told = f"{spot}: {_ranged(cursor.offset, partition.low - 1)} are gone from the broker and were never read"
+    loss = f"{spot}: {_offsets_text(cursor.offset, partition.low - 1)} are gone from the broker and were never read"
     if place is None:
-        raise InputError(told, "go on with what is there, which keeps a record of the gap: --from beginning")
-    wanted = max(_offset(place, partition, spot), partition.low)
+        raise InputError(loss, "go on with what is there, which keeps a record of the gap: --from beginning")
+    wanted = max(_offset_of(place, partition, spot), partition.low)
     lost = (*cursor.lost, (cursor.offset, wanted - 1))
-    kept = f"{_ranged(cursor.offset, wanted - 1)} are a gap in {name}: esctl doctor --gaps"
-    return Start(name, replace(cursor, offset=wanted, lost=lost), (f"{told}; {kept}",))
+    kept = f"{_offsets_text(cursor.offset, wanted - 1)} are a gap in {name}: esctl doctor --gaps"
+    return Start(name, replace(cursor, offset=wanted, lost=lost), (f"{loss}; {kept}",))
 
 
-def first(name: str, cluster: str, partition: Partition, place: Place) -> Start:
+def begin_unknown(name: str, cluster: str, partition: Partition, place: Place) -> Start:
     """Decide where to begin in an unknown partition. Raises InputError for an offset that it does not have."""
     spot = f"{partition.topic}/{partition.number}"
-    offset = _offset(place, partition, spot)
+    offset = _offset_of(place, partition, spot)
     cursor = KafkaCursor(cluster, partition.topic, partition.topic_id, partition.number, offset, offset, format=MESSAGE)
     is_late = place.kind == "beginning" and partition.low > 0
     note = f"{spot} begins at offset {partition.low}: the broker has nothing from before"
     return Start(name, cursor, (note,) if is_late else ())
 
 
-def _offset(place: Place, partition: Partition, spot: str) -> int:
+def _offset_of(place: Place, partition: Partition, spot: str) -> int:
     if place.kind == "end":
         return partition.end
     if place.kind == "time":
@@ -150,5 +148,5 @@ def _offset(place: Place, partition: Partition, spot: str) -> int:
     return offset
 
 
-def _ranged(first: int, last: int) -> str:
+def _offsets_text(first: int, last: int) -> str:
     return f"offset {first}" if first == last else f"offsets {first} to {last}"

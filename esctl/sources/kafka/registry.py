@@ -51,20 +51,28 @@ class Schemas(Protocol):
         Raises RegistryAwayError if that cannot be found out now, InputError for a wrong answer or file.
         """
 
-    def all(self) -> Sequence[str]:
+    def list_ids(self) -> Sequence[str]:
         """List the ids of all schemas, or none if they have to be requested one by one."""
 
 
 def schema_record(registry: str, key: str, kind: str, text: str, references: Sequence[Mapping[str, str]]) -> bytes:
     """Return a schema, with those that it refers to, as one line of JSON."""
-    told = {"registry": registry, "id": key, "type": kind, "schema": text, "references": list(references)}
+    members = {"registry": registry, "id": key, "type": kind, "schema": text, "references": list(references)}
     digest = sha256(json.dumps([kind, text, list(references)], sort_keys=True).encode()).hexdigest()
-    return json.dumps({**told, "sha256": digest}, ensure_ascii=False).encode() + b"\n"
+    return json.dumps({**members, "sha256": digest}, ensure_ascii=False).encode() + b"\n"
 
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Follow no redirect: it might lead anywhere."""
+
+
+class _Reference(Struct, frozen=True):
+    """What a schema calls another one, and where the registry has that one."""
+
+    name: str
+    subject: str
+    version: int
 
 
 class Registry(Struct):
@@ -85,17 +93,26 @@ class Registry(Struct):
         if found is None:
             return None
         kind = str(found.get("schemaType") or "AVRO")
-        return schema_record(self.name, key, kind, str(found["schema"]), self._references(found, set()))
+        return schema_record(self.name, key, kind, str(found["schema"]), self._references(found))
 
-    def all(self) -> Sequence[str]:
+    def list_ids(self) -> Sequence[str]:
         """Return nothing: a registry may have thousands."""
         return ()
 
-    def _references(self, found: Mapping[str, Any], seen: set[tuple[str, int]]) -> list[dict[str, str]]:
+    def _references(self, schema: Mapping[str, Any]) -> list[dict[str, str]]:
         """Return the schemas that a schema refers to, each after those that it refers to itself."""
-        told: list[dict[str, str]] = []
-        for each in found.get("references") or ():
-            spot = (str(each["subject"]), int(each["version"]))
+        schemas: list[dict[str, str]] = []
+        seen: set[tuple[str, int]] = set()
+        # A stack instead of recursion: a chain may be deeper than Python calls.
+        chain = [({"name": "", "schema": ""}, iter(self._parse_references(schema)))]
+        while chain:
+            referring, references = chain[-1]
+            reference = next(references, None)
+            if reference is None:
+                schemas.append(referring)
+                chain.pop()
+                continue
+            spot = (reference.subject, reference.version)
             if spot in seen:
                 continue
             seen.add(spot)
@@ -103,19 +120,31 @@ class Registry(Struct):
                 raise InputError(f"{self.name}: a schema refers to more than {_MOST_REFERENCES} others", "")
             inner = self._get(f"subjects/{quote(spot[0], safe='')}/versions/{spot[1]}")
             if inner is not None:
-                told += [*self._references(inner, seen), {"name": str(each["name"]), "schema": str(inner["schema"])}]
-        return told
+                entry = {"name": reference.name, "schema": str(inner["schema"])}
+                chain.append((entry, iter(self._parse_references(inner))))
+        return schemas[:-1]  # without the schema itself
+
+    def _parse_references(self, schema: Mapping[str, Any]) -> list[_Reference]:
+        """Return what a schema refers to itself. Raises InputError if that is not as it should be."""
+        try:
+            return [
+                _Reference(str(each["name"]), str(each["subject"]), int(each["version"]))
+                for each in schema.get("references") or ()
+            ]
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise InputError(f"{self.name}: the registry answers what is no schema", _KIND) from None
 
     def _get(self, path: str) -> Mapping[str, Any] | None:
         is_there, body = self._answer(path)
         if not is_there:
-            told = path.startswith("schemas/guids/") or _UNKNOWN.search(body)  # GUIDs are newer than some registries
-            if not told and not self._answer("subjects")[0]:
+            # GUIDs are newer than some registries.
+            is_answer = path.startswith("schemas/guids/") or _UNKNOWN.search(body)
+            if not is_answer and not self._answer("subjects")[0]:
                 raise InputError(f"{self.name} is no registry", _KIND)
             return None
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or "schema" not in found:
             raise InputError(f"{self.name}: the registry answers what is no schema", _KIND)
@@ -162,11 +191,15 @@ class Folder(Struct):
             if file.is_file():
                 others = sorted(each for each in Path(self.path).glob(f"*{suffix}") if not _is_id(each.stem))
                 return schema_record(
-                    self.name, key, kind, _text(file), [{"name": each.name, "schema": _text(each)} for each in others]
+                    self.name,
+                    key,
+                    kind,
+                    _read_text(file),
+                    [{"name": each.name, "schema": _read_text(each)} for each in others],
                 )
         return None
 
-    def all(self) -> Sequence[str]:
+    def list_ids(self) -> Sequence[str]:
         """List the ids that files are named by."""
         return sorted({each.stem for each in Path(self.path).iterdir() if each.suffix in _KINDS and _is_id(each.stem)})
 
@@ -175,7 +208,7 @@ def _is_id(stem: str) -> bool:
     return stem.isdecimal() or _GUID.fullmatch(stem) is not None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return read_named(file, _LARGEST).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -44,8 +44,7 @@ class Brokers:
 
     def __init__(self, properties: Mapping[str, object], where: str) -> None:
         self.where = where
-        self._properties = dict(properties)
-        self.properties_of_clients = self._properties
+        self.properties = dict(properties)
         self._admin: AdminClient | None = None
         self._is_away = False
         self._why = ""
@@ -56,27 +55,27 @@ class Brokers:
         if self._admin is None:
             from confluent_kafka.admin import AdminClient
 
-            with self._made():
-                own = {name: self._properties[name] for name in self._properties if name not in _OF_CONSUMERS}
-                self._admin = AdminClient({**own, "error_cb": self._failed}, logger=_SILENT)
+            with self._explaining():
+                own = {name: self.properties[name] for name in self.properties if name not in _OF_CONSUMERS}
+                self._admin = AdminClient({**own, "error_cb": self._note_failure}, logger=_SILENT)
         return self._admin
 
     def consumer(self) -> Consumer:
         """Return a new consumer. Raises UsageError if a property is wrong."""
         from confluent_kafka import Consumer
 
-        with self._made():
-            return Consumer({**self._properties, "error_cb": self._failed}, logger=_SILENT)
+        with self._explaining():
+            return Consumer({**self.properties, "error_cb": self._note_failure}, logger=_SILENT)
 
     def producer(self, own: Mapping[str, object]) -> Producer:
         """Return a new producer, with properties `own` of its own. Raises UsageError if a property is wrong."""
         from confluent_kafka import Producer
 
-        with self._made():
-            known = {name: self._properties[name] for name in self._properties if name not in _OF_CONSUMERS}
-            return Producer({**known, **own, "error_cb": self._failed}, logger=_SILENT)
+        with self._explaining():
+            known = {name: self.properties[name] for name in self.properties if name not in _OF_CONSUMERS}
+            return Producer({**known, **own, "error_cb": self._note_failure}, logger=_SILENT)
 
-    def _failed(self, error: Any) -> None:
+    def _note_failure(self, error: Any) -> None:
         from confluent_kafka import KafkaError
 
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE):
@@ -85,14 +84,14 @@ class Brokers:
             self._is_away = True
 
     @contextmanager
-    def _made(self) -> Iterator[None]:
+    def _explaining(self) -> Iterator[None]:
         from confluent_kafka import KafkaException
 
         try:
             yield
         except KafkaException as error:  # its text holds the value of the property
             text = str(error.args[0].str()) if error.args else ""
-            name = next((each for each in self._properties if f'"{each}"' in text), "")
+            name = next((each for each in self.properties if f'"{each}"' in text), "")
             what = f"the property {name} is not accepted" if name else "its properties are not accepted"
             raise UsageError(f"{self.where}: {what}", "properties are named and valued as kcat's -X") from None
 
@@ -123,7 +122,7 @@ class Brokers:
             try:
                 with self.asking("the cluster cannot be described"):
                     found = self.admin.list_topics(timeout=_ATTEMPT).cluster_id
-                return str(found or self._properties["bootstrap.servers"])
+                return str(found or self.properties["bootstrap.servers"])
             except BrokerAwayError:
                 self.admin.poll(0)  # serves `error_cb` with the failed attempts to connect
                 if self._is_away or time.monotonic() > until:
@@ -134,15 +133,15 @@ class Brokers:
         from confluent_kafka import TopicCollection
 
         asked = self.admin.describe_topics(TopicCollection(list(names)), request_timeout=seconds)
-        return [self._topic(name, asked[name].result) for name in names]
+        return [self._topic_of(name, asked[name].result) for name in names]
 
-    def _topic(self, name: str, result: Callable[[float], Any]) -> Topic:
+    def _topic_of(self, name: str, result: Callable[[float], Any]) -> Topic:
         with self.asking(f"topic {name}"):
             found = result(SECONDS + 1)
         known = str(found.topic_id)
         return Topic(name, "" if known == _NO_ID else known, tuple(sorted(each.id for each in found.partitions)))
 
-    def compacted(self, names: Sequence[str]) -> set[str]:
+    def list_compacted(self, names: Sequence[str]) -> set[str]:
         """Return the topics that are compacted, of those whose configuration may be read."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import ConfigResource, ResourceType
@@ -167,9 +166,9 @@ class Brokers:
         high = self._offsets(places, OffsetSpec.latest())
         at, end = dict(low), dict(high)
         if begin.kind == "time":
-            at = self._since(places, begin.milliseconds, high)
+            at = self._offsets_since(places, begin.milliseconds, high)
         if until.kind == "time":
-            end = self._since(places, until.milliseconds, high)
+            end = self._offsets_since(places, until.milliseconds, high)
         return {
             (topic.name, number): Partition(
                 topic.name, topic.id, number, low[topic.name, number],
@@ -178,7 +177,7 @@ class Brokers:
             for topic, number in places
         }  # fmt: skip
 
-    def _since(
+    def _offsets_since(
         self, places: Sequence[tuple[Topic, int]], milliseconds: int, high: Mapping[tuple[str, int], int]
     ) -> dict[tuple[str, int], int]:
         from confluent_kafka.admin import OffsetSpec

@@ -16,12 +16,12 @@ from esctl.sources.objects.failures import AwayError, ChangedError, VanishedErro
 from esctl.sources.objects.listing import Listed, Listing
 from esctl.sources.objects.reader import Context, ObjectReader
 from esctl.sources.objects.spool import Queue, Spool
-from esctl.sources.protocol import Delivery, FollowedSource
+from esctl.sources.protocol import Delivery, FollowedSource, Note
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from esctl.sources.live import Live, Note
+    from esctl.sources.live import Live
 
 LISTED_EVERY = 15.0
 """Seconds from the end of one look at a bucket to the next: a look costs a request for every thousand objects."""
@@ -71,7 +71,7 @@ class Objects:
 
     def name_of(self, one: Listed) -> str:
         """Return the name that the records of an object are kept under."""
-        return str(self._address.of(one.key))
+        return str(self._address.with_key(one.key))
 
     def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
         """Return the objects as one source that is followed."""
@@ -109,7 +109,7 @@ class FollowedObjects:
         if self._look is None:
             if time.monotonic() - self._looked < LISTED_EVERY:
                 return
-            self._look = self._new()
+            self._look = self._read_new()
         size = 0
         for delivery in self._look:
             yield delivery
@@ -118,11 +118,11 @@ class FollowedObjects:
                 return
         self._look, self._looked = None, time.monotonic()
 
-    def _new(self) -> Generator[Delivery]:
+    def _read_new(self) -> Generator[Delivery]:
         self._names.clear()
         try:
             for reader in self._objects.readers(self._options, self._refused):
-                yield from self._read(reader)
+                yield from self._read_one(reader)
         except AwayError as error:
             if not self._is_away:
                 self._objects.note(f"{error.message}; it is tried again")
@@ -130,7 +130,7 @@ class FollowedObjects:
         else:
             self._is_away = False
 
-    def _read(self, reader: ObjectReader) -> Iterator[Delivery]:
+    def _read_one(self, reader: ObjectReader) -> Iterator[Delivery]:
         try:
             for delivery in reader.open(self._known):
                 self._names[delivery.source] = None

@@ -32,7 +32,7 @@ _ERRORS = {GONE: VanishedError, CHANGED: ChangedError, AWAY: AwayError}
 
 
 @contextmanager
-def explained(name: str, scheme: str) -> Iterator[None]:
+def explaining(name: str, scheme: str) -> Iterator[None]:
     """Turn what a client raises in the block into errors for people. `name`: what was requested."""
     from obstore.exceptions import BaseError
 

@@ -12,14 +12,14 @@ from msgspec import Struct
 from esctl.cloud.address import Address
 from esctl.cloud.waiting import interruptibly
 from esctl.errors import InputError, did_you_mean
-from esctl.sources.files.finding import Aside, is_sidecar
-from esctl.sources.objects.failures import VanishedError, explained
+from esctl.sources.files.finding import LeftOut, is_sidecar
+from esctl.sources.objects.failures import VanishedError, explaining
 from esctl.sources.objects.keys import fixed_part, is_pattern, is_read_in_folder, matcher
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from esctl.sources.live import Note
+    from esctl.sources.protocol import Note
 
 _PAGE = 1000
 _LONGEST_ETAG = 256
@@ -41,7 +41,7 @@ class Listing:
 
     def __iter__(self) -> Iterator[Listed]:
         """Yield the objects, listed a page at a time. Raises InputError, also if there are none."""
-        found = self._found()
+        found = self._list_all()
         first = next(found, None)
         if first is None:
             more = "" if is_pattern(self._address.key) else ", and none below it"
@@ -49,66 +49,67 @@ class Listing:
         yield first
         yield from found
 
-    def _found(self) -> Iterator[Listed]:
+    def _list_all(self) -> Iterator[Listed]:
         key = self._address.key
         if is_pattern(key):
             is_match = matcher(key)
-            yield from (each for each in self._below(fixed_part(key)) if is_match(each.key))
+            yield from (each for each in self._list_below(fixed_part(key)) if is_match(each.key))
             return
-        one = self._head(key) if key and not key.endswith("/") else None
+        one = self._look_up(key) if key and not key.endswith("/") else None
         if one is not None and one.size:
             yield one
             return
-        below = self._in_folder(key.rstrip("/"))  # some services have an empty object for a folder
+        below = self._list_folder(key.rstrip("/"))  # some services have an empty object for a folder
         first = next(below, one)
         yield from [first] if first is not None else []
         yield from below
 
-    def _in_folder(self, folder: str) -> Iterator[Listed]:
-        aside = Aside()
-        for each in self._below(folder):
+    def _list_folder(self, folder: str) -> Iterator[Listed]:
+        left_out = LeftOut()
+        for each in self._list_below(folder):
             if not is_read_in_folder(folder, each.key):
                 continue
             if is_sidecar(each.key):
-                aside.add(str(self._address.of(each.key)))
+                left_out.add(str(self._address.with_key(each.key)))
             else:
                 yield each
-        aside.tell(self._note)
+        left_out.write_note(self._note)
 
-    def _head(self, key: str) -> Listed | None:
+    def _look_up(self, key: str) -> Listed | None:
         import obstore
 
         try:
-            with explained(str(self._address), self._address.scheme):
-                return _listed(interruptibly(lambda: obstore.head(self._client, key)))
+            with explaining(str(self._address), self._address.scheme):
+                return _listed_of(interruptibly(lambda: obstore.head(self._client, key)))
         except VanishedError:
             return None
 
-    def _below(self, folder: str) -> Iterator[Listed]:
+    def _list_below(self, folder: str) -> Iterator[Listed]:
         import obstore
 
         name, scheme = str(self._address), self._address.scheme
-        with explained(name, scheme):
+        with explaining(name, scheme):
             pages = iter(obstore.list(self._client, folder or None, chunk_size=_PAGE))
         while True:
-            with explained(name, scheme):
+            with explaining(name, scheme):
                 page = interruptibly(lambda: next(pages, None))
             if page is None:
                 return
-            yield from map(_listed, page)
+            yield from map(_listed_of, page)
 
     def _hint(self) -> str:
         key = self._address.key
         if is_pattern(key):
             return "the pattern matches nothing; * stays within a part of a key, and **/ spans any number of parts"
-        found = islice(self._below(key.rpartition("/")[0]), _PAGE)
+        found = islice(self._list_below(key.rpartition("/")[0]), _PAGE)
         near = difflib.get_close_matches(key, [each.key for each in found], n=1)
-        return did_you_mean([str(self._address.of(each)) for each in near], "give an object, a folder or a pattern")
+        names = [str(self._address.with_key(each)) for each in near]
+        return did_you_mean(names, "give an object, a folder or a pattern")
 
 
-def _listed(told: Any) -> Listed:
-    etag = told["e_tag"] or ""
+def _listed_of(meta: Any) -> Listed:
+    etag = meta["e_tag"] or ""
     # A weak ETag means equivalent, not identical, content; and a server may send an ETag of any length.
     is_usable = not etag.startswith("W/") and len(etag) <= _LONGEST_ETAG
     # Azure lists ETags without the quotes that they have elsewhere.
-    return Listed(told["path"], told["size"], etag.removeprefix('"').removesuffix('"') if is_usable else "")
+    return Listed(meta["path"], meta["size"], etag.removeprefix('"').removesuffix('"') if is_usable else "")

@@ -10,15 +10,13 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from esctl.model import Cursor, FileCursor, ObjectCursor
-from esctl.sources.files.finding import Aside, Source, opened
+from esctl.sources.files.finding import LeftOut, Source, expand_archive
 from esctl.sources.files.reading import FileReader, SourceOptions, is_read_alike
 from esctl.sources.formats.columnar import EMPTY
 from esctl.sources.formats.foreign import ForeignError
 from esctl.sources.names import generations
 from esctl.sources.objects.listing import Listed
-from esctl.sources.protocol import Delivery
-
-Note = Callable[[str], None]
+from esctl.sources.protocol import Delivery, Note
 
 
 class Seen:
@@ -105,15 +103,15 @@ class ObjectReader:
 
     def _read(self, path: Path, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
         """Yield what is new in the file. Once all is read, the last cursor says which object it was."""
-        aside, refused, held = Aside(), None, None
+        left_out, refused, held = LeftOut(), None, None
         last: tuple[str, FileCursor] | None = None  # not of a copy that has another name
         try:
-            for source in opened(Source(self._own, path), self._context.options.limits, aside):
+            for source in expand_archive(Source(self._own, path), self._context.options.limits, left_out):
                 if held is not None:  # the next member may be known by it
                     yield held
                 held, reader = None, FileReader(source, self._context.options)
                 try:
-                    for delivery in self._named(reader, source, known):
+                    for delivery in self._read_member(reader, source, known):
                         if held is not None:
                             yield held
                         held = delivery
@@ -121,32 +119,32 @@ class ObjectReader:
                 except ForeignError as error:
                     refused = refused or error
                 self.pending += reader.pending
-                last = last or _known(reader, source, known)
+                last = last or _known_cursor(reader, source, known)
         finally:
             path.unlink(missing_ok=True)
-        aside.tell(self._context.note)
-        yield from self._end(held, None if refused else last)
+        left_out.write_note(self._context.note)
+        yield from self._mark_last(held, None if refused else last)
         if refused is not None:
             self._context.refused.add(self.listed)
             raise refused
 
-    def _named(self, reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
+    def _read_member(self, reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
         """Yield the deliveries of a file; those recorded under this object's name get an ObjectCursor."""
         deliveries = reader.open(known)
         if source.member is None:
             self._name = reader.name
         for delivery in deliveries:
             is_ours = _is_own(reader, source)
-            yield replace(delivery, cursor=_as_object(delivery.cursor)) if is_ours else delivery
+            yield replace(delivery, cursor=_as_object_cursor(delivery.cursor)) if is_ours else delivery
 
-    def _end(self, held: Delivery | None, last: tuple[str, FileCursor] | None) -> Iterator[Delivery]:
+    def _mark_last(self, held: Delivery | None, last: tuple[str, FileCursor] | None) -> Iterator[Delivery]:
         """Yield the last delivery, with the object's ETag, size and pending bytes in its own last cursor."""
         if last is None or not self.listed.etag:
             yield from [held] if held is not None else []
             return
         name, cursor = last
         one = self.listed
-        marked = replace(_as_object(cursor), etag=one.etag, size=one.size, pending=self.pending)
+        marked = replace(_as_object_cursor(cursor), etag=one.etag, size=one.size, pending=self.pending)
         if held is not None and held.source == name:
             yield replace(held, cursor=marked)
         else:
@@ -159,10 +157,10 @@ def _is_own(reader: FileReader, source: Source) -> bool:
     return reader.name == source.name or reader.name.rpartition("#")[0] == source.name
 
 
-def _known(reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> tuple[str, FileCursor] | None:
+def _known_cursor(reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> tuple[str, FileCursor] | None:
     cursor = known.get(reader.name) if _is_own(reader, source) else None
     return (reader.name, cursor) if isinstance(cursor, FileCursor) else None
 
 
-def _as_object(cursor: Cursor) -> ObjectCursor:
+def _as_object_cursor(cursor: Cursor) -> ObjectCursor:
     return cursor if isinstance(cursor, ObjectCursor) else ObjectCursor(**asdict(cursor))

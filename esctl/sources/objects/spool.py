@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
 
 from esctl.cloud.address import Address
-from esctl.cloud.waiting import settle
+from esctl.cloud.waiting import set_result_of
 from esctl.errors import EsctlError, InputError
-from esctl.sources.objects.failures import AGAIN, ChangedError, explained
+from esctl.sources.objects.failures import AGAIN, ChangedError, explaining
 from esctl.sources.objects.listing import Listed
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class Spool:
             one, coming = job
             if self._closing.is_set():
                 continue
-            settle(coming, partial(self._fetch, one))
+            set_result_of(coming, partial(self._fetch, one))
 
     def _fetch(self, one: Listed) -> Path:
-        name = str(self._address.of(one.key))
+        name = str(self._address.with_key(one.key))
         path = Path(self._folder.name) / str(next(self._numbers))
         try:
-            with path.open("xb") as file, explained(name, self._address.scheme):
+            with path.open("xb") as file, explaining(name, self._address.scheme):
                 got = self._copy(one, file)
         except OSError as error:
             raise InputError(

@@ -74,14 +74,14 @@ def parse_address(url: str, ours: frozenset[str]) -> Address:
     if "," in parts.netloc:  # several hosts, which urlsplit does not separate
         raise UsageError("postgres://... names several hosts", "name them in a service file: ?service=NAME")
     database = unquote(parts.path.removeprefix("/"))
-    told = {"host": hosts, "port": str(port or ""), "user": unquote(parts.username or ""), "dbname": database}
+    settings = {"host": hosts, "port": str(port or ""), "user": unquote(parts.username or ""), "dbname": database}
     own = [(name, value) for name, value in pairs if name in ours]
-    told |= {name: value for name, value in pairs if name not in ours}
-    if wrong := _OURS & told.keys():
+    settings |= {name: value for name, value in pairs if name not in ours}
+    if wrong := _OURS & settings.keys():
         raise UsageError(f"postgres://...: {min(wrong)} is not to be set", "leave it out")
-    place = told.get("host") or (f"service {told['service']}" if told.get("service") else "")
-    where = f"postgres://{place}/{told['dbname']}"
-    return Address(tuple((name, value) for name, value in told.items() if value), tuple(own), where)
+    place = settings.get("host") or (f"service {settings['service']}" if settings.get("service") else "")
+    where = f"postgres://{place}/{settings['dbname']}"
+    return Address(tuple((name, value) for name, value in settings.items() if value), tuple(own), where)
 
 
 def parse_slot_address(url: str) -> SlotAddress:

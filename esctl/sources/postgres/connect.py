@@ -14,11 +14,11 @@ from esctl.model import Cursor
 from esctl.sources.postgres.address import parse_slot_address
 from esctl.sources.postgres.replication import ServerError, Streamed
 from esctl.sources.postgres.source import BATCH_BYTES, SlotReader, Wanted
-from esctl.sources.protocol import Delivery, FollowedSource, SourceReader
+from esctl.sources.protocol import Delivery, FollowedSource, Note, SourceReader
 
 if TYPE_CHECKING:
     from esctl.sources.files.reading import SourceOptions
-    from esctl.sources.live import Live, Note
+    from esctl.sources.live import Live
 
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _PING_SECONDS, _MOST_PINGS = 0.1, 30
@@ -97,9 +97,9 @@ class PinnedSlot:
             if found is None:
                 reader.ping()
             silent = silent + (found is None) if not isinstance(found, Streamed) else 0
-            if reader.waiting >= BATCH_BYTES and (delivery := reader.due()):
+            if reader.waiting_bytes >= BATCH_BYTES and (delivery := reader.delivery_if_due()):
                 yield delivery
-        if delivery := reader.due():
+        if delivery := reader.delivery_if_due():
             yield delivery
 
 
@@ -134,7 +134,7 @@ class FollowedSlot:
         if time.monotonic() < self._wait_until:
             return
         try:
-            yield from self._polled(known, limit)
+            yield from self._poll_streams(known, limit)
         except ServerError as error:
             if self._reader.cursor is None or not (not error.state or error.state.startswith(_LOST)):
                 raise
@@ -144,7 +144,7 @@ class FollowedSlot:
         """Tell the server what is kept, and disconnect."""
         self._reader.close()
 
-    def _polled(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
+    def _poll_streams(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
         reader = self._reader
         if self._tables is None:
             reader.begin(known)
@@ -161,9 +161,9 @@ class FollowedSlot:
             if self._tries:
                 self._note(f"{reader.name}: the server is back")
             self._tries = 0
-        while reader.waiting < limit and reader.take(0):
+        while reader.waiting_bytes < limit and reader.take(0):
             pass
-        if delivery := reader.due():
+        if delivery := reader.delivery_if_due():
             yield delivery
 
     def _lose(self, error: ServerError) -> None:

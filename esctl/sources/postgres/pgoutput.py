@@ -56,6 +56,9 @@ class Origin(Struct, frozen=True):
     name: str
 
 
+Identity = Literal["default", "nothing", "full", "index"]
+
+
 class Column(Struct, frozen=True):
     """A column of a table; `is_key`: whether it is part of the replica identity."""
 
@@ -71,7 +74,7 @@ class Relation(Struct, frozen=True):
     oid: int
     schema: str
     table: str
-    identity: Literal["default", "nothing", "full", "index"]
+    identity: Identity
     columns: tuple[Column, ...]
 
 
@@ -124,14 +127,10 @@ class Message(Struct, frozen=True):
     content: bytes
 
 
-Told = Begin | Commit | Origin | Relation | Type | Insert | Update | Delete | Truncate | Message
+AnyMessage = Begin | Commit | Origin | Relation | Type | Insert | Update | Delete | Truncate | Message
 
-_IDENTITIES: dict[bytes, Literal["default", "nothing", "full", "index"]] = {
-    b"d": "default",
-    b"n": "nothing",
-    b"f": "full",
-    b"i": "index",
-}
+IDENTITIES: dict[bytes, Identity] = {b"d": "default", b"n": "nothing", b"f": "full", b"i": "index"}
+"""The replica identities by their letters, as messages and pg_class have them."""
 
 
 _NUMBERS = {kind: struct.Struct(f">{kind}") for kind in "BHiIqQ"}
@@ -177,7 +176,7 @@ class _Reader:
             raise DecodeError(f"{len(self._data) - self._at} bytes are left over")
 
 
-def decode(data: bytes) -> Told:
+def decode(data: bytes) -> AnyMessage:
     """Decode one message. Raises DecodeError for bytes that are not one."""
     reader = _Reader(data)
     tag = reader.take(1)
@@ -199,26 +198,26 @@ def _text(data: bytes) -> str:
         raise DecodeError(f"a text is not UTF-8: {error.reason}") from None
 
 
-def _begin(reader: _Reader) -> Begin:
-    return Begin(reader.number("Q"), _time(reader), reader.number("I"))
+def _read_begin(reader: _Reader) -> Begin:
+    return Begin(reader.number("Q"), _read_time(reader), reader.number("I"))
 
 
-def _commit(reader: _Reader) -> Commit:
+def _read_commit(reader: _Reader) -> Commit:
     reader.take(1)  # flags, none of which is in use
-    return Commit(reader.number("Q"), reader.number("Q"), _time(reader))
+    return Commit(reader.number("Q"), reader.number("Q"), _read_time(reader))
 
 
-def _time(reader: _Reader) -> int:
+def _read_time(reader: _Reader) -> int:
     return reader.number("q") + EPOCH_MICROSECONDS
 
 
-def _origin(reader: _Reader) -> Origin:
+def _read_origin(reader: _Reader) -> Origin:
     return Origin(reader.number("Q"), reader.text())
 
 
-def _relation(reader: _Reader) -> Relation:
-    oid, schema, table = reader.number("I"), _schema(reader), reader.text()
-    identity = _IDENTITIES.get(code := reader.take(1))
+def _read_relation(reader: _Reader) -> Relation:
+    oid, schema, table = reader.number("I"), _read_schema(reader), reader.text()
+    identity = IDENTITIES.get(code := reader.take(1))
     if identity is None:
         raise DecodeError(f"there is no replica identity {code!r}")
     columns = []
@@ -228,40 +227,40 @@ def _relation(reader: _Reader) -> Relation:
     return Relation(oid, schema, table, identity, tuple(columns))
 
 
-def _schema(reader: _Reader) -> str:
+def _read_schema(reader: _Reader) -> str:
     return reader.text() or "pg_catalog"
 
 
-def _type(reader: _Reader) -> Type:
-    return Type(reader.number("I"), _schema(reader), reader.text())
+def _read_type(reader: _Reader) -> Type:
+    return Type(reader.number("I"), _read_schema(reader), reader.text())
 
 
-def _insert(reader: _Reader) -> Insert:
+def _read_insert(reader: _Reader) -> Insert:
     oid, tag = reader.number("I"), reader.take(1)
     if tag != b"N":
         raise DecodeError(f"there is {tag!r} where the new row begins")
-    return Insert(oid, _values(reader))
+    return Insert(oid, _read_values(reader))
 
 
-def _update(reader: _Reader) -> Update:
+def _read_update(reader: _Reader) -> Update:
     oid, tag, old = reader.number("I"), reader.take(1), None
     whole = tag == b"O"
     if tag in (b"K", b"O"):
-        old = _values(reader)
+        old = _read_values(reader)
         tag = reader.take(1)
     if tag != b"N":
         raise DecodeError(f"there is {tag!r} where the new row begins")
-    return Update(oid, _values(reader), old, whole)
+    return Update(oid, _read_values(reader), old, whole)
 
 
-def _delete(reader: _Reader) -> Delete:
+def _read_delete(reader: _Reader) -> Delete:
     oid, tag = reader.number("I"), reader.take(1)
     if tag not in (b"K", b"O"):
         raise DecodeError(f"there is {tag!r} where the old row begins")
-    return Delete(oid, _values(reader), tag == b"O")
+    return Delete(oid, _read_values(reader), tag == b"O")
 
 
-def _values(reader: _Reader) -> Values:
+def _read_values(reader: _Reader) -> Values:
     count = reader.number("H")
     data, at = reader.rest()
     found: list[Value] = []
@@ -273,7 +272,7 @@ def _values(reader: _Reader) -> Values:
             at = start + int.from_bytes(data[at:start], "big", signed=True)
             if not start <= at <= len(data):
                 raise DecodeError(f"it is cut off at byte {len(data)}")
-            found.append(_value(data[start:at]))
+            found.append(value_of(data[start:at]))
         elif tag == b"n":
             found.append(None)
         elif tag == b"u":
@@ -284,34 +283,35 @@ def _values(reader: _Reader) -> Values:
     return tuple(found)
 
 
-def _value(text: bytes) -> Value:
+def value_of(text: bytes) -> Value:
+    """Return the value whose text a server sent."""
     try:
         return text.decode()
     except UnicodeDecodeError:
         return text
 
 
-def _truncate(reader: _Reader) -> Truncate:
+def _read_truncate(reader: _Reader) -> Truncate:
     count, flags = reader.number("I"), reader.number("B")
     # The count may be hostile: `take` first checks it against the bytes that are there.
     oids = struct.unpack(f">{count}I", reader.take(4 * count))
     return Truncate(oids, bool(flags & 1), bool(flags & 2))
 
 
-def _message(reader: _Reader) -> Message:
+def _read_message(reader: _Reader) -> Message:
     flags, lsn, prefix = reader.number("B"), reader.number("Q"), reader.text()
     return Message(bool(flags & 1), lsn, prefix, reader.take(reader.number("i")))
 
 
-_MESSAGES: dict[bytes, Callable[[_Reader], Told]] = {
-    b"B": _begin,
-    b"C": _commit,
-    b"O": _origin,
-    b"R": _relation,
-    b"Y": _type,
-    b"I": _insert,
-    b"U": _update,
-    b"D": _delete,
-    b"T": _truncate,
-    b"M": _message,
+_MESSAGES: dict[bytes, Callable[[_Reader], AnyMessage]] = {
+    b"B": _read_begin,
+    b"C": _read_commit,
+    b"O": _read_origin,
+    b"R": _read_relation,
+    b"Y": _read_type,
+    b"I": _read_insert,
+    b"U": _read_update,
+    b"D": _read_delete,
+    b"T": _read_truncate,
+    b"M": _read_message,
 }

@@ -12,12 +12,12 @@ from msgspec import Struct, field
 from esctl.sources.postgres.lsn import lsn_text
 from esctl.sources.postgres.pgoutput import (
     UNCHANGED,
+    AnyMessage,
     DecodeError,
     Delete,
     Insert,
     Message,
     Relation,
-    Told,
     Truncate,
     Type,
     Update,
@@ -55,18 +55,19 @@ class Table(Struct):
 class Records(Struct):
     """The tables and types that messages refer to, by number, and how their records are written.
 
-    `key` looks up the primary key of a table; `told` has, by number, a digest of the record that described each table.
+    `key` looks up the primary key of a table; `described_digests` has, by number, a digest of the record that
+    described each table.
     """
 
     key: Keys
-    told: Mapping[str, str] = {}
+    described_digests: Mapping[str, str] = {}
     tables: dict[int, Table] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
     described: set[int] = field(default_factory=set)  # tables to describe again, as their definition changed
 
-    def learn(self, told: Type) -> None:
+    def learn(self, message: Type) -> None:
         """Remember the name of a type."""
-        self.types[told.oid] = told.name if told.schema == "pg_catalog" else f"{told.schema}.{told.name}"
+        self.types[message.oid] = message.name if message.schema == "pg_catalog" else f"{message.schema}.{message.name}"
 
     def describe(self, relation: Relation) -> None:
         """Remember the definition of a table from here on."""
@@ -74,7 +75,7 @@ class Records(Struct):
         if known is not None and known.relation == relation:
             return
         flagged = tuple(column.name for column in relation.columns if column.is_key)
-        key = flagged if relation.identity == "default" else self._primary(relation, flagged)
+        key = flagged if relation.identity == "default" else self._primary_key(relation, flagged)
         named = {"relation": relation.oid, "schema": relation.schema, "table": relation.table, "key": key}
         if relation.identity == "index" and flagged != key:
             named["identity"] = flagged
@@ -88,9 +89,11 @@ class Records(Struct):
         ]
         described = _encode({"replica_identity": relation.identity, "columns": columns})[1:-1]
         self.described.add(relation.oid)
-        self.tables[relation.oid] = Table(relation, key, start, described, names, tuple(map(_writer, kinds)), identity)
+        self.tables[relation.oid] = Table(
+            relation, key, start, described, names, tuple(map(_writer_of, kinds)), identity
+        )
 
-    def news(self, oid: int) -> bytes | None:
+    def description_if_new(self, oid: int) -> bytes | None:
         """Return the body of a record that describes a table, or None if a record already described it so."""
         table = self._table(oid)
         if oid not in self.described:
@@ -98,12 +101,12 @@ class Records(Struct):
         self.described.discard(oid)
         body = b",".join([table.start, table.described])
         digest = hashlib.sha256(body).hexdigest()[:16]
-        if self.told.get(str(oid)) == digest:
+        if self.described_digests.get(str(oid)) == digest:
             return None
-        self.told = {**self.told, str(oid): digest}
+        self.described_digests = {**self.described_digests, str(oid): digest}
         return body
 
-    def _primary(self, relation: Relation, flagged: tuple[str, ...]) -> tuple[str, ...]:
+    def _primary_key(self, relation: Relation, flagged: tuple[str, ...]) -> tuple[str, ...]:
         """Return the primary key, as the database has it now, of a table with another replica identity.
 
         If the table is gone, return the columns of its identity's index, or else none: a row is then all its values.
@@ -114,38 +117,38 @@ class Records(Struct):
             return found
         return flagged if relation.identity == "index" else ()
 
-    def change(self, told: Insert | Update | Delete) -> bytes:
+    def change_body(self, message: Insert | Update | Delete) -> bytes:
         """Return the body of a change of a row. Raises DecodeError if its table was not described, or not so."""
-        table = self._table(told.relation)
-        if isinstance(told, Delete):
-            return b"".join([table.start, b',"old":', self._old(table, told.old, whole=told.old_is_whole)])
-        old = told.old if isinstance(told, Update) else None
-        whole = isinstance(told, Update) and told.old_is_whole
-        new = _filled(told.new, old) if whole and old is not None else told.new
-        parts = [table.start, b',"row":', _row(table, new)]
+        table = self._table(message.relation)
+        if isinstance(message, Delete):
+            return b"".join([table.start, b',"old":', self._write_old(table, message.old, whole=message.old_is_whole)])
+        old = message.old if isinstance(message, Update) else None
+        whole = isinstance(message, Update) and message.old_is_whole
+        new = _fill_unchanged(message.new, old) if whole and old is not None else message.new
+        parts = [table.start, b',"row":', _write_row(table, new)]
         if old is not None:
-            parts += [b',"old":', self._old(table, old, whole=whole)]
+            parts += [b',"old":', self._write_old(table, old, whole=whole)]
         if UNCHANGED in new:
             unchanged = [table.relation.columns[i].name for i, value in enumerate(new) if value is UNCHANGED]
             parts += [b',"unchanged":', _encode(unchanged)]
         return b"".join(parts)
 
-    def truncated(self, told: Truncate) -> list[bytes]:
+    def truncation_bodies(self, message: Truncate) -> list[bytes]:
         """Return the body of a truncation, for each of its tables."""
-        return [self._table(oid).start for oid in told.relations]
+        return [self._table(oid).start for oid in message.relations]
 
     def has_key(self, oid: int) -> bool:
         """Return whether the rows of a table have a key."""
         return bool(self._table(oid).key)
 
-    def ended(self, oid: int) -> bytes:
+    def end_body(self, oid: int) -> bytes:
         """Return the body that ends the known rows of a table, before the table is read."""
         return self._table(oid).start + b',"snapshot":true'
 
-    def read(self, oid: int, values: Values) -> bytes:
+    def row_body(self, oid: int, values: Values) -> bytes:
         """Return the body of a row that was read from a table."""
         table = self._table(oid)
-        return b"".join([table.start, b',"row":', _row(table, values)])
+        return b"".join([table.start, b',"row":', _write_row(table, values)])
 
     def _table(self, oid: int) -> Table:
         found = self.tables.get(oid)
@@ -153,17 +156,17 @@ class Records(Struct):
             raise DecodeError(f"a change of the table {oid}, which no message describes")
         return found
 
-    def _old(self, table: Table, values: Values, *, whole: bool) -> bytes:
-        return _row(table, values, None if whole else table.identity)
+    def _write_old(self, table: Table, values: Values, *, whole: bool) -> bytes:
+        return _write_row(table, values, None if whole else table.identity)
 
 
-def message(told: Message) -> bytes:
+def message_body(message: Message) -> bytes:
     """Return the body of an emitted message: its content as text, or as hexadecimal digits if it is not UTF-8."""
     try:
-        content: dict[str, str] = {"content": told.content.decode()}
+        content: dict[str, str] = {"content": message.content.decode()}
     except UnicodeDecodeError:
-        content = {"hex": told.content.hex()}
-    return _encode({"prefix": told.prefix, "transactional": told.transactional, **content})[1:-1]
+        content = {"hex": message.content.hex()}
+    return _encode({"prefix": message.prefix, "transactional": message.transactional, **content})[1:-1]
 
 
 class Around(Struct, frozen=True):
@@ -176,14 +179,14 @@ class Around(Struct, frozen=True):
 
     def start(self) -> bytes:
         """Return the members that records begin with, after their action."""
-        told: dict[str, object] = {"lsn": lsn_text(self.lsn)}
+        members: dict[str, object] = {"lsn": lsn_text(self.lsn)}
         if self.xid is not None:
-            told["xid"] = self.xid
+            members["xid"] = self.xid
         if self.time is not None:
-            told["time"] = time_text(self.time)
+            members["time"] = time_text(self.time)
         if self.origin:
-            told["origin"] = self.origin
-        return _encode(told)[1:-1]
+            members["origin"] = self.origin
+        return _encode(members)[1:-1]
 
 
 def record(action: str, around: bytes, rest: bytes) -> bytes:
@@ -191,27 +194,27 @@ def record(action: str, around: bytes, rest: bytes) -> bytes:
     return b'{"action":"%b",%b,%b}' % (action.encode(), around, rest)
 
 
-def records_of(told: Told, known: Records, around: bytes) -> Sequence[bytes]:
+def records_of(message: AnyMessage, known: Records, around: bytes) -> Sequence[bytes]:
     """Return the records of a message in a transaction. Raises DecodeError if no message described its table."""
-    if isinstance(told, Insert):
-        return (record("I", around, known.change(told)),)
-    if isinstance(told, Update):
-        return (record("U", around, known.change(told)),)
-    if isinstance(told, Delete):
-        return (record("D", around, known.change(told)),)
-    if isinstance(told, Truncate):
-        return [record("T", around, each) for each in known.truncated(told)]
-    return (record("M", around, message(told)),) if isinstance(told, Message) else ()
+    if isinstance(message, Insert):
+        return (record("I", around, known.change_body(message)),)
+    if isinstance(message, Update):
+        return (record("U", around, known.change_body(message)),)
+    if isinstance(message, Delete):
+        return (record("D", around, known.change_body(message)),)
+    if isinstance(message, Truncate):
+        return [record("T", around, each) for each in known.truncation_bodies(message)]
+    return (record("M", around, message_body(message)),) if isinstance(message, Message) else ()
 
 
-def news_of(told: Told, known: Records, around: bytes) -> list[bytes]:
+def descriptions_of(message: AnyMessage, known: Records, around: bytes) -> list[bytes]:
     """Return records that describe the tables that a message changes, of those that are new or were redefined."""
     oids: Sequence[int] = ()
-    if isinstance(told, Insert | Update | Delete):
-        oids = (told.relation,)
-    elif isinstance(told, Truncate):
-        oids = told.relations
-    return [record("R", around, news) for oid in oids if (news := known.news(oid)) is not None]
+    if isinstance(message, Insert | Update | Delete):
+        oids = (message.relation,)
+    elif isinstance(message, Truncate):
+        oids = message.relations
+    return [record("R", around, described) for oid in oids if (described := known.description_if_new(oid)) is not None]
 
 
 def time_text(micros: int) -> str:
@@ -222,12 +225,12 @@ def time_text(micros: int) -> str:
         return str(micros)
 
 
-def _filled(new: Values, old: Values) -> Values:
+def _fill_unchanged(new: Values, old: Values) -> Values:
     """Return a new row with its unchanged values taken from the old row, which is whole."""
     return tuple(old[i] if value is UNCHANGED and i < len(old) else value for i, value in enumerate(new))
 
 
-def _row(table: Table, values: Values, only: Sequence[int] | None = None) -> bytes:
+def _write_row(table: Table, values: Values, only: Sequence[int] | None = None) -> bytes:
     if len(values) != len(table.names):
         named = f"{table.relation.schema}.{table.relation.table}"
         raise DecodeError(f"a row of {len(values)} values, where {named} has {len(table.names)} columns")
@@ -235,30 +238,30 @@ def _row(table: Table, values: Values, only: Sequence[int] | None = None) -> byt
     chosen = rows if only is None else (row for i, row in enumerate(rows) if i in only)
     return b"{%b}" % b",".join(
         [
-            name + (write(value) if isinstance(value, str) else _other(value))
+            name + (write(value) if isinstance(value, str) else _write_other(value))
             for name, value, write in chosen
             if value is not UNCHANGED
         ]
     )
 
 
-def _number(value: str) -> bytes:
+def _write_number(value: str) -> bytes:
     return _encode(value) if value in _NO_NUMBERS else value.encode()
 
 
-def _boolean(value: str) -> bytes:
+def _write_boolean(value: str) -> bytes:
     return b"true" if value == "t" else b"false"
 
 
-def _other(value: Value) -> bytes:
-    return _text_as_it_is(value) if isinstance(value, bytes) else b"null"
+def _write_other(value: Value) -> bytes:
+    return _write_undecoded(value) if isinstance(value, bytes) else b"null"
 
 
-def _writer(kind: str) -> Callable[[str], bytes]:
-    return _number if kind in _NUMBERS else _boolean if kind == "bool" else _encode
+def _writer_of(kind: str) -> Callable[[str], bytes]:
+    return _write_number if kind in _NUMBERS else _write_boolean if kind == "bool" else _encode
 
 
-def _text_as_it_is(value: bytes) -> bytes:
+def _write_undecoded(value: bytes) -> bytes:
     """Write a text that is not UTF-8 with its bytes as they are: its record is then invalid, and loses nothing."""
     escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"%b"' % b"".join(b"\\u%04x" % byte if byte < 0x20 else bytes([byte]) for byte in escaped)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 CONFIRM_SECONDS = 10.0
 """The longest time between two status updates to the server: well below its `wal_sender_timeout`."""
-_COPY_BOTH = 8
 _HINT = "look at the address, and at what the server's own log says"
 
 
@@ -45,31 +44,31 @@ class ServerError(InputError):
         self.state = state
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """Quote a name for a replication command."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def quoted_text(text: str) -> str:
+def quote_text(text: str) -> str:
     """Quote a text for a replication command, where a doubled quote is the only escape."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def explaining(where: str) -> Iterator[None]:
     """Turn errors of the database into ours, without the address, which may lead to a password."""
     import psycopg
 
     try:
         yield
     except psycopg.Error as error:
-        raise _ours(error, where) from error
+        raise _explain(error, where) from error
 
 
-def _ours(error: psycopg.Error, where: str) -> ServerError:
+def _explain(error: psycopg.Error, where: str) -> ServerError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
-    return ServerError(f"{where}: {said}", _HINT, error.sqlstate or "")
+    reason = lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
+    return ServerError(f"{where}: {reason}", _HINT, error.sqlstate or "")
 
 
 def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
@@ -78,7 +77,7 @@ def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
         import psycopg
     except ImportError:
         raise UsageError("postgres://... needs psycopg", "pip install 'esctl-audit[postgres]'") from None
-    with told(where):
+    with explaining(where):
         return psycopg.connect(conninfo, autocommit=True, application_name="esctl", client_encoding="UTF8", **more)
 
 
@@ -111,7 +110,7 @@ class Replication:
         result = self._exec(command)
         names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
         return [
-            {name: _decoded(result.get_value(row, column)) for column, name in enumerate(names)}
+            {name: _decode(result.get_value(row, column)) for column, name in enumerate(names)}
             for row in range(result.ntuples)
         ]
 
@@ -119,7 +118,7 @@ class Replication:
         """Run a COPY ... TO STDOUT, and yield its rows as they come."""
         self._exec(command)
         pgconn = self._connection.pgconn
-        with told(self._where):
+        with explaining(self._where):
             while True:
                 size, data = pgconn.get_copy_data(0)
                 if size < 0:
@@ -127,7 +126,7 @@ class Replication:
                 yield bytes(data)
             while (result := pgconn.get_result()) is not None:
                 if result.error_message:
-                    raise self._refused(result)
+                    raise self._refusal(result)
 
     @property
     def version(self) -> int:
@@ -139,13 +138,13 @@ class Replication:
 
         From here on a thread sends the server status updates, even while nobody receives.
         """
-        listed = quoted_text(",".join(map(quoted, publications)))
+        listed = quote_text(",".join(map(quote_name, publications)))
         messages = self.version >= 140000
         options = f"proto_version '1', publication_names {listed}" + ", messages 'true'" * messages
-        self._exec(f"START_REPLICATION SLOT {quoted(slot)} LOGICAL 0/0 ({options})")
+        self._exec(f"START_REPLICATION SLOT {quote_name(slot)} LOGICAL 0/0 ({options})")
         self._confirmed, self.streaming = confirmed, True
-        told_by = (self._over, weakref.ref(self))
-        threading.Thread(target=_keep_alive, args=told_by, name="keeping a slot", daemon=True).start()
+        arguments = (self._over, weakref.ref(self))
+        threading.Thread(target=_keep_alive, args=arguments, name="keeping a slot", daemon=True).start()
 
     def receive(self, seconds: float) -> Streamed | Alive | None:
         """Return the next message, or None if none comes within some seconds. Raises ServerError, InputError."""
@@ -157,46 +156,46 @@ class Replication:
                 with self._lock:
                     size, data = pgconn.get_copy_data(1)
                     if size > 0:
-                        return self._received(bytes(data))
+                        return self._parse_received(bytes(data))
                 if size < 0:
-                    raise self._ended()
+                    raise self._end_error()
                 if not _wait(pgconn.socket, seconds, select.POLLIN):
                     return None
                 with self._lock:
                     pgconn.consume_input()
         except psycopg.Error as error:
-            raise _ours(error, self._where) from error
+            raise _explain(error, self._where) from error
 
     def confirm(self, end: int) -> None:
         """Tell the server that everything before `end` is kept, and need not be sent again."""
         if end > self._confirmed:
             self._confirmed = end
-            with told(self._where), self._lock:
-                self._say()
+            with explaining(self._where), self._lock:
+                self._send_status()
 
     def ping(self) -> None:
         """Ask the server where its log ends; it answers with Alive."""
-        with told(self._where), self._lock:
-            self._say(answer=True)
+        with explaining(self._where), self._lock:
+            self._send_status(answer=True)
 
     def tell_alive(self) -> None:
         """Tell the server that we are alive; if that fails, the next `receive` raises."""
-        with suppress(InputError), told(self._where), self._lock:
+        with suppress(InputError), explaining(self._where), self._lock:
             if self.streaming:
-                self._say()
+                self._send_status()
 
-    def _received(self, data: bytes) -> Streamed | Alive:
+    def _parse_received(self, data: bytes) -> Streamed | Alive:
         kind = data[:1]
         if kind == b"w" and len(data) >= 25:
             return Streamed(data[25:])
         if kind == b"k" and len(data) == 18:
             end, _, answer = struct.unpack(">QqB", data[1:])
             if answer:
-                self._say()
+                self._send_status()
             return Alive(end)
         raise InputError(f"{self._where}: the server sent {len(data)} bytes that are no message of replication", _HINT)
 
-    def _say(self, *, answer: bool = False) -> None:
+    def _send_status(self, *, answer: bool = False) -> None:
         """Send a standby status update: written, flushed and applied up to what is confirmed."""
         now = time.time_ns() // 1000 - EPOCH_MICROSECONDS
         places = (self._confirmed, self._confirmed, self._confirmed)
@@ -209,27 +208,27 @@ class Replication:
     def _exec(self, command: str) -> Any:
         from psycopg.pq import ExecStatus
 
-        with told(self._where):
+        with explaining(self._where):
             result = self._connection.pgconn.exec_(command.encode())
         fine = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
         if result.status not in fine:
-            raise self._refused(result)
+            raise self._refusal(result)
         return result
 
-    def _refused(self, result: Any) -> ServerError:
+    def _refusal(self, result: Any) -> ServerError:
         from psycopg.pq import DiagnosticField
 
-        state = _decoded(result.error_field(DiagnosticField.SQLSTATE)) or ""
-        said = _decoded(result.error_field(DiagnosticField.MESSAGE_PRIMARY)) or "the connection was lost"
-        return ServerError(f"{self._where}: {said}", _HINT, state)
+        state = _decode(result.error_field(DiagnosticField.SQLSTATE)) or ""
+        reason = _decode(result.error_field(DiagnosticField.MESSAGE_PRIMARY)) or "the connection was lost"
+        return ServerError(f"{self._where}: {reason}", _HINT, state)
 
-    def _ended(self) -> ServerError:
+    def _end_error(self) -> ServerError:
         """Return the error that says why the server stopped streaming."""
         self.streaming = False
         result = self._connection.pgconn.get_result()
         if result is None or not result.error_message:
             return ServerError(f"{self._where}: the server ended the stream", _HINT)
-        return self._refused(result)
+        return self._refusal(result)
 
 
 def _keep_alive(over: threading.Event, connection: weakref.ref[Replication]) -> None:
@@ -242,7 +241,7 @@ def _keep_alive(over: threading.Event, connection: weakref.ref[Replication]) -> 
         del held
 
 
-def _decoded(value: bytes | None) -> str | None:
+def _decode(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 

@@ -9,10 +9,10 @@ from msgspec import Struct
 from esctl.errors import InputError, UsageError, shell_word
 from esctl.model import PostgresCursor
 from esctl.sources.postgres.lsn import lsn_number, lsn_text
-from esctl.sources.postgres.replication import Replication, quoted, quoted_text
+from esctl.sources.postgres.replication import Replication, quote_name, quote_text
 
 _ANEW = "make another slot: name it in the URL, with --create --snapshot"
-_NEW_STORE = "read it into a store of its own: --store NAME, a slot of another name, --create --snapshot"
+NEW_STORE = "read it into a store of its own: --store NAME, a slot of another name, --create --snapshot"
 
 
 class Server(Struct, frozen=True):
@@ -42,7 +42,7 @@ def server_of(replication: Replication) -> Server:
 
 def slot_of(replication: Replication, name: str) -> Slot | None:
     """Ask a server for a slot; return None if it has none of that name."""
-    rows = replication.ask(f"SELECT * FROM pg_catalog.pg_replication_slots WHERE slot_name = {quoted_text(name)}")
+    rows = replication.ask(f"SELECT * FROM pg_catalog.pg_replication_slots WHERE slot_name = {quote_text(name)}")
     if not rows:
         return None
     row = rows[0]
@@ -54,7 +54,7 @@ def slot_of(replication: Replication, name: str) -> Slot | None:
 def create_slot(replication: Replication, name: str) -> Slot:
     """Create a slot, which waits for open transactions. Raises ServerError if that is refused."""
     # Versions before 15 know only this older form, which later ones still accept.
-    replication.ask(f"CREATE_REPLICATION_SLOT {quoted(name)} LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+    replication.ask(f"CREATE_REPLICATION_SLOT {quote_name(name)} LOGICAL pgoutput NOEXPORT_SNAPSHOT")
     found = slot_of(replication, name)
     assert found is not None
     return found
@@ -62,12 +62,12 @@ def create_slot(replication: Replication, name: str) -> Slot:
 
 def check_publications(replication: Replication, names: Sequence[str], where: str) -> None:
     """Raise UsageError for a missing publication, which the server would report only in the middle of the stream."""
-    listed = ", ".join(map(quoted_text, names))
+    listed = ", ".join(map(quote_text, names))
     rows = replication.ask(f"SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN ({listed})")
     there = {row["pubname"] for row in rows}
     for name in names:
         if name not in there:
-            sql = f"CREATE PUBLICATION {quoted(name)} FOR ALL TABLES"
+            sql = f"CREATE PUBLICATION {quote_name(name)} FOR ALL TABLES"
             raise UsageError(f"{where}: there is no publication {name}", f"make it first: psql -c {shell_word(sql)}")
 
 
@@ -97,7 +97,7 @@ def check_continues(
     if server.system != cursor.system:
         raise InputError(
             f"{where}: the slot {name} was read from the database system {cursor.system}, and this is {server.system}",
-            _NEW_STORE,
+            NEW_STORE,
         )
     parted = dict(history).get(cursor.timeline)
     if server.timeline != cursor.timeline and (parted is None or parted < cursor.lsn):
@@ -105,13 +105,13 @@ def check_continues(
         raise InputError(
             f"{where}: the slot {name} was read up to {read} of timeline {cursor.timeline}, and the server is on "
             f"timeline {server.timeline}, {ended}: the database was restored",
-            _NEW_STORE,
+            NEW_STORE,
         )
     if server.end < cursor.lsn:
         raise InputError(
             f"{where}: the slot {name} was read up to {read}, and the server's log ends at {lsn_text(server.end)}: "
             "the database was restored from a copy",
-            _NEW_STORE,
+            NEW_STORE,
         )
     if slot is None:
         raise InputError(

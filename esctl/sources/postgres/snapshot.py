@@ -5,24 +5,17 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from esctl.sources.postgres.lsn import lsn_number
-from esctl.sources.postgres.pgoutput import Column, Relation, Type, Value, Values
+from esctl.sources.postgres.pgoutput import IDENTITIES, Column, Relation, Type, Value, Values, value_of
 from esctl.sources.postgres.records import Around, Records, record
-from esctl.sources.postgres.replication import Replication, quoted, quoted_text
+from esctl.sources.postgres.replication import Replication, quote_name, quote_text
 from esctl.sources.postgres.transactions import Row
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-_IDENTITIES: dict[str, Literal["default", "nothing", "full", "index"]] = {
-    "d": "default",
-    "n": "nothing",
-    "f": "full",
-    "i": "index",
-}
 
 
 class Snapshot(Struct, frozen=True):
@@ -47,14 +40,14 @@ def begin_snapshot(replication: Replication) -> Snapshot:
     """
     replication.ask("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
     name = f"esctl_{secrets.token_hex(8)}"
-    (row,) = replication.ask(f"CREATE_REPLICATION_SLOT {quoted(name)} TEMPORARY LOGICAL pgoutput USE_SNAPSHOT")
+    (row,) = replication.ask(f"CREATE_REPLICATION_SLOT {quote_name(name)} TEMPORARY LOGICAL pgoutput USE_SNAPSHOT")
     (now,) = replication.ask("SELECT CAST(extract(epoch FROM now()) * 1000000 AS bigint) AS now")
     return Snapshot(lsn_number(row["consistent_point"] or "0/0"), int(now["now"] or 0))
 
 
-def published(replication: Replication, publications: Sequence[str], version: int) -> list[Published]:
+def list_published(replication: Replication, publications: Sequence[str], version: int) -> list[Published]:
     """List the tables of some publications, with the columns and rows that are published."""
-    names = ", ".join(map(quoted_text, publications))
+    names = ", ".join(map(quote_text, publications))
     rule = "p.rowfilter" if version >= 150000 else "NULL"
     rows = replication.ask(f"""SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, {rule} AS rule
         FROM pg_catalog.pg_publication_tables p
@@ -79,12 +72,12 @@ def published(replication: Replication, publications: Sequence[str], version: in
 def relation_of(replication: Replication, row: dict[str, str | None], publications: str) -> Relation:
     """Return the definition of a table in pg_class, with the columns that `publications` publish ("" for all)."""
     oid, schema, table = int(row["oid"] or 0), row["nspname"] or "", row["relname"] or ""
-    identity = _IDENTITIES[row["relreplident"] or "d"]
+    identity = IDENTITIES[(row["relreplident"] or "d").encode()]
     marked = "indisreplident" if identity == "index" else "indisprimary"
     is_key = {"full": "true", "nothing": "false"}.get(identity, "coalesce(a.attnum = ANY (i.indkey), false)")
     only = f"""AND a.attname = ANY (SELECT unnest(p.attnames) FROM pg_catalog.pg_publication_tables p
-        WHERE p.pubname IN ({publications}) AND p.schemaname = {quoted_text(schema)}
-        AND p.tablename = {quoted_text(table)})"""
+        WHERE p.pubname IN ({publications}) AND p.schemaname = {quote_text(schema)}
+        AND p.tablename = {quote_text(table)})"""
     rows = replication.ask(f"""SELECT a.attname, a.atttypid, a.atttypmod, {is_key} AS is_key
         FROM pg_catalog.pg_attribute a
         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.{marked}
@@ -124,12 +117,12 @@ def read_tables(
     start = Around(snapshot.lsn, None, snapshot.time).start()
     for table in tables:
         known.describe(table.relation)
-        news = known.news(table.relation.oid)
-        rows = [Row(record("R", start, news) + b"\n", snapshot.time)] if news is not None else []
+        described = known.description_if_new(table.relation.oid)
+        rows = [Row(record("R", start, described) + b"\n", snapshot.time)] if described is not None else []
         if over or (anew and not known.has_key(table.relation.oid)):
-            rows.append(Row(record("T", start, known.ended(table.relation.oid)) + b"\n", snapshot.time))
+            rows.append(Row(record("T", start, known.end_body(table.relation.oid)) + b"\n", snapshot.time))
         for line in replication.copy_out(copy_sql(table)):
-            raw = record("S", start, known.read(table.relation.oid, copied_row(line)))
+            raw = record("S", start, known.row_body(table.relation.oid, copied_row(line)))
             rows.append(Row(raw + b"\n", snapshot.time))
             if len(rows) >= 1000:
                 yield rows
@@ -140,23 +133,21 @@ def read_tables(
 def copy_sql(table: Published) -> str:
     """Return the command that copies the published rows of a table."""
     relation = table.relation
-    columns = ", ".join(quoted(column.name) for column in relation.columns)
+    columns = ", ".join(quote_name(column.name) for column in relation.columns)
     where = " WHERE " + " OR ".join(f"({rule})" for rule in table.filters) if table.filters else ""
     only = "" if table.is_whole_tree else "ONLY "
-    return f"COPY (SELECT {columns} FROM {only}{quoted(relation.schema)}.{quoted(relation.table)}{where}) TO STDOUT"
+    table_name = f"{quote_name(relation.schema)}.{quote_name(relation.table)}"
+    return f"COPY (SELECT {columns} FROM {only}{table_name}{where}) TO STDOUT"
 
 
 def copied_row(line: bytes) -> Values:
     """Parse a row in COPY's text format."""
-    return tuple(map(_copied, line.removesuffix(b"\n").split(b"\t")))
+    return tuple(map(_copied_value, line.removesuffix(b"\n").split(b"\t")))
 
 
-def _copied(text: bytes) -> Value:
+def _copied_value(text: bytes) -> Value:
     if text == b"\\N":
         return None
     if b"\\" in text:
         text = _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text
+    return value_of(text)

@@ -22,8 +22,8 @@ from esctl.sources.postgres.lsn import lsn_text
 from esctl.sources.postgres.records import Records
 from esctl.sources.postgres.replication import Alive, Replication, ServerError, Streamed
 from esctl.sources.postgres.server import Server, Slot
-from esctl.sources.postgres.snapshot import begin_snapshot, published, read_tables
-from esctl.sources.postgres.transactions import Place, Row, Transactions
+from esctl.sources.postgres.snapshot import begin_snapshot, list_published, read_tables
+from esctl.sources.postgres.transactions import ReadUpTo, Row, Transactions
 from esctl.sources.protocol import Delivery
 
 BATCH_BYTES = 4 << 20
@@ -52,7 +52,7 @@ class _Buffer(Struct):
             self.times.append(row.time)
             self.size += len(row.raw)
 
-    def empty(self, first: int) -> pa.RecordBatch:
+    def drain(self, first: int) -> pa.RecordBatch:
         offsets = np.arange(first, first + len(self.raws), dtype=np.int64)
         times = pa.array(self.times, SCHEMA.field("source_time").type)
         batch = batch_of(offsets, pa.array(self.raws, pa.large_binary()), times)
@@ -102,13 +102,13 @@ class SlotReader:
             history = servers.history_of(stream, server.timeline) if moved else []
             servers.check_continues(self.cursor, server, slot, history, where)
         servers.check_publications(stream, self.address.publications, where)
-        slot = slot or self._made(stream)
+        slot = slot or self._create_slot(stream)
         servers.check_slot(slot, slot_name, server, where)
         self._resume(server, slot)
 
     def snapshot(self) -> Iterator[Delivery]:
         """Yield the rows of the tables, if that is wanted or was left unfinished, over a connection of its own."""
-        cursor = self._at()
+        cursor = self._begun_cursor()
         if not (self._wanted.snapshot or cursor.unread):
             return
         over = cursor.unread == "missing" or bool(self._others)
@@ -116,14 +116,14 @@ class SlotReader:
         replication = Replication(self.address.address.conninfo(), self.address.where)
         try:
             snapshot = begin_snapshot(replication)
-            tables = published(replication, self.address.publications, replication.version)
+            tables = list_published(replication, self.address.publications, replication.version)
             for rows in read_tables(replication, tables, snapshot, self._known, anew=cursor.records > 0, over=over):
                 self._buffer.add(rows)
                 if self._buffer.size >= BATCH_BYTES:
                     yield self._delivery()
         finally:
             replication.close()
-        self.cursor = replace(self._at(), unread="")
+        self.cursor = replace(self._begun_cursor(), unread="")
         self._wanted = replace(self._wanted, snapshot=False)
         self._note(f"{self.name}: {len(tables)} tables were read as of {lsn_text(snapshot.lsn)}")
         yield self._delivery()
@@ -158,14 +158,14 @@ class SlotReader:
             self._buffer.add(self._read.take(found.data))
         return found
 
-    def due(self) -> Delivery | None:
+    def delivery_if_due(self) -> Delivery | None:
         """Return a delivery of what waits, or of the new place alone once that is worth keeping; else None."""
-        if not self._buffer.raws and self.place - self._at().lsn < WORTH_KEEPING:
+        if not self._buffer.raws and self.place - self._begun_cursor().lsn < WORTH_KEEPING:
             return None
         return self._delivery()
 
     @property
-    def waiting(self) -> int:
+    def waiting_bytes(self) -> int:
         """Return how many bytes of records wait to be delivered."""
         return self._buffer.size
 
@@ -221,7 +221,7 @@ class SlotReader:
             if cursor.system == server.system:
                 break
 
-    def _made(self, stream: Replication) -> Slot:
+    def _create_slot(self, stream: Replication) -> Slot:
         where, name = self.address.where, self.address.slot
         if not self._wanted.create:
             raise UsageError(
@@ -245,22 +245,22 @@ class SlotReader:
                 "read it to its end through these first",
             )
         self._known = Records(self._keys, cursor.tables)
-        place = Place(cursor.lsn, cursor.commit, cursor.xid, cursor.committed, cursor.taken)
+        place = ReadUpTo(cursor.lsn, cursor.commit, cursor.xid, cursor.committed, cursor.taken)
         self._read = Transactions(place, slot.confirmed, self._known, self.address.where, same)
         self._kept = max(self._kept, slot.confirmed)
         self.cursor = replace(cursor, timeline=server.timeline, publications=publications)
 
-    def _at(self) -> PostgresCursor:
+    def _begun_cursor(self) -> PostgresCursor:
         assert self.cursor is not None
         return self.cursor
 
     def _delivery(self) -> Delivery:
         assert self._read is not None
-        before, place = self._at(), self._read.place
-        read, batch = self._buffer.size, self._buffer.empty(before.records)
+        before, place = self._begun_cursor(), self._read.place
+        read, batch = self._buffer.size, self._buffer.drain(before.records)
         self.cursor = replace(
             before, records=before.records + batch.num_rows, lsn=place.lsn, commit=place.commit, xid=place.xid,
-            committed=place.time, taken=place.taken, tables=self._known.told,
+            committed=place.time, taken=place.taken, tables=self._known.described_digests,
         )  # fmt: skip
         self._count += 1
         self._unkept.add(self._count)

@@ -15,7 +15,7 @@ from esctl.sources.postgres.keys import primary_key
 from esctl.sources.postgres.lsn import lsn_number
 from esctl.sources.postgres.pgoutput import Relation
 from esctl.sources.postgres.records import Records
-from esctl.sources.postgres.replication import Replication, ServerError, quoted_text
+from esctl.sources.postgres.replication import Replication, ServerError, quote_text
 from esctl.sources.postgres.server import server_of
 from esctl.sources.postgres.snapshot import (
     Published,
@@ -42,7 +42,7 @@ class TableAddress(Struct, frozen=True):
 
 
 class OpenTable(Struct, frozen=True):
-    """A table that is open for reading. `about` says why its place is only approximate, or is ""."""
+    """A table that is open for reading. `why_approximate` says why its place is only approximate, or is ""."""
 
     replication: Replication
     relation: Relation
@@ -50,10 +50,10 @@ class OpenTable(Struct, frozen=True):
     snapshot: Snapshot
     system: str
     database: str
-    about: str = ""
+    why_approximate: str = ""
 
     def rows(self) -> Iterator[list[bytes]]:
-        """Yield the rows as records, some at a time. Iterate it within `opened`."""
+        """Yield the rows as records, some at a time. Iterate it within `open_table`."""
         table = Published(self.relation, is_whole_tree=True)
         for rows in read_tables(self.replication, [table], self.snapshot, self.known, anew=False, over=False):
             yield [row.raw for row in rows if row.raw.startswith(b'{"action":"S"')]
@@ -74,16 +74,16 @@ def parse_table_address(url: str) -> TableAddress:
 
 
 @contextmanager
-def opened(address: TableAddress, left_out: Collection[str]) -> Iterator[OpenTable]:
+def open_table(address: TableAddress, left_out: Collection[str]) -> Iterator[OpenTable]:
     """Open a table without the columns `left_out`, except those of its key; without a key it keeps all columns.
 
     Raises InputError if there is no such table.
     """
-    replication, snapshot, about, system = _begun(address)
+    replication, snapshot, why_approximate, system = _begin(address)
     try:
         rows = replication.ask(f"""SELECT c.oid, n.nspname, c.relname, c.relreplident, current_database() AS db
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = {quoted_text(address.schema)} AND c.relname = {quoted_text(address.table)}
+            WHERE n.nspname = {quote_text(address.schema)} AND c.relname = {quote_text(address.table)}
             AND c.relkind IN ('r', 'p', 'v', 'm', 'f')""")
         if not rows:
             raise InputError(f"{address.where}: there is no such table", "see what there is with: psql -c '\\dt'")
@@ -92,12 +92,12 @@ def opened(address: TableAddress, left_out: Collection[str]) -> Iterator[OpenTab
         columns = tuple(c for c in relation.columns if not key or c.name in key or c.name not in left_out)
         relation = replace(relation, columns=columns, identity="full")
         known = Records(lambda _: key)
-        yield OpenTable(replication, relation, known, snapshot, system, rows[0]["db"] or "", about)
+        yield OpenTable(replication, relation, known, snapshot, system, rows[0]["db"] or "", why_approximate)
     finally:
         replication.close()
 
 
-def _begun(address: TableAddress) -> tuple[Replication, Snapshot, str, str]:
+def _begin(address: TableAddress) -> tuple[Replication, Snapshot, str, str]:
     """Begin a transaction that sees the table as of a place, which is exact if the server allows us replication."""
     conninfo, where = address.address.conninfo(), address.where
     try:
@@ -105,15 +105,15 @@ def _begun(address: TableAddress) -> tuple[Replication, Snapshot, str, str]:
     except ServerError as error:
         if not error.state and "replication" not in error.message:
             raise
-        return _begun_plainly(conninfo, where, error)
+        return _begin_without_slot(conninfo, where, error)
     try:
         return replication, begin_snapshot(replication), "", server_of(replication).system
     except ServerError as error:
         replication.close()
-        return _begun_plainly(conninfo, where, error)
+        return _begin_without_slot(conninfo, where, error)
 
 
-def _begun_plainly(conninfo: str, where: str, why: ServerError) -> tuple[Replication, Snapshot, str, str]:
+def _begin_without_slot(conninfo: str, where: str, why: ServerError) -> tuple[Replication, Snapshot, str, str]:
     replication = Replication(conninfo, where, for_replication=False)
     replication.ask("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
     (row,) = replication.ask("""SELECT CAST(extract(epoch FROM now()) * 1000000 AS bigint) AS now, CASE WHEN

@@ -8,22 +8,21 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.sources.postgres.lsn import lsn_text
 from esctl.sources.postgres.pgoutput import (
+    AnyMessage,
     Begin,
     Commit,
     DecodeError,
     Message,
     Origin,
     Relation,
-    Told,
     Type,
     decode,
 )
-from esctl.sources.postgres.records import Around, Records, news_of, records_of, time_text
+from esctl.sources.postgres.records import Around, Records, descriptions_of, records_of, time_text
+from esctl.sources.postgres.server import NEW_STORE
 
-_HINT = "read it into a store of its own: --store NAME, a slot of another name, --create --snapshot"
 
-
-class Place(Struct, frozen=True):
+class ReadUpTo(Struct, frozen=True):
     """A place in the stream.
 
     Everything committed before `lsn` was read, and the first `taken` records (None: all) of the transaction committed
@@ -49,10 +48,10 @@ class Row(Struct, frozen=True):
     time: int | None
 
 
-class _Unit(Struct):
+class _OpenTransaction(Struct):
     """A transaction that is being sent."""
 
-    place: Place
+    place: ReadUpTo
     around: Around
     start: bytes
     count: int = 0  # records so far
@@ -67,13 +66,13 @@ class Transactions(Struct):
     server must send again what was read after `confirmed`.
     """
 
-    place: Place
+    place: ReadUpTo
     confirmed: int
     known: Records
     where: str
     trusted: bool = True
-    _unit: _Unit | None = None
-    _last: Place = field(default_factory=lambda: Place(0))
+    _unit: _OpenTransaction | None = None
+    _last: ReadUpTo = field(default_factory=lambda: ReadUpTo(0))
     _met: bool = False
 
     def __post_init__(self) -> None:
@@ -90,7 +89,7 @@ class Transactions(Struct):
         Raises InputError if it is not a message, or if the server's log is not the one that was read before.
         """
         try:
-            return self._taken(decode(data))
+            return self._process(decode(data))
         except DecodeError as error:
             raise InputError(f"{self.where}: at {lsn_text(self.place.lsn)}: {error}", "") from error
 
@@ -101,37 +100,37 @@ class Transactions(Struct):
         if self._unit is None and end > self.place.lsn:
             self.place = replace(self.place, lsn=end)
 
-    def _taken(self, told: Told) -> list[Row]:
-        if isinstance(told, Begin):
-            self._begin(Place(self.place.lsn, told.lsn, told.xid, time_text(told.time)), told.time)
-        elif isinstance(told, Commit):
-            self._end(told.end)
-        elif isinstance(told, Type):
-            self.known.learn(told)
-        elif isinstance(told, Relation):
-            self.known.describe(told)
-        elif isinstance(told, Origin):
+    def _process(self, message: AnyMessage) -> list[Row]:
+        if isinstance(message, Begin):
+            self._begin(ReadUpTo(self.place.lsn, message.lsn, message.xid, time_text(message.time)), message.time)
+        elif isinstance(message, Commit):
+            self._end(message.end)
+        elif isinstance(message, Type):
+            self.known.learn(message)
+        elif isinstance(message, Relation):
+            self.known.describe(message)
+        elif isinstance(message, Origin):
             unit = self._in_unit()
-            unit.around = Around(unit.around.lsn, unit.around.xid, unit.around.time, told.name)
+            unit.around = Around(unit.around.lsn, unit.around.xid, unit.around.time, message.name)
             unit.start = unit.around.start()
-        elif isinstance(told, Message) and not told.transactional:
-            return self._alone(told)
+        elif isinstance(message, Message) and not message.transactional:
+            return self._take_alone(message)
         else:
-            return self._changed(self._in_unit(), told)
+            return self._take_change(self._in_unit(), message)
         return []
 
-    def _in_unit(self) -> _Unit:
+    def _in_unit(self) -> _OpenTransaction:
         if self._unit is None:
             raise DecodeError("a change stands outside of transactions")
         return self._unit
 
-    def _begin(self, place: Place, time: int | None) -> None:
+    def _begin(self, place: ReadUpTo, time: int | None) -> None:
         if self._unit is not None:
             raise DecodeError("a transaction begins within another")
         around = Around(place.commit, place.xid or None, time)
-        self._unit = _Unit(place, around, around.start(), skipped=self._known(place))
+        self._unit = _OpenTransaction(place, around, around.start(), skipped=self._count_known(place))
 
-    def _known(self, place: Place) -> int | None:
+    def _count_known(self, place: ReadUpTo) -> int | None:
         """Return how many records of a transaction are known; None for all."""
         last = self._last
         if not last.commit or place.order > last.order:
@@ -140,63 +139,69 @@ class Transactions(Struct):
             return None
         self._met = True
         if (place.xid, place.time) != (last.xid, last.time):
-            self._diverged(f"transaction {place.xid} of {place.time or 'no time'}")
+            self._refuse_diverged(f"transaction {place.xid} of {place.time or 'no time'}")
         return last.taken
 
-    def _changed(self, unit: _Unit, told: Told) -> list[Row]:
+    def _take_change(self, unit: _OpenTransaction, message: AnyMessage) -> list[Row]:
         """Return the new records of a message, after those that describe new tables."""
-        raws = records_of(told, self.known, unit.start)
+        raws = records_of(message, self.known, unit.start)
         count = unit.count
         unit.count += len(raws)
         if unit.skipped is None or unit.count <= unit.skipped:
             return []
-        self._check(unit)
+        self._check_order(unit)
         place = unit.place
-        self.place = Place(self.place.lsn, place.commit, place.xid, place.time, unit.count)
+        self.place = ReadUpTo(self.place.lsn, place.commit, place.xid, place.time, unit.count)
         fresh = raws[max(unit.skipped - count, 0) :]
-        return [Row(raw + b"\n", unit.around.time) for raw in (*news_of(told, self.known, unit.start), *fresh)]
+        return [
+            Row(raw + b"\n", unit.around.time) for raw in (*descriptions_of(message, self.known, unit.start), *fresh)
+        ]
 
-    def _alone(self, told: Message) -> list[Row]:
+    def _take_alone(self, message: Message) -> list[Row]:
         if self._unit is not None:
             raise DecodeError("a message outside of transactions stands within one")
-        self._begin(Place(self.place.lsn, told.lsn), None)
+        self._begin(ReadUpTo(self.place.lsn, message.lsn), None)
         unit = self._in_unit()
-        rows = self._changed(unit, told)
-        self._end(told.lsn)
+        rows = self._take_change(unit, message)
+        self._end(message.lsn)
         return rows
 
     def _end(self, end: int) -> None:
         unit = self._in_unit()
         if unit.skipped and unit.count < unit.skipped:
-            self._diverged(f"transaction {unit.place.xid} with {unit.count} records instead of {unit.skipped} or more")
+            self._refuse_diverged(
+                f"transaction {unit.place.xid} with {unit.count} records instead of {unit.skipped} or more"
+            )
         self._unit = None
         at = unit.place if unit.count and unit.skipped is not None else self.place
         self.place = replace(at, lsn=max(end, self.place.lsn))
 
-    def _check(self, unit: _Unit) -> None:
+    def _check_order(self, unit: _OpenTransaction) -> None:
         """Check that a transaction of which nothing is known comes after everything that was read."""
         if unit.checked or unit.place.order <= self._last.order:
             return
         unit.checked = True
         self._check_met(lsn_text(unit.place.commit))
         if self.trusted and unit.place.commit < self._last.lsn:
-            self._diverged(f"transaction {unit.place.xid} at {lsn_text(unit.place.commit)}, which it had not then")
+            self._refuse_diverged(
+                f"transaction {unit.place.xid} at {lsn_text(unit.place.commit)}, which it had not then"
+            )
 
     def _check_met(self, place: str) -> None:
         """Raise InputError if what was read last should have been sent again, and was not."""
         if self._must_meet and not self._met:
-            self._diverged(f"nothing there up to {place}")
+            self._refuse_diverged(f"nothing there up to {place}")
         self._met = True
 
     @property
     def _must_meet(self) -> bool:
         return self.trusted and self._last.xid > 0 and self._last.commit >= self.confirmed
 
-    def _diverged(self, found: str) -> None:
+    def _refuse_diverged(self, found: str) -> None:
         last = self._last
         raise InputError(
             f"{self.where}: it was read up to {lsn_text(last.lsn)}, last transaction {last.xid} at "
             f"{lsn_text(last.commit)} of {last.time or 'no time'}; now the server's log has {found}: the database was "
             "restored from a copy",
-            _HINT,
+            NEW_STORE,
         )

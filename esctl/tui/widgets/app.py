@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from esctl.tui.widgets.rows import Bar, Rows
 from esctl.tui.widgets.screens import KEYS, ResultsScreen, TextScreen
-from esctl.tui.widgets.shown import Shown
+from esctl.tui.widgets.shown import Panes
 from esctl.tui.widgets.timebar import TimeBar
 
 PROMPTS = {
@@ -23,12 +23,12 @@ PROMPTS = {
 }
 
 
-class Browser(Shown):
+class Browser(Panes):
     """The browser, which turns keys and clicks into calls of its session."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "beside(1)", show=False),
-        Binding("left", "beside(-1)", show=False),
+        Binding("right", "step_by(1)", show=False),
+        Binding("left", "step_by(-1)", show=False),
         Binding("g", "prompt('go')", show=False),
         Binding("m", "mark", show=False),
         Binding("n", "change(1)", show=False),
@@ -48,7 +48,7 @@ class Browser(Shown):
         Binding("q,ctrl+c", "quit", show=False),
     ]
 
-    _asks = ""
+    _open_prompt = ""
     """The prompt that is open."""
     copied = ""
     """The command line that was copied last."""
@@ -88,9 +88,7 @@ class Browser(Shown):
         if walk.differences is None:
             self.session.blame(self._field())
         elif walk.differences[message.index].positions:
-            self.session.step(
-                walk.steps.of_position(walk.differences[message.index].positions[-1]) if walk.steps else 0
-            )
+            self.session.step(walk.steps.step_of(walk.differences[message.index].positions[-1]) if walk.steps else 0)
 
     @on(TimeBar.Picked)
     def time_picked(self, message: TimeBar.Picked) -> None:
@@ -100,10 +98,10 @@ class Browser(Shown):
     def _field(self) -> str:
         """Return the name of the chosen field."""
         walk, at = self.session.walk, self.rows("state").cursor
-        named = walk.differences if walk.differences is not None else walk.view.fields if walk.view else ()
-        if not 0 <= at < len(named):
+        listed = walk.differences if walk.differences is not None else walk.view.fields if walk.view else ()
+        if not 0 <= at < len(listed):
             return ""
-        row = named[at]
+        row = listed[at]
         return row.field if hasattr(row, "field") else row.name
 
     @on(ResultsScreen.Followed)
@@ -122,9 +120,9 @@ class Browser(Shown):
 
     # Keys
 
-    def action_beside(self, direction: int) -> None:
+    def action_step_by(self, direction: int) -> None:
         """Step to the next event, or back."""
-        self.session.beside(direction)
+        self.session.step_by(direction)
 
     def action_mark(self) -> None:
         """Mark a point."""
@@ -156,10 +154,10 @@ class Browser(Shown):
 
     def action_leave(self) -> None:
         """Close the prompt, or leave what the session shows."""
-        if not self._asks:
+        if not self._open_prompt:
             self.session.escape()
             return
-        if self._asks == "entities":
+        if self._open_prompt == "entities":
             self.session.arrange(text="")
         self.close_prompt()
 
@@ -205,7 +203,7 @@ class Browser(Shown):
 
     def action_prompt(self, name: str) -> None:
         """Open a prompt."""
-        self._asks = name
+        self._open_prompt = name
         prompt = self.part("prompt", Input)
         self.part("status", Bar).display = False
         prompt.placeholder = PROMPTS[name]
@@ -216,14 +214,14 @@ class Browser(Shown):
     @on(Input.Changed, "#prompt")
     def typed(self, message: Input.Changed) -> None:
         """Filter the entities while the user types."""
-        if self._asks == "entities" and message.input.display:
+        if self._open_prompt == "entities" and message.input.display:
             self.session.arrange(text=message.value)
 
     def close_prompt(self) -> None:
         """Put the line of messages back in place of the prompt."""
         prompt = self.part("prompt", Input)
         if prompt.display:
-            self._asks = ""
+            self._open_prompt = ""
             prompt.display = False
             self.part("status", Bar).display = True
             self.rows(self._pane).focus()
@@ -231,23 +229,23 @@ class Browser(Shown):
     @on(Input.Submitted, "#prompt")
     def submitted(self, message: Input.Submitted) -> None:
         """Carry out what was typed."""
-        asked, text = self._asks, message.value
+        prompt, text = self._open_prompt, message.value
         self.close_prompt()
         if text.strip():
-            self._asked(asked, text)
+            self._answer_prompt(prompt, text)
 
-    def _asked(self, asked: str, text: str) -> None:
-        if asked == "entities" and len(self.session.entities):
+    def _answer_prompt(self, prompt: str, text: str) -> None:
+        if prompt == "entities" and len(self.session.entities):
             if self.rows("entities").cursor < 0:
                 self.session.choose(self.session.entities.entity(0))
                 self.show_entities()
-        elif asked == "go":
+        elif prompt == "go":
             self.session.go(text)
-        elif asked in ("when", "when-all"):
-            self.session.when(text, asked == "when-all")
-        elif asked == "trail":
+        elif prompt in ("when", "when-all"):
+            self.session.when(text, prompt == "when-all")
+        elif prompt == "trail":
             self.session.find(text)
-        elif asked == "state":
+        elif prompt == "state":
             self._find_field(text)
 
     def _find_field(self, text: str) -> None:

@@ -7,9 +7,9 @@ from datetime import tzinfo
 
 from esctl.output.writers.changes import Change, parse_changes
 from esctl.tui.entity_list import Entities
-from esctl.tui.look import Part, fitted, moment, plain, shortened, width_of
+from esctl.tui.look import Part, fit, moment, plain, shorten, width_of
 from esctl.tui.trail import Steps
-from esctl.tui.values import Difference, Event, Field, Found, Spot, View
+from esctl.tui.values import Difference, Event, Field, ResultRow, Spot, StateAt
 
 BEFORE, AFTER, NAME, FAINT = "red", "green", "cyan", "dim"
 _TIME = 19
@@ -30,17 +30,17 @@ class EntityRows:
 
     def line(self, index: int, width: int) -> list[Part]:
         """Return a row."""
-        row = self._entities.listed(index)
+        row = self._entities.row(index)
         timed = row.first if self._sort == "first" else row.last if self._sort == "last" else None
-        beside = moment(timed, self._zone)[:10] if self._sort in ("first", "last") else f"{row.events:,}"
-        room = max(width - width_of(beside) - 1, 1)
-        return [(fitted(shortened(plain(row.entity.name), room), room), ""), (f" {beside}", FAINT)]
+        figure = moment(timed, self._zone)[:10] if self._sort in ("first", "last") else f"{row.events:,}"
+        room = max(width - width_of(figure) - 1, 1)
+        return [(fit(shorten(plain(row.entity.name), room), room), ""), (f" {figure}", FAINT)]
 
 
 class FieldRows:
     """The fields of a state; those that the last event changed are marked, with the value before."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: StateAt) -> None:
         self.fields = view.fields
         names = [width_of(plain(field.name)) for field in view.fields]
         self._names = max(names, default=0)
@@ -54,7 +54,7 @@ class FieldRows:
 
 
 def _field_line(field: Field, names: int) -> list[Part]:
-    name = fitted(shortened(plain(field.name), names), names)
+    name = fit(shorten(plain(field.name), names), names)
     if not field.changed:
         return [("  ", ""), (name, NAME), ("  ", ""), (_value(field.value), "")]
     parts: list[Part] = [("* ", "bold"), (name, f"bold {NAME}"), ("  ", "")]
@@ -85,20 +85,20 @@ class DifferenceRows:
         listed = ",".join(f"@{position}" for position in row.positions[:4])
         more = f" and {len(row.positions) - 4} more" if len(row.positions) > 4 else ""
         return [
-            (fitted(row.change, 8), "bold"), (fitted(shortened(plain(row.field), room), room), NAME), ("  ", ""),
-            *_from_to(row.before, row.after), (f"  {listed}{more}", FAINT),
+            (fit(row.change, 8), "bold"), (fit(shorten(plain(row.field), room), room), NAME), ("  ", ""),
+            *_change_parts(row.before, row.after), (f"  {listed}{more}", FAINT),
         ]  # fmt: skip
 
 
-def _from_to(before: str | None, after: str | None) -> list[Part]:
-    found: list[Part] = [] if before is None else [(_value(before), BEFORE), (" ", "")]
-    return [*found, ("-> ", FAINT), (_value(after), AFTER) if after is not None else ("(removed)", "bold")]
+def _change_parts(before: str | None, after: str | None) -> list[Part]:
+    parts: list[Part] = [] if before is None else [(_value(before), BEFORE), (" ", "")]
+    return [*parts, ("-> ", FAINT), (_value(after), AFTER) if after is not None else ("(removed)", "bold")]
 
 
 class TrailRows:
     """The events of an entity in the order of a clock: mark, position, time, type, actor, what each changed."""
 
-    def __init__(self, steps: Steps, spot: Spot, marks: Sequence[Spot], view: View | None, zone: tzinfo) -> None:
+    def __init__(self, steps: Steps, spot: Spot, marks: Sequence[Spot], view: StateAt | None, zone: tzinfo) -> None:
         self._steps, self._spot, self._zone = steps, spot, zone
         self._known = view.changes if view is not None else None
         self._marks = {mark.step: name for name, mark in zip("AB", marks, strict=False)}
@@ -114,10 +114,10 @@ class TrailRows:
         known = self._spot.clock == "known"
         beyond = index > self._spot.step
         narrow = width < _NARROW
-        time = fitted(moment(event.recorded if known else event.time, self._zone, short=True), _TIME)
+        time = fit(moment(event.recorded if known else event.time, self._zone, short=True), _TIME)
         role = f"[{plain(event.role)}] " if event.role else ""
         style = FAINT if beyond else ""
-        at = "" if narrow else fitted(f"@{event.position}", self._digits, right=True)
+        at = "" if narrow else fit(f"@{event.position}", self._digits, right=True)
         actor: list[Part] = [(f"{plain(event.actor)}  " if event.actor else "", FAINT if beyond else "magenta")]
         changes = changed_parts(self._changes(event, beyond=known and beyond), faint=beyond)
         return [
@@ -141,7 +141,7 @@ def changed_parts(changes: Sequence[Change], *, faint: bool = False) -> list[Par
     parts: list[Part] = []
     for change in changes[:12]:
         parts += [(f"{plain(change.field)}: ", FAINT if faint else NAME)]
-        pairs = _from_to(change.before, change.after)
+        pairs = _change_parts(change.before, change.after)
         parts += [(text, FAINT) for text, _ in pairs] if faint else pairs
         parts.append(("  ", ""))
     if len(changes) > 12:
@@ -152,7 +152,7 @@ def changed_parts(changes: Sequence[Change], *, faint: bool = False) -> list[Par
 class ResultRows:
     """A list of results in columns as wide as their cells."""
 
-    def __init__(self, heads: Sequence[str], rows: Sequence[Found]) -> None:
+    def __init__(self, heads: Sequence[str], rows: Sequence[ResultRow]) -> None:
         self._rows = rows
         seen = [heads, *(row.cells for row in rows[:500])]
         self._widths = [min(max(width_of(plain(cells[i])) for cells in seen), 40) for i in range(len(heads))]
@@ -170,7 +170,7 @@ class ResultRows:
         return self._parts(self._rows[index].cells, "")
 
     def _parts(self, cells: Sequence[str], style: str) -> list[Part]:
-        return [(fitted(plain(cell), size) + "  ", style) for cell, size in zip(cells, self._widths, strict=True)]
+        return [(fit(plain(cell), size) + "  ", style) for cell, size in zip(cells, self._widths, strict=True)]
 
 
 class TextRows:

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from esctl.tui.look import Part, clipped
+from esctl.tui.look import Part, clip
 
 MARK = "▶ "
 """Marks the chosen row, so that no colour is needed to see it."""
@@ -29,7 +29,7 @@ class Source(Protocol):
         """Return the parts of a row, for a width in cells."""
 
 
-class Nothing:
+class NoRows:
     """No rows, and why."""
 
     def __init__(self, text: str = "") -> None:
@@ -73,7 +73,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, id: str) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
-        self.source: Source = Nothing()
+        self.source: Source = NoRows()
         self.cursor = -1
 
     def show(self, source: Source, cursor: int) -> None:
@@ -83,15 +83,15 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         size = Size(self.size.width, max(len(source), 1))
         if self.virtual_size != size:
             self.virtual_size = size
-        self._see()
+        self._scroll_to_cursor()
         self.refresh()
 
     def on_resize(self) -> None:
         """Keep the chosen row in sight."""
         self.virtual_size = Size(self.size.width, max(len(self.source), 1))
-        self._see()
+        self._scroll_to_cursor()
 
-    def _see(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         if self.cursor >= 0:
             around = max(min(3, self.size.height // 3), 0)
             row = Region(0, max(self.cursor - around, 0), 1, 1 + around + min(around, self.cursor))
@@ -109,22 +109,22 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         lit = chosen and self.has_focus
         if chosen:
             style += Style(reverse=True) if lit else Style(bold=True)
-        parts = clipped(self.source.line(index, width - len(MARK)), width - len(MARK))
+        parts = clip(self.source.line(index, width - len(MARK)), width - len(MARK))
         segments = [Segment(MARK if chosen else "  ", style)]
         segments += [Segment(text, style if lit or not name else style + Style.parse(name)) for text, name in parts]
         return Strip(segments).adjust_cell_length(width, style)
 
     def action_move(self, by: int) -> None:
         """Choose the row above or below."""
-        self._to(self.cursor + by)
+        self._choose(self.cursor + by)
 
     def action_page(self, by: int) -> None:
         """Choose the row one screen up or down."""
-        self._to(self.cursor + by * max(self.size.height - 1, 1))
+        self._choose(self.cursor + by * max(self.size.height - 1, 1))
 
     def action_to(self, index: int) -> None:
         """Choose the first row, or the last."""
-        self._to(index if index >= 0 else len(self.source) - 1)
+        self._choose(index if index >= 0 else len(self.source) - 1)
 
     def action_choose(self) -> None:
         """Enter the chosen row."""
@@ -135,15 +135,15 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         """Choose the row that is clicked; a double click enters it."""
         index = self.scroll_offset.y + event.y
         if 0 <= index < len(self.source):
-            self._to(index)
+            self._choose(index)
             if event.chain == 2:
                 self.action_choose()
 
-    def _to(self, index: int) -> None:
+    def _choose(self, index: int) -> None:
         index = min(max(index, 0), len(self.source) - 1)
         if index != self.cursor and index >= 0:
             self.cursor = index
-            self._see()
+            self._scroll_to_cursor()
             self.refresh()
             self.post_message(self.Moved(self, index))
 
@@ -164,6 +164,6 @@ class Bar(ScrollView, can_focus=False, inherit_bindings=False):
         """Draw one line of the screen."""
         width = self.size.width
         style = self.rich_style
-        parts = clipped(self.parts[y], width) if y < len(self.parts) else []
+        parts = clip(self.parts[y], width) if y < len(self.parts) else []
         segments = [Segment(text, style + Style.parse(name) if name else style) for text, name in parts]
         return Strip(segments).adjust_cell_length(width, style)

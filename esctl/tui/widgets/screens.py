@@ -11,11 +11,11 @@ from textual.message import Message
 from textual.screen import ModalScreen
 
 from esctl.output.text import visible
-from esctl.tui.look import Part, plain, wrapped
+from esctl.tui.look import Part, plain, wrap
 from esctl.tui.results import Results
-from esctl.tui.values import Found
+from esctl.tui.values import ResultRow
 from esctl.tui.widgets.panes import ResultRows, TextRows
-from esctl.tui.widgets.rows import MARK, Bar, Nothing, Rows
+from esctl.tui.widgets.rows import MARK, Bar, NoRows, Rows
 
 KEYS = (
     ("→ ←", "the next event, the one before (also in the list of events: ↓ ↑)"),
@@ -43,7 +43,7 @@ _LONGEST = 1_000_000
 """The most characters of one text that are shown."""
 
 
-class Lying(ModalScreen[None]):
+class Overlay(ModalScreen[None]):
     """A list over the browser, with lines above and below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,16 +57,16 @@ class Lying(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Yield the widgets."""
-        with Vertical(id="lying"):
-            yield Bar("lying-title")
-            yield Bar("lying-heads")
-            yield Rows("lying-rows")
-            yield Bar("lying-hint")
+        with Vertical(id="overlay"):
+            yield Bar("overlay-title")
+            yield Bar("overlay-heads")
+            yield Rows("overlay-rows")
+            yield Bar("overlay-hint")
 
     def on_mount(self) -> None:
         """Fill in."""
-        self.query_one("#lying-title", Bar).show([(plain(self._title), "bold reverse")])
-        self.query_one("#lying-hint", Bar).show([(self._hint, "dim")])
+        self.query_one("#overlay-title", Bar).show([(plain(self._title), "bold reverse")])
+        self.query_one("#overlay-hint", Bar).show([(self._hint, "dim")])
         self.query_one(Rows).focus()
         self.fill()
 
@@ -81,16 +81,16 @@ class Lying(ModalScreen[None]):
         """Copy the command line."""
         if self._command:
             self.app.copy_to_clipboard(self._command)
-            self.query_one("#lying-hint", Bar).show([("copied: ", "bold"), (plain(self._command), "")])
+            self.query_one("#overlay-hint", Bar).show([("copied: ", "bold"), (plain(self._command), "")])
 
 
-class ResultsScreen(Lying):
+class ResultsScreen(Overlay):
     """A list of results: Enter goes to the event; near the end, more rows are read."""
 
     class Followed(Message):
         """A result was entered."""
 
-        def __init__(self, found: Found) -> None:
+        def __init__(self, found: ResultRow) -> None:
             super().__init__()
             self.found = found
 
@@ -111,9 +111,9 @@ class ResultsScreen(Lying):
         found = ResultRows(self.results.heads, self.results.rows)
         more = "" if self.results.ended else " and more"
         count = f"{len(self.results.rows):,}{more}"
-        self.query_one("#lying-title", Bar).show([(f"{plain(self._title)} · {count}", "bold reverse")])
-        self.query_one("#lying-heads", Bar).show([("  ", ""), *found.heads()])
-        rows.show(found if len(found) else Nothing("there is none"), max(rows.cursor, 0))
+        self.query_one("#overlay-title", Bar).show([(f"{plain(self._title)} · {count}", "bold reverse")])
+        self.query_one("#overlay-heads", Bar).show([("  ", ""), *found.heads()])
+        rows.show(found if len(found) else NoRows("there is none"), max(rows.cursor, 0))
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Ask for more rows near the end."""
@@ -128,7 +128,7 @@ class ResultsScreen(Lying):
         self.app.post_message(self.Followed(self.results.rows[message.index]))
 
 
-class TextScreen(Lying):
+class TextScreen(Overlay):
     """Names and texts, each over as many lines as it takes."""
 
     def __init__(self, title: str, rows: list[tuple[str, str]], command: str = "") -> None:
@@ -143,7 +143,7 @@ class TextScreen(Lying):
         names = min(names, width // 3)
         lines: list[Part] = []
         for name, text in self._rows:
-            for number, line in enumerate(wrapped(plain_all(text), width - names - 2)):
+            for number, line in enumerate(wrap(plain_all(text), width - names - 2)):
                 lines.append((f"{plain(name) if not number else '':{names}}  {line}", ""))
         self.query_one(Rows).show(TextRows(lines), 0)
 

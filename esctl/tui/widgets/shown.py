@@ -14,19 +14,19 @@ from textual.widgets import Input
 
 from esctl.engine.zones import find_zone
 from esctl.tui.asker import Answered
-from esctl.tui.look import Part, moment, plain, shortened
+from esctl.tui.look import Part, moment, plain, shorten
 from esctl.tui.results import Results
 from esctl.tui.session import Session
-from esctl.tui.values import View
+from esctl.tui.values import StateAt
 from esctl.tui.widgets.panes import DifferenceRows, EntityRows, FieldRows, TrailRows
-from esctl.tui.widgets.rows import Bar, Nothing, Rows, Source
+from esctl.tui.widgets.rows import Bar, NoRows, Rows, Source
 from esctl.tui.widgets.screens import ResultsScreen, TextScreen
 from esctl.tui.widgets.style import CSS
 from esctl.tui.widgets.timebar import TimeBar
 
 W = TypeVar("W", bound=Widget)
 FOLLOW_SECONDS = 0.5
-_BESIDE_NAME = 55
+_REST_OF_TOP_LINE = 55
 """Cells of the top line that a long name leaves for the rest."""
 NARROW = 100
 """Columns of a terminal below which the list of entities makes room while another pane has the focus."""
@@ -42,7 +42,7 @@ class Arrived(Message):
         self.answered = answered
 
 
-class Shown(App[None]):
+class Panes(App[None]):
     """The panes."""
 
     CSS = CSS
@@ -56,7 +56,7 @@ class Shown(App[None]):
         self._is_asked_to_stop = is_asked_to_stop
         self.zone: tzinfo = find_zone(session.zone_name)
         self.theme = "ansi-dark"
-        self.said = ""
+        self.status_text = ""
         self.failure: Exception | None = None
         self._pane = "entities"
 
@@ -135,73 +135,75 @@ class Shown(App[None]):
 
     def show_entities(self) -> None:
         """Show the list of entities."""
-        session, found = self.session, self.session.entities
-        source: Source = EntityRows(found, session.sort, self.zone)
-        if not len(found):
+        session, entities = self.session, self.session.entities
+        source: Source = EntityRows(entities, session.sort, self.zone)
+        if not len(entities):
             matched = session.all.total or session.ground.entities
             why = "no entity matches" if matched else "no entities yet"
-            source = Nothing(why if session.all.whole else "asking…")
-        at = found.index_of(session.walk.entity)
-        self.rows("entities").show(source, 0 if at is None and not len(found) else -1 if at is None else at)
-        count = f"{len(found):,}" if session.all.whole else f"{len(found):,}…"
-        told = [count, *([session.kind] if session.kind else []), *([f"/{session.text}"] if session.text else [])]
-        told += [f"by {session.sort}"] if session.sort != "name" else []
-        self._title("entities", f"entities {plain(' '.join(told))}")
+            source = NoRows(why if session.all.whole else "asking…")
+        at = entities.index_of(session.walk.entity)
+        self.rows("entities").show(source, 0 if at is None and not len(entities) else -1 if at is None else at)
+        count = f"{len(entities):,}" if session.all.whole else f"{len(entities):,}…"
+        words = [count, *([session.kind] if session.kind else []), *([f"/{session.text}"] if session.text else [])]
+        words += [f"by {session.sort}"] if session.sort != "name" else []
+        self._show_title("entities", f"entities {plain(' '.join(words))}")
 
     def show_walk(self) -> None:
         """Show entity, state, trail and time bar."""
         walk = self.session.walk
-        self._head()
-        self._state()
+        self._show_head()
+        self._show_state()
         if walk.steps is None:
             asked = "asking…" if walk.entity is not None and self.session.busy else "choose an entity"
-            self.rows("trail").show(Nothing(asked), -1)
-            self._title("trail", "events")
+            self.rows("trail").show(NoRows(asked), -1)
+            self._show_title("trail", "events")
         else:
             source = TrailRows(walk.steps, walk.spot, walk.marks, walk.current, self.zone)
-            self.rows("trail").show(source if len(source) else Nothing("no events"), walk.spot.step)
+            self.rows("trail").show(source if len(source) else NoRows("no events"), walk.spot.step)
             order = "in order of arrival" if walk.clock == "known" else "in order of time"
-            self._title("trail", f"{len(source):,} event{'s' * (len(source) != 1)} {order}")
+            self._show_title("trail", f"{len(source):,} event{'s' * (len(source) != 1)} {order}")
         self.part("bar", TimeBar).place(walk.steps, walk.spot, walk.marks, self.zone)
 
-    def _head(self) -> None:
+    def _show_head(self) -> None:
         session, walk = self.session, self.session.walk
-        room = max(self.size.width - _BESIDE_NAME, 20)
-        name = shortened(plain(walk.entity.name), room) if walk.entity is not None else "no entity"
+        room = max(self.size.width - _REST_OF_TOP_LINE, 20)
+        name = shorten(plain(walk.entity.name), room) if walk.entity is not None else "no entity"
         clock = "as known at " if walk.clock == "known" else "at "
         parts: list[Part] = [(name, "bold"), ("  ", ""), (clock, "dim"), (plain(walk.spot.spec) or "…", "bold")]
         if walk.steps is not None and walk.spot.step >= 0:
             event = walk.steps.event(walk.spot.step)
-            told = moment(event.recorded if walk.clock == "known" else event.time, self.zone, short=walk.spot.free)
-            zone = "" if told == "undated" else f" {session.zone_name}"
-            parts.append((f"  {'last event ' if walk.spot.free else ''}{told}{zone}", ""))
+            time = moment(event.recorded if walk.clock == "known" else event.time, self.zone, short=walk.spot.free)
+            zone = "" if time == "undated" else f" {session.zone_name}"
+            parts.append((f"  {'last event ' if walk.spot.free else ''}{time}{zone}", ""))
         parts += [(f"  {each}", "dim") for each in (f"head {session.head:,}", session.standing) if each]
         parts += [("  following", "bold green")] if session.following else []
         self.part("head", Bar).show(parts)
 
-    def _state(self) -> None:
+    def _show_state(self) -> None:
         walk, rows = self.session.walk, self.rows("state")
         if walk.differences is not None and len(walk.marks) == 2:
             one, other = walk.marks
             source: Source = DifferenceRows(walk.differences)
-            self._title("state", f"difference A {one.spec} → B {other.spec}")
-            rows.show(source if len(source) else Nothing("nothing differs"), max(rows.cursor, 0))
+            self._show_title("state", f"difference A {one.spec} → B {other.spec}")
+            rows.show(source if len(source) else NoRows("nothing differs"), max(rows.cursor, 0))
             return
         view = walk.view
         version = f" version {view.version:,}" if view is not None and view.version is not None else ""
-        self._title("state", f"state{version}" + ("" if walk.current is not None or view is None else " …"))
+        self._show_title("state", f"state{version}" + ("" if walk.current is not None or view is None else " …"))
         if view is None or view.missing or not view.fields:
-            told = "" if walk.entity is None else "asking…" if view is None else plain(view.missing or "an empty state")
-            rows.show(Nothing(told), 0)
+            reason = (
+                "" if walk.entity is None else "asking…" if view is None else plain(view.missing or "an empty state")
+            )
+            rows.show(NoRows(reason), 0)
             return
-        self._fields(rows, view)
+        self._show_fields(rows, view)
 
-    def _fields(self, rows: Rows, view: View) -> None:
+    def _show_fields(self, rows: Rows, view: StateAt) -> None:
         names = [field.name for field in view.fields]
         field = self.session.walk.field
         rows.show(FieldRows(view), names.index(field) if field in names else min(max(rows.cursor, 0), len(names) - 1))
 
-    def _title(self, pane: str, text: str) -> None:
+    def _show_title(self, pane: str, text: str) -> None:
         self.part(f"{pane}-title", Bar).show([(text, "bold underline" if self.pane() == pane else "underline")])
 
     def on_descendant_focus(self) -> None:
@@ -228,5 +230,5 @@ class Shown(App[None]):
 
     def say(self, text: str) -> None:
         """Show a message in the line above the keys."""
-        self.said = text
+        self.status_text = text
         self.part("status", Bar).show([(plain(text), "bold")])

@@ -12,6 +12,6 @@ Rows { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertica
 #trail { height: 3fr; }
 #bar { height: 3; }
 #prompt { height: 1; border: none; padding: 0; }
-Lying { align: center middle; }
-#lying { width: 96%; height: 90%; border: round; padding: 0 1; }
+Overlay { align: center middle; }
+#overlay { width: 96%; height: 90%; border: round; padding: 0 1; }
 """

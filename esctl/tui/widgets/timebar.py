@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 
 from esctl.tui.axis import Axis, axis_of
-from esctl.tui.look import Part, fitted, moment, width_of
+from esctl.tui.look import Part, fit, moment, width_of
 from esctl.tui.trail import Steps
 from esctl.tui.values import Spot
 from esctl.tui.widgets.rows import Bar
@@ -65,7 +65,7 @@ class TimeBar(Bar):
         here = f"{spot.step + 1:,} of {len(steps):,} event{'s' * (len(steps) != 1)}"
         room = width - width_of(low) - width_of(high)
         pad = max((room - width_of(here)) // 2, 1)
-        middle = fitted(" " * pad + here, room) if room > width_of(here) else " " * max(room, 0)
+        middle = fit(" " * pad + here, room) if room > width_of(here) else " " * max(room, 0)
         return [(low, "dim"), (middle, ""), (high, "dim")]
 
     def on_click(self, event: events.Click) -> None:

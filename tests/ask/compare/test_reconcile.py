@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.ask.compare.reconcile import Comparison, reconcile
-from esctl.ask.compare.same_value import Eyes
+from esctl.ask.compare.same_value import ValueComparison
 from esctl.errors import UsageError
 from tests.ask.states.test_engine_reference import hold
 from tests.reference import same
@@ -341,7 +341,7 @@ VALUES = st.recursive(
 def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
     from esctl.projection.json_values import dumps
 
-    agree = Eyes().agree
+    agree = ValueComparison().agree
     assert agree(dumps(a), dumps(a), 0)
     if not isinstance(b, str):
         assert agree(dumps(a), dumps(b), 0) == same(a, b)
@@ -350,16 +350,16 @@ def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
 
 @pytest.mark.parametrize("text", ["1,237.50", "1.237,50", "1'237.50", "1 237,50", "1\u00a0237,5", "1237,5", "+1,237.5"])
 def test_numbers_whose_marks_are_told_apart_are_read_in_any_language(text: str) -> None:
-    assert Eyes().agree("1237.5", json.dumps(text), 0)
-    assert not Eyes().agree("1237.4", json.dumps(text), 0)
+    assert ValueComparison().agree("1237.5", json.dumps(text), 0)
+    assert not ValueComparison().agree("1237.4", json.dumps(text), 0)
 
 
 @pytest.mark.parametrize("text", ["1,237", "1.237", "12,37.5", "1.2375,0", "1,2,3"])
 def test_numbers_whose_marks_may_be_either_are_not_guessed(text: str) -> None:
-    assert not Eyes().agree("1237", json.dumps(text), 0)
+    assert not ValueComparison().agree("1237", json.dumps(text), 0)
 
 
 @pytest.mark.parametrize(("text", "truth"), [("WAHR", True), ("FALSCH", False), ("Yes", True), ("faux", False)])
 def test_truths_are_read_in_any_language(text: str, truth: bool) -> None:
-    assert Eyes().agree(json.dumps(truth), json.dumps(text), 0)
-    assert not Eyes().agree(json.dumps(not truth), json.dumps(text), 0)
+    assert ValueComparison().agree(json.dumps(truth), json.dumps(text), 0)
+    assert not ValueComparison().agree(json.dumps(not truth), json.dumps(text), 0)

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import pytest
 from msgspec import structs
 
-from esctl.ask.over_time.when import Moments, count, held, when
+from esctl.ask.over_time.when import Moments, count, overlapping_intervals, when
 from esctl.ask.scope.scope import Scope
-from esctl.ask.scope.what_if import supposed
+from esctl.ask.scope.what_if import without_events
 from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection import fold
@@ -143,7 +143,7 @@ def bounded(
         (entity[1],) for entity in sorted(found) for i in found[entity]
         if place(i.began) <= end and (i.ended is None or place(i.ended) > start)
     ]  # fmt: skip
-    assert sorted(fetch(held(scope, asked))) == sorted(reaching)
+    assert sorted(fetch(overlapping_intervals(scope, asked))) == sorted(reaching)
 
 
 def interval_labels(spans: Sequence[Interval], steps: Mapping[Entity, Sequence[Step]]) -> Iterator[str]:
@@ -219,7 +219,7 @@ def test_moments_without_some_events() -> None:
                 steps = reference.steps()
             except FoldError:
                 return
-            scope = supposed(made.scope(), [f"@{position}" for position in skipped])
+            scope = without_events(made.scope(), [f"@{position}" for position in skipped])
             agrees(scope, steps, whole[1][:1], Counter())
             gone.update([True])
 

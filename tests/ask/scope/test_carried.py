@@ -21,4 +21,4 @@ from esctl.projection.expressions import Expression
     ],
 )
 def test_names_that_are_only_carried(text: str, members: dict[str, set[str]]) -> None:
-    assert {path[-1]: found for path, found in Expression(text, "here").carried().items()} == members
+    assert {path[-1]: found for path, found in Expression(text, "here").copied_paths().items()} == members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.support.cli_harness import good, refused, write_lines
@@ -50,3 +51,14 @@ def test_a_view_takes_no_events_in_another_order(tmp_path: Path) -> None:
     good("ingest", "t.jsonl", "-q", cwd=tmp_path)
     message, _ = refused("view", "refresh", "v", cwd=tmp_path, code=2)
     assert message.endswith(TOLD["nt"][0])
+
+
+def test_an_event_without_a_sequence_is_named_where_sequences_order_events(tmp_path: Path) -> None:
+    prepared(tmp_path, "n")
+    event = {"id": "m", "type": "T", "at": "2024-01-02T00:00:00Z", "stream": "x-1", "data": {"m": 1}}
+    with (tmp_path / "n.jsonl").open("a") as out:
+        out.writelines(json.dumps(each) + "\n" for each in (event, {**event, "id": "o"}))
+    good("ingest", "n.jsonl", cwd=tmp_path)
+    message, hint = refused("replay", code=2, cwd=tmp_path)
+    assert message == "event @2 of 'x-1' has no sequence, and events are folded by sequence"
+    assert hint == 'set order = "time" or order = "position" in [mapping] of esctl.toml'

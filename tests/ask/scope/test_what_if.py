@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -270,3 +271,12 @@ def test_rules_may_ask_for_what_no_event_has_had_yet(tmp_path: Path) -> None:
     write_lines(tmp_path / "b.jsonl", [plain_event(3, n=3, foo=9)])
     good("ingest", "b.jsonl", "-q", cwd=tmp_path)
     assert good("replay", cwd=tmp_path).row["state"]["n"] == 2
+
+
+def test_what_counts_for_no_state_cannot_be_supposed_away(tmp_path: Path) -> None:
+    event = json.dumps(plain_event(1, n=1))
+    (tmp_path / "a.jsonl").write_text(f"{event}\n{event}\nnot an event\n")
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    for position in (2, 3):  # a duplicate, and an invalid record
+        message, _ = refused("replay", "--without", f"@{position}", code=4, cwd=tmp_path)
+        assert message == f"--without '@{position}' is not an event"

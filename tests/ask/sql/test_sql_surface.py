@@ -13,7 +13,7 @@ from esctl.ask.events.log import EventFilters, log
 from esctl.ask.over_time.series import Sampling, series
 from esctl.ask.over_time.when import Moments, when
 from esctl.ask.scope.scope import Scope
-from esctl.ask.scope.what_if import supposed
+from esctl.ask.scope.what_if import without_events
 from esctl.ask.states.replay import replay
 from esctl.engine.duckdb import explained
 from esctl.errors import EsctlError
@@ -37,7 +37,7 @@ def projected(scope: Scope, body: dict[str, object]) -> Answer:
 DOORS: dict[str, Door] = {
     "log --where": lambda scope, text: log(scope, EventFilters(where=text)),
     "replay --where": lambda scope, text: replay(scope, where=text),
-    "--without": lambda scope, text: replay(supposed(scope, [text])),
+    "--without": lambda scope, text: replay(without_events(scope, [text])),
     "when": lambda scope, text: when(scope, Moments(text)),
     "series": lambda scope, text: series(scope, Sampling(text, "1d")),
     "series, filter": lambda scope, text: series(scope, Sampling(f"count(*) filter ({text})", "1d")),

@@ -82,14 +82,14 @@ def test_a_state_saved_at_an_instant_is_not_gone_on_from_before_it() -> None:
 
     def after(batch: int, made: Engine) -> None:
         if batch == 1:
-            assert save.take(made.scope(), None, "user", render)
+            assert save.save_snapshots(made.scope(), None, "user", render)
 
     with engine(log, after=after) as made:
         assert [row.version for row in made.replay({"before": second(2)}).values()] == [1]
         assert [row.version for row in made.replay({"at": second(2)}).values()] == [2]
         at = AsOf("at", "time", inclusive=False, instant=second(2))
-        assert not resume._within(at, second(2), 2)
-        assert resume._within(at, second(2) - 1, 2)
+        assert not resume._is_within(at, second(2), 2)
+        assert resume._is_within(at, second(2) - 1, 2)
 
 
 # --- deletion --------------------------------------------------------------------------------------------------------

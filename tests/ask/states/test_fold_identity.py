@@ -8,7 +8,7 @@ import pytest
 
 from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import claims
-from esctl.projection.partial import Meaning, goes_on, meaning
+from esctl.projection.partial import Meaning, can_continue, meaning
 from tests.ask.states.test_fold_cells import log_of
 from tests.support.engine_harness import engine
 
@@ -26,7 +26,7 @@ def kept(rules: dict[str, Any] | None, *events: Any, onto: Meaning | None = None
     with engine(log_of(rules, *events)) as made:
         (claim,) = claims(made.scope())
         plan = plan_for(made.scope(), claim.projection)
-        return meaning(plan), onto is not None and goes_on(onto, plan, len(events))
+        return meaning(plan), onto is not None and can_continue(onto, plan, len(events))
 
 
 def test_digits_and_types_of_values_are_no_part_of_it() -> None:

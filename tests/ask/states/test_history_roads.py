@@ -15,10 +15,10 @@ from esctl.engine.duckdb import connect, explained
 from esctl.errors import UsageError
 from esctl.index.pruning import Predicate
 from esctl.projection.cells import FieldPlan
-from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.fold import NotSetwiseError, Plan
 from esctl.projection.layers import Layers
 from esctl.projection.sql import EventRows
-from esctl.projection.trails.running import running_sql, runs_along
+from esctl.projection.trails.running import can_run_along, running_sql
 from esctl.projection.trails.windows import TRAIL_COLUMNS, windows_sql
 from esctl.projection.values import Shape
 from tests.ask.states.test_engine_reference import hold
@@ -34,12 +34,12 @@ def roads(made: Engine, seen: Counter[str]) -> None:
     for claim in claims(scope):
         try:
             plan = plan_for(scope, claim.projection, calculating=True)
-        except (NeedsStreamError, UsageError):
+        except (NotSetwiseError, UsageError):
             continue
         rows = event_rows(scope, plan.reads, [claim.condition], None, COLUMNS)
-        fields = tuple(field for field in plan.fields if runs_along(replace(plan, fields=(field,)), rows))
+        fields = tuple(field for field in plan.fields if can_run_along(replace(plan, fields=(field,)), rows))
         plan = replace(plan, fields=fields)
-        if not runs_along(plan, rows):
+        if not can_run_along(plan, rows):
             continue
         names = ["kind", "entity", "key", "version", "dead", *TRAIL_COLUMNS]
         names += [f"after{i}" for i in range(len(plan.fields))]
@@ -101,8 +101,8 @@ def test_rows_stay_in_order_on_several_threads(threads: int) -> None:
         FieldPlan("added", Predicate("false"), "CAST(NULL AS VARCHAR)", "sum", "adds", Shape(5, 2), number=True),
     )
     plan = _plan(*fields)
-    rows = EventRows("SELECT * FROM event", roles=False, count=60_000)
-    assert runs_along(plan, rows)
+    rows = EventRows("SELECT * FROM event", roles=False, most_rows=60_000)
+    assert can_run_along(plan, rows)
     names = "kind, entity, key, version, dead, position, id, after0, after1, after2"
     running, windows = running_sql(plan, rows, TRAIL_COLUMNS), windows_sql(plan, rows)
     differing = f"(SELECT {names} FROM ({running}) EXCEPT ALL SELECT {names} FROM ({windows}))"
@@ -115,7 +115,7 @@ def test_rows_out_of_order_are_no_answer() -> None:
     connection = connect(threads=1)
     connection.execute(f"CREATE TABLE event AS {_rows(3, 50)}")
     plan = _plan(FieldPlan("plain", Predicate("sets"), "to_json(id)::VARCHAR"))
-    sql = running_sql(plan, EventRows("SELECT * FROM event", roles=False, count=50), TRAIL_COLUMNS)
+    sql = running_sql(plan, EventRows("SELECT * FROM event", roles=False, most_rows=50), TRAIL_COLUMNS)
     shuffled = sql.replace("ORDER BY kind, entity, key", "ORDER BY hash(position)")
     assert shuffled != sql
     with pytest.raises(duckdb.InvalidInputException, match="not in fold order"):

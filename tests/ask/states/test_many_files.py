@@ -138,7 +138,7 @@ def test_states_go_on_from_saved_ones_at_the_instants_of_events(monkeypatch: pyt
             for place, at in drawn.saved:
                 with suppress(UsageError):
                     if place == batch:
-                        seen.update(["saved"] * len(save.take(made.scope(), at, "user", render)))
+                        seen.update(["saved"] * len(save.save_snapshots(made.scope(), at, "user", render)))
 
         with engine(drawn.log, after=after) as made:
             seen.update(way for bounds in drawn.log.bounds for way in ways(made, bounds))
@@ -154,7 +154,7 @@ def ways(made: Engine, bounds: Bounds) -> set[str]:
     scope, at, labels = made.scope(bounds.get("known_at")), as_of(bounds), set[str]()
     for claim in claims(scope):
         with suppress(EsctlError):
-            found = resume.resumed(scope, claim, at)
+            found = resume.resume(scope, claim, at)
             labels.add("not used" if found is None else "gone on from")
             if found is not None and at is not None and at.instant == found.snapshot.extent.latest:
                 labels.add("up to the bound")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from esctl.projection.row_changes.patches import patched
+from esctl.projection.row_changes.patches import apply_update
 
 ROW = {"a": {"b": 1, "c.d": 2}, "l": [1, {"x": 1}, 3], "n": None}
 
@@ -29,5 +29,5 @@ ROW = {"a": {"b": 1, "c.d": 2}, "l": [1, {"x": 1}, 3], "n": None}
 )
 def test_parts_change_and_the_rest_stays(update: Any, expected: Any) -> None:
     before = repr(ROW)
-    assert patched(ROW, update) == expected
+    assert apply_update(ROW, update) == expected
     assert repr(ROW) == before

@@ -32,7 +32,7 @@ def resolve(path: Path) -> Value:
 def meaning(text: str) -> tuple[object, ...]:
     read = Expression(text, "here")
     return (
-        read.compile(resolve), read.path, read.paths(), read.carried(), read.members(resolve),
+        read.compile(resolve), read.path, read.paths(), read.copied_paths(), read.members(resolve),
         read.members(resolve, {"a"}), read.words() >= {part for path in read.paths() for part in path},
     )  # fmt: skip
 

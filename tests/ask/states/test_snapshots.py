@@ -99,13 +99,13 @@ def test_answers_are_the_same_with_any_snapshots(monkeypatch: pytest.MonkeyPatch
             for place, at in drawn.points:
                 with suppress(UsageError):
                     if place == batch:
-                        seen.update(["made"] * len(save.take(made.scope(), at, "user", render)))
+                        seen.update(["made"] * len(save.save_snapshots(made.scope(), at, "user", render)))
 
         with engine(drawn.log, after=after) as made:
             for turn, bounds in enumerate(drawn.log.bounds, len(drawn.points)):
                 scope = made.scope(bounds.get("known_at"))
                 with suppress(EsctlError):
-                    found = [resume.resumed(scope, claim, as_of(bounds)) for claim in claims(scope)]
+                    found = [resume.resume(scope, claim, as_of(bounds)) for claim in claims(scope)]
                     seen.update(way for one in found for way in how(one))
                 names = names_of(made)[turn % 4 % 3]
                 given = answers(made, bounds, names, turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from itertools import product
@@ -13,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from esctl.engine.duckdb import connect
+from esctl.errors import UsageError
 from esctl.index.decode.strict_json import canonical_number
 from esctl.model import MARK
 from esctl.projection import wide
+from esctl.projection.spec import parse_projection
 from tests.support import effort
 from tests.support.cli_harness import esctl, good, refused
 
@@ -48,7 +51,7 @@ def test_keys_are_reckoned_with_exactly(operation: str) -> None:
         "multiplied": wide.multiplied("x", "y", BEYOND),
         "divided": wide.divided("x", "y", 12, BEYOND),
         "remainder": wide.remainder("x", "y", BEYOND),
-        "floor": wide.whole("x", up=False),
+        "floor": wide.to_whole("x", up=False),
         "rounded": wide.rounded("x", 2),
         "negated": wide.negated("x"),
     }[operation]
@@ -233,6 +236,35 @@ def test_both_ways_to_fold_agree_about_the_maximum_of_texts(
         assert refused("replay", "-p", "p", code=2, cwd=folder)[0] == wanted
     else:
         assert [row["state"]["m"] for row in rows("replay", "-p", "p", cwd=folder)] == wanted
+
+
+@pytest.mark.parametrize("more", ["", STEPPED])
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        (" decimal(3,2)", "decimal(3,2)"),
+        ("decimal(3,\\t2)\\n", "decimal(3,2)"),
+        ("\\t NUMERIC( 3 , 2 ) ", "NUMERIC(3,2)"),
+        (" bigint\\t", "bigint"),
+    ],
+)
+def test_blanks_in_a_declared_type_change_nothing(tmp_path: Path, written: str, known: str, more: str) -> None:
+    number = "6917529027641081856" if known == "bigint" else "9.99"
+    toml = f'[projections.p]\ntypes = {{ t = "{written}", u = "{written}" }}\non.T.add.t = "data.n"\n'
+    folder = store(tmp_path, [number] * 3, f'{toml}on.T.set.u = "data.n"\n{more}\n')
+    assert good("replay", "-p", "p", "--at", "@1", "--columns", "state", cwd=folder).text == (
+        f'{{"state":{{"t":{number},"u":{number}}}}}\n'
+    )
+    message, _ = refused("replay", "-p", "p", code=2, cwd=folder)
+    assert message == f"event @1: t is {2 * Decimal(number)}, which does not fit {known}"
+
+
+@pytest.mark.parametrize(
+    "written", ["decimal (3,2)", "big int", "decimal(3)", "decimal(\N{ARABIC-INDIC DIGIT THREE},2)", ""]
+)
+def test_what_is_no_declared_type_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"c.toml: projections.p.types.t: unknown type {written!r}")):
+        parse_projection("p", {"types": {"t": written}}, "c.toml")
 
 
 FOLDS = (

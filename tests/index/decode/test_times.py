@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.decode.times.columns import read_times
+from esctl.index.decode.times.columns import read_nanos, read_times
 from esctl.index.decode.times.epochs import BEYOND, FIRST
 from esctl.index.decode.times.python import parse_instant
 from esctl.index.decode.times.reading import Reading
@@ -26,6 +26,13 @@ ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns", "Australia/
 def in_sql(texts: Sequence[str | None], tz: str = "UTC") -> list[int | None]:
     found = read_times(CONNECTION, pa.array(list(texts), pa.string()), tz).cast(pa.int64())
     return list(found.to_pylist())
+
+
+def nanos_in_sql(texts: Sequence[str | None], reading: Reading | None = None) -> list[int | None]:
+    reading = reading or Reading()
+    column = pa.array(list(texts), pa.string())
+    times = read_times(CONNECTION, column, "UTC", reading)
+    return list(read_nanos(CONNECTION, column, times, reading).to_pylist())
 
 
 def in_whole_sql(texts: Sequence[str | None], tz: str = "UTC", reading: Reading | None = None) -> list[int | None]:
@@ -164,6 +171,52 @@ def test_forms(text: str, instant: str) -> None:
 def test_no_time(text: str) -> None:
     assert in_sql([text]) == [None]
     assert in_python(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "nanos"),
+    [
+        ("2026-11-23T02:40:10.123456Z", None),
+        ("2026-11-23T02:40:10.123456000Z", None),
+        ("2026-11-23T02:40:10.1234567Z", 700),
+        ("2026-11-23T02:40:10.123456789Z", 789),
+        ("2026-11-23 02:40:10,123456789012+01:00", 789),
+        ("[2026, 11, 23, 2, 40, 10, 123456789]", 789),
+        ("[2026,11,23,2,40,10,12345]", 345),
+        ("[2026,1,2,3,4,5,6]", 6),
+        ("[2026,11,23,2,40,10]", None),
+        ("[23/Nov/2026:02:40:10.123456789 +0000]", 789),
+        ('ISODate("2026-11-23T02:40:10.123456789Z")', 789),
+        ('{"$date":"2026-11-23T02:40:10.123456789Z"}', 789),
+        ('{"seconds":1709604882,"nanos":123456789}', 789),
+        ('{"secs":1709604882,"nsecs":123456789}', 789),
+        ('{ "Nsec": "45", "T": "1709604882" }', 45),
+        ("1700000000123456789", 789),
+        ("638452016821234567", 700),
+        ("133540784821234567", 700),
+        ("1700000000.123456789", 789),
+        ("-1.123456789", 211),
+        ("1700000000123.7512345", 234),
+        ("1700000000123456.25", 250),
+        ("20240305021442123", None),
+    ],
+)
+def test_parts_below_a_microsecond(text: str, nanos: int | None) -> None:
+    assert nanos_in_sql([text, None, "soon"]) == [nanos, None, None]
+
+
+def test_numbers_of_one_format_have_the_parts_of_its_unit() -> None:
+    assert nanos_in_sql(["1700000000123.7512345"], Reading(("milliseconds",))) == [234]
+    assert nanos_in_sql(["-1700000000123456789"], Reading(("nanoseconds",))) == [211]
+    assert nanos_in_sql(["202403050214421234"], Reading(("%Y%m%d%H%M%S%f",))) == [None]
+
+
+@given(st.lists(st.integers(-(10**18), 10**18), min_size=1, max_size=20))
+def test_a_time_and_its_nanoseconds_are_the_whole_number(numbers: list[int]) -> None:
+    texts, reading = [str(number) for number in numbers], Reading(("nanoseconds",))
+    times = read_times(CONNECTION, pa.array(texts), "UTC", reading).cast(pa.int64()).to_pylist()
+    nanos = nanos_in_sql(texts, reading)
+    assert [micro * 1000 + (nano or 0) for micro, nano in zip(times, nanos, strict=True)] == numbers
 
 
 def test_null_stays_null() -> None:

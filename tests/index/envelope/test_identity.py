@@ -58,6 +58,7 @@ def test_an_event_is_found_by_a_part_of_its_id(tmp_path: Path) -> None:
         ([1, 2, 1, 2, 3], "seq:2", "note: 2 events of 2 entities have the sequence 2: seq:2 counts for each of them"),
         ([1, 2, 3], "seq:2", ""),
         (["a,1", "a,2"], "seq:b", "note: seq:b lies beyond the highest sequence, a,2"),
+        (["a\x1b"], "seq:b", 'note: seq:b lies beyond the highest sequence, "a\\u001b"'),
     ],
 )
 def test_a_bound_among_no_or_several_sequences_says_so(

@@ -59,3 +59,25 @@ def test_a_condition_that_is_none_is_told_before_anything_is_kept(kept: Path, co
     config(kept, condition)
     done = esctl("ingest", "a.jsonl", cwd=kept)
     assert (done.code, "mapping.ignore" in done.err, (kept / ".esctl").exists()) == (2, True, False)
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "other"),
+    [
+        ("a?", "ax", "a"),
+        ("a\\*", "a\\bc", "abc"),
+        ("*\\", "b\\", "b"),
+        ("*\\a", "b\\a", "ba"),
+        ("10%_*", "10%_x", "100x"),
+        ("?\\", "é\\", "ab\\"),
+    ],
+)
+def test_an_ignored_event_needs_no_time_whatever_its_glob(glob: str, matching: str, other: str, tmp_path: Path) -> None:
+    timed = {"type": "T", "on": "x-1", "at": "2024-03-05T10:00:00Z", "n": 1}
+    events = [timed, {"type": matching, "on": "x-1"}, {"type": other, "on": "x-1"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    fields = f'type = "type"\ntime = "at"\nentity = "on"\nignore_types = [{json.dumps(glob)}]\n'
+    (tmp_path / "esctl.toml").write_text(f"[mapping]\n{fields}")
+    esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["position"] for row in good("log", "--ignored", cwd=tmp_path).rows] == [2]
+    assert [row["position"] for row in esctl("doctor", "--undated", cwd=tmp_path).rows] == [3]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import beside, mapping_hash, override, parse_mapping, stanza_for
+from esctl.index.envelope.mapping import laid_over_recognised, mapping_hash, override, parse_mapping, stanza_for
 from esctl.index.envelope.paths import format_path, json_pointer, parse_path
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.stanza_toml import to_toml
@@ -266,7 +266,7 @@ def test_keys_of_tables_are_said_beside_what_is_recognised() -> None:
     stanza = default('mapping.row_keys = { "shop.lines" = ["order_nr", "line"], b = "nr", c = [] }')
     assert dict(stanza.row_keys) == {"shop.lines": ("order_nr", "line"), "b": ("nr",), "c": ()}
     known = replace(PRESETS["maxwell"].stanza, row_keys=(("b", ("id",)), ("d", ("id",))))
-    laid = beside(stanza, known)
+    laid = laid_over_recognised(stanza, known)
     assert (laid.name, dict(laid.row_keys)["d"], dict(laid.row_keys)["b"]) == ("maxwell", ("id",), ("nr",))
     with pytest.raises(UsageError, match="row_keys is not a table"):
         default('mapping.row_keys = "nr"')

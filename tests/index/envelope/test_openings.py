@@ -23,7 +23,7 @@ from esctl.index.decode.exact_json import judge
 from esctl.index.decode.opened import open_texts
 from esctl.index.envelope.detect import detect
 from esctl.index.envelope.mapping import override, parse_mapping
-from esctl.index.envelope.openings import find_openings, opened
+from esctl.index.envelope.openings import find_openings, open_sample
 from esctl.index.envelope.stanza_toml import to_toml
 from esctl.model import Cursor
 from tests.support.cases import case
@@ -131,7 +131,7 @@ def test_samples_are_opened_as_records_are(values: list[dict[str, Any]], encodin
     texts = open_all([json.dumps(record) for record in records], [(("payload",), encoding)])
     expected = [{"payload": value, "at": "x"} for value in values]
     assert [json.loads(text) for text in texts] == expected
-    assert [opened(record, [(("payload",), encoding)]) for record in records] == expected
+    assert [open_sample(record, [(("payload",), encoding)]) for record in records] == expected
 
 
 @pytest.mark.parametrize("encoding", WRITTEN)
@@ -178,6 +178,7 @@ def test_an_encoding_is_declared_and_written_as_it_is_read() -> None:
         {"data": "payload", "encoding": "hex"},
         {"data": "payload", "encoding": {"payload": "json", "meta.x": ["json", "json"], '"odd name"': "gzip"}},
         {"data": "payload", "encoding": "text", "data_without": ["eventType", "id"], "unwrap": "m"},
+        {"entity": "account", "encoding": {"": ["base64", "json"], "p": "json"}},
     ]
     for table in tables:
         stanza = parse_mapping(table).default
@@ -195,7 +196,7 @@ def test_an_encoding_is_declared_and_written_as_it_is_read() -> None:
     [
         ({"encoding": "json"}, "mapping.encoding is of no field"),
         ({"data": "p", "encoding": "jsn"}, "'jsn' is not known"),
-        ({"data": "p", "encoding": {"": "json"}}, "'' is not a path of names"),
+        ({"data": "p", "encoding": {"p": "debezium"}}, "'debezium' is not known"),
         ({"data": "p", "encoding": 5}, "mapping.encoding is not an encoding"),
         ({"data": "p", "data_without": [1]}, "mapping.data_without is not a list of names"),
     ],
@@ -226,6 +227,25 @@ def test_paths_of_a_mapping_reach_through(encoding: str, tmp_path: Path) -> None
     (tmp_path / "esctl.toml").write_text(f'[mapping]\n{mapping}encoding = "text"\n')
     good("reindex", cwd=tmp_path)
     assert isinstance(good("log", "--columns", "type,data", cwd=tmp_path).rows[0]["data"], str)
+
+
+@pytest.mark.parametrize("encoding", WRITTEN)
+def test_an_alias_reaches_through(encoding: str, tmp_path: Path) -> None:
+    records_of(tmp_path, encoding)
+    mapping = 'time = "ts"\nentity = "key"\n[mapping.aliases]\nrequest = "blob.kind"\n'
+    (tmp_path / "esctl.toml").write_text(f"[mapping]\n{mapping}")
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["position"] for row in good("trace", "K3", cwd=tmp_path).rows] == [4]
+
+
+def test_what_an_alias_names_stays_in_the_payload(tmp_path: Path) -> None:
+    event = {"id": "e1", "type": "T", "on": "x-1", "at": "2024-03-05T10:00:00Z", "request": "r-1", "n": 1}
+    (tmp_path / "a.jsonl").write_text(json.dumps(event) + "\n")
+    options = ["--map", "id=id", "--map", "type=type", "--map", "entity=on", "--map", "aliases.request=request"]
+    good("ingest", "a.jsonl", *options, cwd=tmp_path)
+    (row,) = good("log", "--columns", "data", cwd=tmp_path).rows
+    assert row["data"]["request"] == "r-1"
+    assert len(good("trace", "r-1", cwd=tmp_path).rows) == 1
 
 
 def test_evidence_stays_as_it_was(tmp_path: Path) -> None:
@@ -407,3 +427,66 @@ def test_records_that_are_texts_of_json_are_opened(is_array: bool, tmp_path: Pat
     assert "encoding  record  (JSON in a text, opened)" in good("ingest", "a.json", cwd=tmp_path).err
     rows = good("log", "--columns", "id,entity,data", cwd=tmp_path).rows
     assert [tuple(row.values()) for row in rows] == [(f"e{n}", f"a-{n % 2}", {"n": n}) for n in range(4)]
+    good("init", cwd=tmp_path)  # the mapping as it is written is read as it was
+    good("reindex", cwd=tmp_path)
+    assert good("log", "--columns", "id,entity,data", cwd=tmp_path).rows == rows
+
+
+def texts_of_json(folder: Path) -> None:
+    events = [{"type": "paid", "acct": f"a-{n % 2}", "at": f"2024-03-05T10:0{n}:00Z", "n": n} for n in range(4)]
+    (folder / "a.jsonl").write_text("".join(json.dumps(json.dumps(event)) + "\n" for event in events))
+
+
+@pytest.mark.parametrize("how", ["option", "file", "encoding"])
+def test_a_mapping_is_of_what_is_in_records_that_are_texts(how: str, tmp_path: Path) -> None:
+    texts_of_json(tmp_path)
+    options = ["--map", "type=type", "--map", "time=at", "--map", "entity=acct"]
+    if how != "option":
+        more = 'encoding = { "" = "json" }\n' if how == "encoding" else ""
+        (tmp_path / "esctl.toml").write_text(f'[mapping]\ntype = "type"\ntime = "at"\nentity = "acct"\n{more}')
+        options = []
+    done = esctl("ingest", "a.jsonl", *options, cwd=tmp_path)
+    assert (done.code, "which none" in done.err) == (0, False), done.err
+    assert [row["state"]["n"] for row in good("replay", cwd=tmp_path).rows] == [2, 3]
+
+
+@pytest.mark.parametrize("how", ["option", "file"])
+def test_a_path_that_no_record_that_is_a_text_has_is_told(how: str, tmp_path: Path) -> None:
+    texts_of_json(tmp_path)
+    options = ["--map", "time=at", "--map", "entity=account"]
+    if how == "file":
+        (tmp_path / "esctl.toml").write_text('[mapping]\ntype = "type"\ntime = "at"\nentity = "account"\n')
+        options = []
+    done = esctl("ingest", "a.jsonl", *options, cwd=tmp_path)
+    assert done.code == 2
+    assert "the entity is said to be account, which none of its first records has" in done.err
+    assert "hint: did you mean acct?" in done.err
+
+
+@pytest.mark.parametrize("encoding", WRITTEN)
+def test_a_misspelled_path_inside_a_text_is_told(encoding: str, tmp_path: Path) -> None:
+    records_of(tmp_path, encoding)
+    mapping = 'type = "blob.kinds"\ntime = "ts"\nentity = "key"\ndata = "blob"\n'
+    (tmp_path / "esctl.toml").write_text(f"[mapping]\n{mapping}")
+    told = good("ingest", "a.jsonl", cwd=tmp_path).err
+    assert "the type is said to be blob.kinds, which none of its first records has; did you mean blob.kind?" in told
+
+
+def test_of_a_text_that_samples_have_unopened_no_path_is_denied(tmp_path: Path) -> None:
+    lines = [
+        {"key": f"acc-{n % 2}", "ts": f"2024-03-0{n + 1}T00:00:00Z", "m": {"tags": f'"kind"=>"K{n}"'}} for n in range(4)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    mapping = 'type = "m.tags.kind"\ntime = "ts"\nentity = "key"\ndata = "m"\nencoding = { "m.tags" = "hstore" }\n'
+    (tmp_path / "esctl.toml").write_text(f"[mapping]\n{mapping}")
+    assert "which none" not in good("ingest", "a.jsonl", cwd=tmp_path).err
+    assert [row["type"] for row in good("log", "--columns", "type", cwd=tmp_path).rows] == ["K0", "K1", "K2", "K3"]
+
+
+def test_an_event_in_a_text_that_samples_have_unopened_is_not_denied(tmp_path: Path) -> None:
+    lines = [{"m": f'"kind"=>"K{n}", "ts"=>"2024-03-0{n + 1}T00:00:00Z", "key"=>"acc-{n % 2}"'} for n in range(4)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**line, "x": 1}) + "\n" for line in lines))
+    mapping = 'unwrap = "m"\ntype = "kind"\ntime = "ts"\nentity = "key"\nencoding = { m = "hstore" }\n'
+    (tmp_path / "esctl.toml").write_text(f"[mapping]\n{mapping}")
+    assert "which none" not in good("ingest", "a.jsonl", cwd=tmp_path).err
+    assert {row["entity"] for row in good("log", "--columns", "entity", cwd=tmp_path).rows} == {"acc-0", "acc-1"}

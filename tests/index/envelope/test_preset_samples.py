@@ -19,7 +19,7 @@ from esctl.index.envelope.detect import detect
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.presets.example import example
 from esctl.index.envelope.recognise import recognise
-from esctl.index.envelope.samples import parsed
+from esctl.index.envelope.samples import parse_judged
 from esctl.model import Stanza
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
@@ -110,7 +110,7 @@ def recognised(folder: Path, name: str, data: bytes) -> Stanza:
     path.write_bytes(data)
     records: list[Any] = []
     for delivery in read(Source(str(path), path), SourceOptions(), {}):
-        records += parsed(judge(delivery.batch["raw"], delivery.cursor).text)
+        records += parse_judged(judge(delivery.batch["raw"], delivery.cursor).text)
     return detect(records[:1000]).stanza
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from esctl.errors import UsageError
 from esctl.index.envelope.mapping import parse_mapping
-from esctl.index.envelope.paths import parse_path
+from esctl.index.envelope.paths import look_up, parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
-from esctl.index.envelope.recognise import fitted, look_up, recognise
+from esctl.index.envelope.recognise import fit_to_sample, recognise
 from esctl.model import Stanza
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
@@ -192,7 +192,7 @@ def test_a_preset_that_is_named_is_the_one_recognised(name: str, wrapper: str) -
     named = parse_mapping({"preset": name}).default
     assert found is not None
     assert named is not None
-    assert fitted(named, samples) == found.stanza
+    assert fit_to_sample(named, samples) == found.stanza
 
 
 def test_what_is_said_beside_a_preset_stays() -> None:
@@ -205,11 +205,11 @@ def test_what_is_said_beside_a_preset_stays() -> None:
     ):
         named = parse_mapping({"preset": "marten", **table}).default
         assert named is not None
-        assert (fitted(named, samples).sequence, fitted(named, samples).order) == (sequence, order)
+        assert (fit_to_sample(named, samples).sequence, fit_to_sample(named, samples).order) == (sequence, order)
     ordered = parse_mapping({"preset": "marten", "order": "sequence"}).default
     assert ordered is not None
     with pytest.raises(UsageError, match="marten"):
-        fitted(ordered, [{**EXAMPLES["marten"][0], "seq_id": None, "eventTypeName": "x"}])
+        fit_to_sample(ordered, [{**EXAMPLES["marten"][0], "seq_id": None, "eventTypeName": "x"}])
 
 
 def test_a_minority_is_no_format() -> None:

@@ -13,15 +13,15 @@ from esctl.index.decode.times.reading import Reading
 from esctl.index.envelope.detect import detect
 from esctl.index.envelope.mapping import override, parse_mapping
 from esctl.index.envelope.stanza_toml import to_toml
-from esctl.index.envelope.times.of_sample import Told, told_of
+from esctl.index.envelope.times.of_sample import TimesShown, find_times_shown
 from esctl.model import Stanza
 
 STANZA = Stanza("custom", time=("t",))
 
 
-def told(*texts: object, more: tuple[object, ...] = ()) -> Told:
+def told(*texts: object, more: tuple[object, ...] = ()) -> TimesShown:
     sample: list[Any] = [{"t": text} for text in texts]
-    return told_of(STANZA, sample, lambda: [sample, [{"t": text} for text in more]])
+    return find_times_shown(STANZA, sample, lambda: [sample, [{"t": text} for text in more]])
 
 
 def test_a_day_above_twelve_decides() -> None:
@@ -57,7 +57,7 @@ def test_both_orders_in_one_source_are_in_doubt() -> None:
 
 
 def test_other_times_are_in_no_doubt() -> None:
-    assert told("2024-03-05", "hello", None, {"a": 1}, "10.1.2.3") == Told()
+    assert told("2024-03-05", "hello", None, {"a": 1}, "10.1.2.3") == TimesShown()
 
 
 def test_times_that_run_backwards() -> None:
@@ -132,11 +132,11 @@ def test_a_date_beside_decides() -> None:
         return [{"t": text, "audit": json.dumps({"CreationTime": beside})} for text, beside in pairs]
 
     sample = records(("6/2/2024 5:40:02 AM", "2024-06-02T05:40:02"), ("6/11/2024 12:15:00 AM", "2024-06-11T00:15:00"))
-    assert told_of(STANZA, sample, lambda: [sample]).order == "month-first"
+    assert find_times_shown(STANZA, sample, lambda: [sample]).order == "month-first"
     sample = records(("6/2/2024", "2024-06-02T05:40:02"), ("6/11/2024", "2024-11-06"))
-    assert told_of(STANZA, sample, lambda: [sample]).doubt is not None
+    assert find_times_shown(STANZA, sample, lambda: [sample]).doubt is not None
     sample = records(("6/2/2024", "2024-06-02T05:40:02"), ("6/11/2024", "2024-12-06"))
-    assert told_of(STANZA, sample, lambda: [sample]).doubt is not None
+    assert find_times_shown(STANZA, sample, lambda: [sample]).doubt is not None
 
 
 def logins(**more: str) -> list[dict[str, str]]:

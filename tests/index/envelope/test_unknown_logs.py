@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from esctl.index.envelope.detect import detect
-from esctl.index.envelope.paths import parse_path
-from esctl.index.envelope.recognise import look_up
+from esctl.index.envelope.paths import look_up, parse_path
 from tests.index.envelope.unknown_logs import UNKNOWN, Record, Unknown
 from tests.support.cli_harness import esctl, good
 

@@ -22,11 +22,10 @@ from esctl.index.files.groups import GroupRun, RowGroup
 from esctl.index.files.levels import groups_in, in_levels, parts_of, with_groups
 from esctl.index.files.manifest import FORMAT, FORMAT_IN_LEVELS, IndexFile, Manifest, read_manifest, write_manifest
 from esctl.index.pruning import Reach
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log.ranges import ByteRange
 from esctl.maintain.compact import compact
-from esctl.maintain.redact import Wanted as Erased
-from esctl.maintain.redact import redact
+from esctl.maintain.redact import ErasureRequest, redact
 from esctl.maintain.repair import repair
 from tests.support import log_helpers
 from tests.support.effort import some
@@ -41,8 +40,8 @@ assert building.ROW_GROUP == merge.ROW_GROUP == write.ROW_GROUP  # imported befo
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make row groups, parts and manifests so small that there are many of them."""
     monkeypatch.setattr(write, "ROW_GROUP", 40)
-    monkeypatch.setattr(levels, "LEAST", 8)
-    monkeypatch.setattr(levels, "PART", 2)
+    monkeypatch.setattr(levels, "MOST_LISTED", 8)
+    monkeypatch.setattr(levels, "MOST_IN_PART", 2)
     monkeypatch.setattr(merging, "MOST_SMALL", 1000)
 
 
@@ -69,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
         _small.__wrapped__(patch)  # type: ignore[attr-defined]
         folder = tmp_path_factory.mktemp("levels")
         parted = built(folder / "parted" / ".esctl")
-        patch.setattr(levels, "LEAST", 1 << 30)
+        patch.setattr(levels, "MOST_LISTED", 1 << 30)
         yield parted, built(folder / "whole" / ".esctl")
 
 
@@ -114,8 +113,8 @@ def test_answers_are_those_of_one_list(made: tuple[Path, Path]) -> None:
 def test_one_entity_reads_few_parts(made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     _, found = index_of(made[0])
     read: list[str] = []
-    keep = levels._read
-    monkeypatch.setattr(levels, "_read", lambda path, part: [read.append(path.name), keep(path, part)][1])
+    keep = levels._read_part
+    monkeypatch.setattr(levels, "_read_part", lambda path, part: [read.append(path.name), keep(path, part)][1])
     assert Store.open(made[0]).replay("thing-07").rows()
     assert 0 < len(set(read)) < len(parts_of(found)) / 2
 
@@ -129,10 +128,10 @@ def test_a_flipped_bit_of_a_part_is_refused_and_named(parted: Path) -> None:
             (folder / part.file).write_bytes(damage)
             with pytest.raises(InputError, match=part.file):
                 Store.open(parted).replay().rows()
-            failed = [found for check in verify(parted, Wanted()).checks for found in check.findings]
+            failed = [found for check in verify(parted, VerifyOptions()).checks for found in check.findings]
             assert [finding.file.rpartition("/")[2] for finding in failed] == [part.file]
         (folder / part.file).write_bytes(good)
-    assert verify(parted, Wanted()).is_intact
+    assert verify(parted, VerifyOptions()).is_intact
 
 
 def _flipped(data: bytes, bit: int) -> bytes:
@@ -152,7 +151,7 @@ def test_a_part_that_no_question_needs_may_be_lost_until_it_is_mended(parted: Pa
         Store.open(parted).replay().rows()
     store = Store.open(parted)
     assert [step.what for step in repair(parted, store.updater())] == ["index"]
-    assert verify(parted, Wanted()).is_intact
+    assert verify(parted, VerifyOptions()).is_intact
     assert Store.open(parted).replay("thing-07").rows() == expected
 
 
@@ -167,7 +166,7 @@ def test_a_store_of_one_level_goes_on_in_two(made: tuple[Path, Path], tmp_path: 
     assert format_of(folder) == FORMAT_IN_LEVELS
     assert after.files[: len(before.files)] == tuple(replace(file, groups=()) for file in before.files)
     assert with_groups(folder, after.files, after.runs)[: len(before.files)] == before.files
-    assert verify(path, Wanted(full=True, mapping=Store.open(path).mapping)).is_intact
+    assert verify(path, VerifyOptions(full=True, mapping=Store.open(path).mapping)).is_intact
 
 
 def test_a_compacted_index_has_parts_of_its_own(parted: Path, made: tuple[Path, Path]) -> None:
@@ -185,10 +184,10 @@ def test_what_was_erased_is_in_no_part(tmp_path: Path) -> None:
     path = built(tmp_path / ".esctl", 1, erasable=True)
     folder, before = index_of(path)
     store = Store.open(path)
-    redact(path, Erased([2], "asked to", "dpo"), store.updater())
+    redact(path, ErasureRequest([2], "asked to", "dpo"), store.updater())
     assert parts_of(before)
     assert not [part for part in parts_of(before) if (folder / part.file).exists()]
-    assert verify(path, Wanted(full=True, mapping=store.mapping)).is_intact
+    assert verify(path, VerifyOptions(full=True, mapping=store.mapping)).is_intact
 
 
 def test_a_store_is_asked_as_of_before(made: tuple[Path, Path]) -> None:
@@ -213,7 +212,7 @@ def test_a_manifest_names_parts_that_are_whole(parted: Path, monkeypatch: pytest
         with pytest.raises(Killed):
             write_manifest(folder, replace(before, files=(*before.files, added)))
     assert index_of(parted)[1] == before
-    assert verify(parted, Wanted()).is_intact
+    assert verify(parted, VerifyOptions()).is_intact
     left = {path.name for path in folder.glob("*.groups")} - before.names
     assert left
     write.sweep(folder, before, linger=-1)
@@ -278,7 +277,7 @@ def test_what_is_found_in_parts_is_what_one_list_has(
 
 
 def test_runs_of_one_size_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(levels, "PART", 50)
+    monkeypatch.setattr(levels, "MOST_IN_PART", 50)
     kept = Manifest()
     for number in range(1, 100):
         kept = in_levels(tmp_path, replace(kept, files=(*kept.files, entry(number, [("a", "b")] * 9))))

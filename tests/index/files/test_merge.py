@@ -60,7 +60,7 @@ def test_parts_are_no_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_row_is_merged_as_the_log_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, most: int, merged: int, expected: list[int]
 ) -> None:
-    monkeypatch.setattr(merge, "SMALLEST", 1)
+    monkeypatch.setattr(merge, "SIZE_UNIT", 1)
     for name, value in (("SMALL_ROWS", small), ("MOST_FILES", most), ("MERGED_ROWS", merged)):
         monkeypatch.setattr(merging, name, value)
     for number in range(4):
@@ -78,13 +78,16 @@ def test_a_large_file_is_written_once_it_is_full_and_the_rest_as_it_doubles(tmp_
     files, written = list[IndexFile](), 0
     for number in range(1, 201):
         files.append(replace(like, rows=11, first=number))
-        groups = merge.together(files, 80)
-        for group in [*merge.full(groups), *([groups[-1]] if merge.worth_it(groups[-1], 10) else [])]:
+        groups = merge.merge_groups(files, 80)
+        for group in [
+            *merge.complete_groups(groups),
+            *([groups[-1]] if merge.is_worth_merging(groups[-1], 10) else []),
+        ]:
             at, rows = files.index(group[0]), sum(file.rows for file in group)
             files[at : at + len(group)] = [replace(group[0], rows=rows)]
             written += rows
         assert len(files) <= number // 7 + 4
     assert {file.rows for file in files[:-4]} == {77}
     assert written <= 4 * 200 * 11
-    assert not merge.worth_it([replace(like, rows=4)] * 2, 10)
-    assert not merge.worth_it(files[:1], 10)
+    assert not merge.is_worth_merging([replace(like, rows=4)] * 2, 10)
+    assert not merge.is_worth_merging(files[:1], 10)

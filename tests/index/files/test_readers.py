@@ -21,7 +21,7 @@ from tests.support.cli_harness import plain_event, write_lines
 def merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with a store, of which each third commit merges index files."""
     monkeypatch.setattr(merging, "MOST_SMALL", 3)
-    monkeypatch.setattr(merge, "SMALLEST", 1)
+    monkeypatch.setattr(merge, "SIZE_UNIT", 1)
     commits(tmp_path, 0, 2)
     return tmp_path
 
@@ -76,11 +76,11 @@ def test_readers_wait_no_longer_than_a_moment(merged: Path, monkeypatch: pytest.
     held = os.open(index / readers.READERS, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:
-        assert readers.reading(index) is None
+        assert readers.announce_reader(index) is None
         assert len(Store.open(merged / ".esctl").events()) == 20
     finally:
         os.close(held)
-    assert readers.reading(index) is not None
+    assert readers.announce_reader(index) is not None
 
 
 def test_files_stay_where_readers_cannot_announce_themselves(merged: Path) -> None:
@@ -91,17 +91,17 @@ def test_files_stay_where_readers_cannot_announce_themselves(merged: Path) -> No
 
 
 def test_a_share_is_none_in_another_process(tmp_path: Path) -> None:
-    readers.admit(tmp_path)
-    share = readers.reading(tmp_path)
+    readers.make_readers_file(tmp_path)
+    share = readers.announce_reader(tmp_path)
     assert share is not None
     assert pickle.loads(pickle.dumps(share)) is None
-    with readers.unread(tmp_path) as nobody:  # the share is still held
+    with readers.hold_off_readers(tmp_path) as nobody:  # the share is still held
         assert not nobody
 
 
 def test_a_share_ends_after_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readers.admit(tmp_path)
-    share = readers.reading(tmp_path)
+    readers.make_readers_file(tmp_path)
+    share = readers.announce_reader(tmp_path)
     assert share is not None
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
@@ -110,5 +110,5 @@ def test_a_share_ends_after_its_module(tmp_path: Path, monkeypatch: pytest.Monke
             ending.setattr(readers, name, None)
         del share
     assert told == []
-    with readers.unread(tmp_path) as nobody:
+    with readers.hold_off_readers(tmp_path) as nobody:
         assert nobody

@@ -65,7 +65,7 @@ def expected(events: Sequence[Event]) -> list[tuple[int | None, bool]]:
 
 def make_tiny(patch: pytest.MonkeyPatch) -> None:
     """Let merges of runs, blocks and partitions come with a handful of ids."""
-    patch.setattr(ids, "SMALLEST", 1)
+    patch.setattr(ids, "SIZE_UNIT", 1)
     patch.setattr(run_file, "BLOCK", 2)
     patch.setattr(run_file, "GROUP", 2)
     patch.setattr(run_file, "_PARTITION", 3)
@@ -204,7 +204,7 @@ def test_a_manifest_without_runs_gets_them(tmp_path: Path) -> None:
     made, done = five_commits(tmp_path)
     manifest = read_manifest(made.folder)
     assert manifest is not None
-    known = ids.Ids(made.connection)
+    known = ids.IdRuns(made.connection)
     found = known.in_index(made.folder, replace(manifest, ids=()))
     one = "(SELECT 1 AS position, 0::USMALLINT AS stanza, 'a' AS scope, 'id-3' AS id)"
     hashes, _ = ids.hashes_in(made.connection, one)

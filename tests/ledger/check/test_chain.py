@@ -80,6 +80,14 @@ def test_a_commit_that_follows_from_nothing_is_itself_the_one(path: Path) -> Non
     assert all(each.startswith("3: ") for each in named(path))
 
 
+@pytest.mark.parametrize("seq", [2, 3, COMMITS])
+def test_a_commit_that_contradicts_those_before_it_is_the_one_that_is_named(path: Path, seq: int) -> None:
+    rewritten(path, seq, lambda commit: replace(commit, at=1), linked=True)
+    (found,) = named(path)
+    assert found.startswith(f"{seq}: ")
+    assert "its time goes back" in found
+
+
 def test_of_a_tail_that_was_written_anew_the_first_is_named_where_the_one_before_was_seen(path: Path) -> None:
     pin = pin_of(path, 2)
     rewritten(path, 3, astray, linked=True)

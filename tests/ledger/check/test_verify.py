@@ -16,7 +16,7 @@ from esctl.api import Store
 from esctl.errors import InputError
 from esctl.index import chunks
 from esctl.ledger.check.findings import Check
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign import checkpoints, last_seen
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import create_store
@@ -327,7 +327,7 @@ def test_nothing_is_judged_where_there_is_nothing_to_judge(few: Path, tmp_path: 
 
 def test_why_an_index_is_not_judged_is_said(few: Path) -> None:
     def index(path: Path) -> Check:
-        return next(each for each in verify(path, Wanted(full=True)).checks if each.rule == "index")
+        return next(each for each in verify(path, VerifyOptions(full=True)).checks if each.rule == "index")
 
     assert index(few).skipped == "no mapping"
     (few / "commits" / commit_name(1)).unlink()
@@ -349,10 +349,10 @@ def test_a_store_that_was_seen_empty_may_get_its_first_commit(tmp_path: Path, mo
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     path = tmp_path / ".esctl"
     create_store(path)
-    assert verify(path, Wanted()).is_intact
+    assert verify(path, VerifyOptions()).is_intact
     with LogWriter(path, files=logs.Unsynced()) as writer:
         writer.append([logs.part("a", [b"1\n"])])
-    assert verify(path, Wanted()).is_intact
+    assert verify(path, VerifyOptions()).is_intact
 
 
 def test_a_flipped_bit_in_what_map_said_is_found_and_misleads_nobody(few: Path) -> None:
@@ -364,3 +364,21 @@ def test_a_flipped_bit_in_what_map_said_is_found_and_misleads_nobody(few: Path) 
     with pytest.raises(InputError, match=r"mapping\.json is not as it was written"):
         Store.open(few).replay()
     kept.unlink()
+
+
+def test_a_damaged_file_of_a_snapshot_of_states_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    write_lines(tmp_path / "a.jsonl", [plain_event(n, f"a-{n % 3}", n=n) for n in range(9)])
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    good("snapshot", cwd=tmp_path)
+    store = tmp_path / ".esctl"
+    checks = {check.rule: check for check in judge(store).verified.checks}
+    assert (checks["snapshots"].count, checks["snapshots"].findings) == (3, ())
+    files = [path for path in (store / "snapshots").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(bytes([*whole[:20], whole[20] ^ 1, *whole[21:]]))
+        assert judge(store).files == {str(file.relative_to(store))}
+        file.write_bytes(whole)
+    assert judge(store).verified.is_intact

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.api import Store
-from esctl.cluster.calls import called
+from esctl.cluster.calls import lent_workers
 from esctl.cluster.local_pool import ATTEMPTS, LocalPool
 from esctl.engine.workers import Call
 from esctl.errors import InputError
@@ -26,7 +26,7 @@ from esctl.index import chunks
 from esctl.index.files import write as write_index
 from esctl.ledger.check import index as check_index
 from esctl.ledger.check import index_parts
-from esctl.ledger.check.verify import Verified, Wanted, verify
+from esctl.ledger.check.verify import Verified, VerifyOptions, verify
 from esctl.ledger.sign import last_seen
 from esctl.log.commits import create_store
 from esctl.log.writer import LogWriter
@@ -36,7 +36,7 @@ from tests.support import log_helpers as logs
 from tests.support.cli_harness import esctl, good, plain_event, write_lines
 from tests.support.parts import Cut, workers
 
-FULL = Wanted(full=True, mapping=MappingConfig())
+FULL = VerifyOptions(full=True, mapping=MappingConfig())
 PARTS = (2, 7, 64)
 
 
@@ -251,7 +251,7 @@ def test_processes_find_what_one_process_finds(store: Path) -> None:
             data[len(data) // 2] ^= 1
             segment.write_bytes(data)
         whole = judged(store)
-        with called(Pool(2)) as lent:
+        with lent_workers(Pool(2)) as lent:
             assert verify(store, FULL, lent) == whole
         assert whole.is_intact != damaged
 
@@ -275,7 +275,7 @@ def killed(marks: Path, times: int) -> int:
 
 
 def test_a_call_whose_process_is_lost_is_run_again_or_given_up(tmp_path: Path) -> None:
-    with called(LocalPool(2)) as lent:
+    with lent_workers(LocalPool(2)) as lent:
         other = Call(killed, (tmp_path, 0), int)
         assert lent.run([Call(killed, (tmp_path, ATTEMPTS - 1), int), other]) == [ATTEMPTS - 1, 0]
         if effort.ALL:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from esctl.errors import InputError, TamperedError
-from esctl.ledger.prove.judge import Proven, Trust, judge, read_proof, trust_in
+from esctl.ledger.prove.judge import Judgement, Trust, judge, read_proof, trust_in
 from esctl.ledger.prove.proof_file import Content, Proof, content_of, parse_content, parse_proof
 from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.ledger.sign import checkpoints
@@ -25,7 +25,7 @@ from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey, VerifierKey
 from esctl.log import merkle
 from esctl.log.leaves.leaf import Leaf, leaf_of, parse_leaf
-from esctl.log.merkle import inclusion_proof, inclusion_proofs, memory_tree
+from esctl.log.merkle import inclusion_proof, inclusion_proofs
 from tests.log.test_segment import rows
 from tests.support import forgery
 from tests.support import log_helpers as logs
@@ -70,7 +70,7 @@ def proofs(store: Path, *positions: int) -> list[tuple[bytes, bytes | None]]:
     return [(proof.data, raw) for proof, raw in prove(snapshot, positions, checkpoint)]
 
 
-def judged(data: bytes, raw: bytes | None, trust: Trust | None = None) -> Proven:
+def judged(data: bytes, raw: bytes | None, trust: Trust | None = None) -> Judgement:
     return judge(read_proof(data, "proof"), raw, trust or trusting(KEY))
 
 
@@ -216,7 +216,7 @@ def test_a_leaf_is_that_of_the_specification(row: dict[str, Any], position: int)
 @given(st.integers(1, 200), st.data())
 def test_proofs_made_together_are_those_made_alone(size: int, data: st.DataObject) -> None:
     hashes = b"".join(sha256(b"%d" % number).digest() for number in range(size))
-    tree = memory_tree(hashes)
+    tree = logs.memory_tree(hashes)
     wanted = data.draw(st.sets(st.integers(0, size - 1)))
     together = inclusion_proofs(tree, wanted, size)
     assert together == {index: inclusion_proof(tree, index, size) for index in wanted}

@@ -19,7 +19,7 @@ from esctl.ledger.sign.note import (
     parse_note,
     parse_signing,
     parse_verifier,
-    signed,
+    sign_text,
     verified_by,
 )
 from tests.support import log_helpers as logs
@@ -78,7 +78,7 @@ def test_the_same_key_signs_the_same_bytes_as_go() -> None:
     key = parse_signing(GO_PRIVATE)
     assert key.verifier.text == GO_KEY
     assert key.text == GO_PRIVATE
-    assert signed(GO_TEXT, key) == b"".join(GO_NOTE.splitlines(keepends=True)[:4])
+    assert sign_text(GO_TEXT, key) == b"".join(GO_NOTE.splitlines(keepends=True)[:4])
 
 
 def test_a_published_checkpoint_is_read() -> None:

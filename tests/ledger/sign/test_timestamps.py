@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from esctl.ledger.check.findings import Check, Finding
-from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign import last_seen
 from esctl.log.commits import create_store, open_log
 from esctl.log.writer import LogWriter
@@ -118,7 +118,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def found(path: Path, rule: str) -> Check:
-    return next(check for check in verify(path, Wanted()).checks if check.rule == rule)
+    return next(check for check in verify(path, VerifyOptions()).checks if check.rule == rule)
 
 
 def signed(tmp_path: Path, authority: Authority, user: dict[str, str]) -> Path:

@@ -69,6 +69,21 @@ def test_paths_name_the_value_and_what_is_beside_it(
     assert "2024-01-01T00:00:02" in str(log(store, "time")[1])
 
 
+@pytest.mark.parametrize("more", [[], ["entity=account"], ["entity=key.id", "type=header.kind"]])
+def test_an_alias_is_an_id_that_a_part_of_the_message_has(tmp_path: Path, broker: Broker, more: list[str]) -> None:
+    parents = [f"00-{i % 2:032x}-{i:016x}-01" for i in range(1, 6)]
+    records = [
+        Record(value(i), b'{"id":7}', [("traceparent", parent.encode()), ("kind", b"opened")])
+        for i, parent in enumerate(parents)
+    ]
+    store = opened(tmp_path / "s", *more, "aliases.traceparent=header.traceparent", "aliases.of=key.id", "aliases.n=n")
+    ingest(store, broker, topic_of(broker, records))
+    assert len(store.trace("7").rows()) == 5
+    assert [row["id"] for row in store.trace(f"{0:032x}").rows() if row["depth"] == 0] == ["e0"]
+    assert [data["n"] for (data,) in log(store, "data")] == [0, 1, 2, 3, 4], "what an alias names stays"
+    assert "header" not in str(log(store, "data"))
+
+
 def text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode()
 
@@ -216,9 +231,10 @@ def test_an_export_is_a_dump_of_all_that_came(tmp_path: Path, broker: Broker) ->
 
 
 def test_options_of_files_are_refused(tmp_path: Path, broker: Broker) -> None:
-    done = esctl("ingest", broker.url(topic_of(broker, plain(1))), "--input-format", "csv", cwd=tmp_path)
-    assert done.code == 2
-    assert "--input-format is for files" in done.err
+    url = broker.url(topic_of(broker, plain(1)))
+    for words in (("--input-format", "csv"), ("--header",), ("--no-header",), ("--null", ""), ("--final",)):
+        done = esctl("ingest", url, *words, cwd=tmp_path)
+        assert (done.code, f"{words[0]} is for files" in done.err) == (2, True), words
 
 
 def test_a_bundle_has_the_keys_and_headers_that_its_records_are_read_with(tmp_path: Path, broker: Broker) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import KafkaCursor
-from esctl.sources.kafka.places import Partition, Place, Start, begin, first, parse_place, source_name
+from esctl.sources.kafka.places import Partition, Place, Start, begin_known, begin_unknown, parse_place, source_name
 
 NAME = source_name("c", "orders", 3)
 CURSOR = KafkaCursor("c", "orders", "id1", 3, 12, format="message", records=12)
@@ -17,7 +17,7 @@ HERE = Partition("orders", "id1", 3, 0, 20, 15)
 
 
 def again(partition: Partition, place: Place | None = None, recreated: str = "stop", cursor: Any = CURSOR) -> Start:
-    return begin(NAME, cursor, partition, place, recreated=recreated, next_name=lambda: f"{NAME}#2")
+    return begin_known(NAME, cursor, partition, place, recreated=recreated, next_name=lambda: f"{NAME}#2")
 
 
 def test_what_is_known_goes_on_wherever_it_was_asked_to_begin() -> None:
@@ -36,7 +36,7 @@ def test_what_is_known_goes_on_wherever_it_was_asked_to_begin() -> None:
     ],
 )
 def test_what_is_new_begins_where_it_was_asked_to(place: Place, offset: int) -> None:
-    start = first(NAME, "c", replace(HERE, low=2), place)
+    start = begin_unknown(NAME, "c", replace(HERE, low=2), place)
     assert (start.cursor.offset, start.cursor.since, start.cursor.records) == (offset, offset, 0)
     assert bool(start.notes) == (place == Place())
 
@@ -44,7 +44,7 @@ def test_what_is_new_begins_where_it_was_asked_to(place: Place, offset: int) -> 
 @pytest.mark.parametrize("offset", [1, 21])
 def test_an_offset_that_is_not_there_is_refused(offset: int) -> None:
     with pytest.raises(InputError, match=rf"orders/3 has no offset {offset}"):
-        first(NAME, "c", replace(HERE, low=2), Place("offsets", offsets={3: offset}))
+        begin_unknown(NAME, "c", replace(HERE, low=2), Place("offsets", offsets={3: offset}))
 
 
 def test_offsets_that_are_gone_are_named() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from esctl.api import Store
 from esctl.errors import InputError, UsageError
+from esctl.maintain.redact import ErasureRequest, redact
 from tests.sources.kafka.test_mapping import log, opened, states
 from tests.sources.kafka.test_reading import NOTES, ingest, rows
 from tests.support.kafka import Broker, Record, needs_broker
@@ -178,6 +179,20 @@ def test_two_registries_with_one_id(tmp_path: Path, broker: Broker) -> None:
     for topic, folder in zip(topics, (one, two), strict=True):
         ingest(store, broker, topic, schema_dir=str(folder))
     assert states(store) == {topics[0]: {"x": "ab"}, topics[1]: {"y": "ab"}}
+
+
+def test_an_erased_schema_decodes_nothing_more(tmp_path: Path, broker: Broker) -> None:
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "1.avsc").write_text(json.dumps(ACCOUNT))
+    topic = topic_of(broker, [framed(1, avro(ACCOUNT, each)) for each in deposits()])
+    store = Store.create(tmp_path / "s", None, erasable=True)
+    ingest(store, broker, topic, schema_dir=str(tmp_path / "schemas"))
+    assert set(states(store)) == {"a0", "a1"}
+    (schema,) = [position for source, position in rows(store, "source", "position") if source.startswith("schemas:")]
+    redact(store.path, ErasureRequest([schema], "a test", "me"), store.updater())
+    again = Store.open(store.path)
+    assert {row["invalid"] for row in again.events(only="invalid").rows()} == {"schema 1 is not known"}
+    assert states(again) == {}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from esctl.sources.postgres.pgoutput import (
     Update,
     decode,
 )
-from esctl.sources.postgres.records import Around, Records, news_of, records_of, time_text
+from esctl.sources.postgres.records import Around, Records, descriptions_of, records_of, time_text
 from tests.sources.postgres.test_pgoutput import STREAM
 
 
@@ -35,7 +35,7 @@ def written(known: Records) -> list[dict[str, Any]]:
         elif isinstance(told, Begin):
             around = Around(told.lsn, told.xid, told.time).start()
         elif not isinstance(told, Commit):
-            found += [*news_of(told, known, around), *records_of(told, known, around)]
+            found += [*descriptions_of(told, known, around), *records_of(told, known, around)]
     return [json.loads(raw) for raw in found]
 
 
@@ -124,13 +124,13 @@ def test_a_table_is_told_again_only_where_it_changed() -> None:
     known = Records(no_key)
     first = Relation(7, "s", "t", "nothing", (Column("a", 25, -1, False),))
     known.describe(first)
-    assert known.news(7) is not None
-    assert known.news(7) is None
-    later = Records(no_key, known.told)
+    assert known.description_if_new(7) is not None
+    assert known.description_if_new(7) is None
+    later = Records(no_key, known.described_digests)
     later.describe(first)
-    assert later.news(7) is None
+    assert later.description_if_new(7) is None
     later.describe(Relation(7, "s", "t", "nothing", (Column("a", 23, -1, False),)))
-    assert later.news(7) is not None
+    assert later.description_if_new(7) is not None
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from esctl.errors import InputError
 from esctl.sources.postgres.records import Records
-from esctl.sources.postgres.transactions import Place, Transactions
+from esctl.sources.postgres.transactions import ReadUpTo, Transactions
 from tests.support.pgoutput_bytes import begin, commit, insert, message, relation, transaction
 
 
-def session(place: Place, confirmed: int = 0, *, trusted: bool = True) -> Transactions:
+def session(place: ReadUpTo, confirmed: int = 0, *, trusted: bool = True) -> Transactions:
     return Transactions(place, confirmed, Records(lambda relation: ()), "db", trusted)
 
 
@@ -37,14 +37,14 @@ WHOLE = ["R", "a", "b", "c", "m", "d", "e", "f", "g"]
 
 
 def test_a_stream_is_read_in_order() -> None:
-    read = session(Place(50))
+    read = session(ReadUpTo(50))
     assert keys(read, STREAM) == WHOLE
     assert (read.place.lsn, read.place.commit, read.place.xid, read.place.taken) == (408, 400, 5, None)
 
 
 def test_wherever_a_session_ends_the_next_goes_on() -> None:
     for cut in range(len(STREAM) + 1):
-        first = session(Place(50))
+        first = session(ReadUpTo(50))
         before = keys(first, STREAM[:cut])
         read = session(first.place)
         after = keys(read, STREAM)
@@ -55,7 +55,7 @@ def test_wherever_a_session_ends_the_next_goes_on() -> None:
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=5), st.booleans())
 def test_any_number_of_sessions(cuts: list[int], confirms: bool) -> None:
-    place, found = Place(50), []
+    place, found = ReadUpTo(50), []
     for cut in [*cuts, len(STREAM)]:
         confirmed = place.lsn if confirms else 0
         read = session(place, confirmed)
@@ -85,7 +85,7 @@ def _end(start: int) -> int:
 
 
 def test_what_is_sent_again_must_be_the_same() -> None:
-    first = session(Place(50))
+    first = session(ReadUpTo(50))
     keys(first, transaction(100, 1, "a"))
     for other in (transaction(100, 2, "a"), transaction(100, 1, "a", time=0)):
         with pytest.raises(InputError, match=r"up to 0/6C, last transaction 1 at 0/64 .* has transaction"):
@@ -93,7 +93,7 @@ def test_what_is_sent_again_must_be_the_same() -> None:
 
 
 def test_what_was_read_must_be_sent_again() -> None:
-    place = Place(108, 100, 1, "2000-01-01T00:00:00.000000Z")
+    place = ReadUpTo(108, 100, 1, "2000-01-01T00:00:00.000000Z")
     with pytest.raises(InputError, match="restored from a copy"):
         keys(session(place, 80), transaction(120, 2, "a"))
     with pytest.raises(InputError, match="nothing there up to 0/78"):
@@ -103,14 +103,14 @@ def test_what_was_read_must_be_sent_again() -> None:
 
 
 def test_what_was_passed_over_cannot_be_there_later() -> None:
-    read = session(Place(50))
+    read = session(ReadUpTo(50))
     read.pass_to(1000)
     with pytest.raises(InputError, match="transaction 9 at 0/C8, which it had not then"):
         keys(session(read.place), transaction(200, 9, "a"))
 
 
 def test_a_transaction_that_was_read_in_part_cannot_be_shorter() -> None:
-    first = session(Place(50))
+    first = session(ReadUpTo(50))
     keys(first, transaction(100, 1, "a", "b")[:-1])
     assert first.place.taken == 2
     with pytest.raises(InputError, match="with 1 records instead of 2 or more"):
@@ -118,7 +118,7 @@ def test_a_transaction_that_was_read_in_part_cannot_be_shorter() -> None:
 
 
 def test_a_place_is_passed_only_between_transactions() -> None:
-    read = session(Place(50))
+    read = session(ReadUpTo(50))
     stream = transaction(100, 1, "a")
     keys(read, stream[:-1])
     read.pass_to(200)
@@ -141,4 +141,4 @@ def test_a_place_is_passed_only_between_transactions() -> None:
 )
 def test_a_stream_in_disorder_is_refused(stream: list[bytes]) -> None:
     with pytest.raises(InputError, match=r"^db: at 0/32: "):
-        keys(session(Place(50)), stream)
+        keys(session(ReadUpTo(50)), stream)

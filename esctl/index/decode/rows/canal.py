@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, Row, RowChange, number, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, Row, RowChange, number, text_of, unmarked
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "ERASE": TRUNCATE}
@@ -19,15 +19,15 @@ _NUMBERS = re.compile(
 )
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one of Canal's."""
     value = message_of(record).value
     if not isinstance(value, dict) or not {"database", "table", "type", "isDdl"} <= value.keys():
         return None
-    kind, time = text_of(value.get("type")), plain(value.get("es")) or plain(value.get("ts"))
+    kind, time = text_of(value.get("type")), unmarked(value.get("es")) or unmarked(value.get("ts"))
     if kind == _MARKER or (value["isDdl"] is True and _TYPES.get(kind) != TRUNCATE) or kind not in _TYPES:
         kept = {name: value[name] for name in ("database", "table", "sql") if value.get(name)}
-        return Beside("heartbeat" if kind == _MARKER else "schema change", time, data=kept or None)
+        return OtherRecord("heartbeat" if kind == _MARKER else "schema change", time, data=kept or None)
     rows, old = _rows(value.get("data")), _rows(value.get("old"))
     if _TYPES[kind] != TRUNCATE and not rows:
         return None
@@ -73,5 +73,5 @@ def _value(value: Any, kind: str) -> Any:
 
 def _order(value: Mapping[str, Any]) -> tuple[int | str | None, ...]:
     tidb = value.get("_tidb")
-    at = plain(tidb.get("commitTs")) if isinstance(tidb, dict) else None
+    at = unmarked(tidb.get("commitTs")) if isinstance(tidb, dict) else None
     return (at,) if isinstance(at, int) else ()

@@ -21,7 +21,7 @@ Origin = tuple[str, ...]
 The database is also empty if it takes the place of a schema.
 """
 
-BESIDE = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
+OTHER_RECORDS = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
 """Types of records of a change log that are not changes of rows."""
 
 
@@ -57,8 +57,8 @@ class RowChange(Struct, frozen=True):
     tells_changed: bool = False
 
 
-class Beside(Struct, frozen=True):
-    """A record that is not a change of a row: its type is one of BESIDE, or an outbox holds it besides events."""
+class OtherRecord(Struct, frozen=True):
+    """A record that is not a change of a row: of a type in OTHER_RECORDS, or held by an outbox besides events."""
 
     type: str
     time: int | str | None = None
@@ -79,7 +79,7 @@ class DomainEvent(Struct, frozen=True):
     order: tuple[int | str | None, ...] = ()
 
 
-Told = RowChange | Beside | DomainEvent
+ChangeLogRecord = RowChange | OtherRecord | DomainEvent
 """What a record of a change log is read as."""
 
 
@@ -97,9 +97,9 @@ class Naming(Struct, frozen=True):
 
     def table_of(self, change: RowChange) -> str:
         """Return the name of a change's table, so that tables of two databases never share a name."""
-        return self.named(change.origin, table_name(change.schema, change.table))
+        return self.name_with_origin(change.origin, table_name(change.schema, change.table))
 
-    def named(self, origin: Origin, short: str) -> str:
+    def name_with_origin(self, origin: Origin, short: str) -> str:
         """Return the name of a table: its short name, with its origin in front if that is not `home`."""
         server, database = origin if any(origin) else self.own or ("", "")
         if self.home is None:
@@ -127,9 +127,9 @@ def full_name(change: RowChange) -> str:
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def written(change: Told, naming: Naming) -> str:
+def written(change: ChangeLogRecord, naming: Naming) -> str:
     """Return a change as the JSON text that the mapping of change logs reads. Numbers may be marked."""
-    if isinstance(change, Beside):
+    if isinstance(change, OtherRecord):
         told = {"type": change.type, "time": change.time, "tx": change.transaction, "row": change.data}
         return _ENCODER.encode({name: value for name, value in told.items() if value is not None}).decode()
     if isinstance(change, DomainEvent):
@@ -139,7 +139,7 @@ def written(change: Told, naming: Naming) -> str:
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"] = change.time, change.transaction
     if change.type != TRUNCATE:
-        found["row"] = _rows(change, table, names) if change.others else change.row
+        found["row"] = _payload_of_rows(change, table, names) if change.others else change.row
     if change.until is not None:
         found["row"] = {**change.row, UNTIL: change.until}
     found |= {"id": change.id} if change.id is not None else {}
@@ -167,7 +167,7 @@ def _by_name(change: RowChange, table: str, names: Sequence[str] | None) -> dict
     return {row_name(table, used, row): row for row, _ in _all_rows(change)}
 
 
-def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Any]:
+def _payload_of_rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Any]:
     """Return the payload of a change of several rows: the rows by name and, without a key, how many more of each.
 
     `names` is empty if there is no key; if it is None, the key is guessed.
@@ -183,7 +183,7 @@ def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[st
     return found
 
 
-def _several(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, list[str]]:
+def _entities_of_rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, list[str]]:
     """Return the names of the rows that a change leaves, and of those that it ends under other names."""
     used, left = _names(change, names), _by_name(change, table, names)
     olds = (row_name(table, used, {**row, **old}) for row, old in _all_rows(change) if old)
@@ -205,7 +205,7 @@ def _entities(change: RowChange, table: str, names: Sequence[str] | None) -> Map
     if change.type == TRUNCATE:
         return {"table": table}
     if change.others:
-        return _several(change, table, names)
+        return _entities_of_rows(change, table, names)
     if names is None:
         names = guessed_key(change.row)
     role = "entity" if names else "copy"
@@ -217,14 +217,14 @@ def _entities(change: RowChange, table: str, names: Sequence[str] | None) -> Map
     old = None if change.old is None else row_name(table, names, {**change.row, **change.old})
     found = {}
     if change.match is not None and not all(name in change.match for name in names):
-        found["match"], old = f"{table}?{_listed(change.match)}", None
+        found["match"], old = f"{table}?{_json_text(change.match)}", None
         if change.type == DELETE and not all(name in change.row for name in names):
             return found
     found[role] = entity = row_name(table, names, {**(change.named or {}), **change.row})
     return found if old in (None, entity) else {**found, "old": str(old)}
 
 
-def _listed(values: Row) -> str:
+def _json_text(values: Row) -> str:
     return _ENCODER.encode(values).decode()
 
 
@@ -263,13 +263,18 @@ def _text(value: Any) -> str:
     return _ENCODER.encode(value).decode()
 
 
-def plain(value: Any) -> Any:
+def unmarked(value: Any) -> Any:
     """Return a value of judged text without its mark: a marked number as int if it is whole, else as text."""
     if isinstance(value, str) and value.startswith(MARK):
         text = value[1:]
         digits = text.removeprefix("-")
         return int(text) if digits.isascii() and digits.isdigit() else text
     return value
+
+
+def is_default(value: object) -> bool:
+    """Return whether a value is what a column may be filled with if its value is not known: zero, false or empty."""
+    return value in (0, False, "") if not isinstance(value, list | dict) else not value
 
 
 def text_of(value: Any) -> str:

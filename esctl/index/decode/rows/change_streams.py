@@ -6,26 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, RowChange, text_of, unmarked
 from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value, timestamp
 from esctl.index.decode.rows.messages import message_of, opened, unwrapped
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "replace": UPDATE, "delete": DELETE, "drop": TRUNCATE}
-_BESIDE = frozenset({
+_OTHER_RECORDS = frozenset({
     "create", "createIndexes", "dropIndexes", "modify", "rename", "dropDatabase", "invalidate", "shardCollection",
     "reshardCollection", "refineCollectionShardKey",
 })  # fmt: skip
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one of a change stream."""
     record = opened(unwrapped(message_of(record).value)[0])
     space = record.get("ns") if isinstance(record, dict) else None
     if not isinstance(space, dict):
         return None
     operation = text_of(record.get("operationType"))
-    if operation in _BESIDE:
-        return _beside(record, operation)
+    if operation in _OTHER_RECORDS:
+        return _other_record(record, operation)
     kind, collection = _TYPES.get(operation), text_of(space.get("coll"))
     if kind is None or not collection:
         return None
@@ -55,13 +55,13 @@ def read(record: Any) -> RowChange | Beside | None:
     )
 
 
-def _beside(record: Mapping[str, Any], operation: str) -> Beside:
+def _other_record(record: Mapping[str, Any], operation: str) -> OtherRecord:
     kept = {name: record[name] for name in ("ns", "to") if record.get(name) is not None}
-    return Beside("schema change", _time(record), data={"operation": operation, **kept})
+    return OtherRecord("schema change", _time(record), data={"operation": operation, **kept})
 
 
 def _time(record: Mapping[str, Any]) -> Any:
-    wall = plain(plain_value(record.get("wallTime")))
+    wall = unmarked(plain_value(record.get("wallTime")))
     if wall is not None and not isinstance(wall, dict):
         return wall
     told = timestamp(record.get("clusterTime"))
@@ -69,7 +69,7 @@ def _time(record: Mapping[str, Any]) -> Any:
 
 
 def _transaction(record: Mapping[str, Any]) -> str | None:
-    session, numbered = record.get("lsid"), plain(plain_value(record.get("txnNumber")))
+    session, numbered = record.get("lsid"), unmarked(plain_value(record.get("txnNumber")))
     if not isinstance(session, dict) or numbered is None:
         return None
     name = plain_value(session.get("id"))

@@ -6,33 +6,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, RowChange, text_of, unmarked
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"load": READ, "insert": INSERT, "update": UPDATE, "delete": DELETE}
-_BESIDE = {"begin-transaction": "begin", "commit-transaction": "commit"}
+_OTHER_RECORDS = {"begin-transaction": "begin", "commit-transaction": "commit"}
 _ENDS = ("drop-table", "truncate-table")
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one of DMS."""
     record = message_of(record).value
-    told = record.get("metadata") if isinstance(record, dict) else None
-    if not isinstance(told, dict) or not {"record-type", "operation"} <= told.keys():
+    metadata = record.get("metadata") if isinstance(record, dict) else None
+    if not isinstance(metadata, dict) or not {"record-type", "operation"} <= metadata.keys():
         return None
-    operation, time = text_of(told["operation"]), told.get("commit-timestamp") or told.get("timestamp")
-    schema, table = text_of(told.get("schema-name")), text_of(told.get("table-name"))
-    transaction = plain(told.get("transaction-id"))
+    operation, time = text_of(metadata["operation"]), metadata.get("commit-timestamp") or metadata.get("timestamp")
+    schema, table = text_of(metadata.get("schema-name")), text_of(metadata.get("table-name"))
+    transaction = unmarked(metadata.get("transaction-id"))
     transaction = None if transaction is None else str(transaction)
     if operation in _ENDS and table:
         return RowChange(TRUNCATE, schema, table, time=time, transaction=transaction)
     row, before = record.get("data"), record.get("before-image", record.get("before"))
     if operation not in _TYPES or not table or not isinstance(row, dict):
-        return Beside(_BESIDE.get(operation, "schema change"), time, transaction, _named(told) or None)
+        return OtherRecord(
+            _OTHER_RECORDS.get(operation, "schema change"), time, transaction, _metadata_members(metadata) or None
+        )
     kind = _TYPES[operation]
     old = before if kind == UPDATE and isinstance(before, dict) else None
     return RowChange(kind, schema, table, row, old=old, time=time, transaction=transaction)
 
 
-def _named(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: told[name] for name in ("operation", "schema-name", "table-name") if told.get(name)}
+def _metadata_members(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metadata[name] for name in ("operation", "schema-name", "table-name") if metadata.get(name)}

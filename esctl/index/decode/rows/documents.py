@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from esctl.index.decode.rows import PATHS, SET, TRUNCATED, UNSET
-from esctl.index.decode.rows.change import Row, number, plain
+from esctl.index.decode.rows.change import Row, number, unmarked
 from esctl.index.decode.rows.messages import opened
 from esctl.index.decode.rows.times import instant_text
 
@@ -37,7 +37,7 @@ def plain_value(value: Any) -> Any:
 def timestamp(value: Any) -> tuple[int, int] | None:
     """Return the seconds and the ordinal of a timestamp of the oplog; None for anything else."""
     told = value.get("$timestamp") if isinstance(value, dict) else None
-    seconds, ordinal = (plain(told.get(name)) for name in "ti") if isinstance(told, dict) else (None, None)
+    seconds, ordinal = (unmarked(told.get(name)) for name in "ti") if isinstance(told, dict) else (None, None)
     return (seconds, ordinal) if isinstance(seconds, int) and isinstance(ordinal, int) else None
 
 
@@ -89,7 +89,7 @@ def _decimal(value: Any) -> Any:
 def _instant(value: Any) -> Any:
     if isinstance(value, str):
         return value
-    millis = plain(plain_value(value))
+    millis = unmarked(plain_value(value))
     if not isinstance(millis, int) or isinstance(millis, bool):
         return None
     seconds, rest = divmod(millis, 1000)

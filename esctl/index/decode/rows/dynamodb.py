@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, UPDATE
-from esctl.index.decode.rows.change import Origin, Row, RowChange, number, plain, text_of
+from esctl.index.decode.rows.change import Origin, Row, RowChange, number, text_of, unmarked
 from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}
@@ -18,7 +18,7 @@ _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}
 
 def read(record: Any) -> RowChange | None:
     """Read a record as a change; None if it is not one of DynamoDB's."""
-    told = _unwrapped(_exported(record))
+    told = _unwrap_kinesis(_as_stream_record(record))
     change = told.get("dynamodb") if isinstance(told, dict) else None
     kind = _TYPES.get(text_of(told.get("eventName"))) if isinstance(told, dict) else None
     if kind is None or not isinstance(change, dict) or not isinstance(change.get("Keys"), dict):
@@ -27,8 +27,8 @@ def read(record: Any) -> RowChange | None:
     image = change.get("NewImage")
     row = item(image) if isinstance(image, dict) and kind != DELETE else key
     user = told.get("userIdentity")
-    created = _micros(change)
-    sequence = plain(change.get("SequenceNumber"))
+    created = _creation_time(change)
+    sequence = unmarked(change.get("SequenceNumber"))
     return RowChange(
         kind,
         "",
@@ -60,7 +60,7 @@ def _value(typed: Any) -> Any:
 
 def _number(text: Any) -> Any:
     try:
-        return number(Decimal(str(plain(text))))
+        return number(Decimal(str(unmarked(text))))
     except InvalidOperation as error:
         raise ValueError(text) from error
 
@@ -87,7 +87,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _unwrapped(record: Any) -> Any:
+def _unwrap_kinesis(record: Any) -> Any:
     """Return the change in a record of Kinesis, as a function gets it or as read from a shard."""
     if not isinstance(record, dict) or "dynamodb" in record:
         return record
@@ -101,13 +101,13 @@ def _unwrapped(record: Any) -> Any:
         return opened(text)
 
 
-def _exported(told: Any) -> Any:
+def _as_stream_record(told: Any) -> Any:
     """Return a record of an incremental export as one of a stream, with its time and images; any other stays."""
     written = told.get("Metadata") if isinstance(told, dict) else None
     if not isinstance(written, dict) or "Keys" not in told:
         return told
     at = written.get("WriteTimestampMicros")
-    at = plain(at.get("N") if isinstance(at, dict) else at)
+    at = unmarked(at.get("N") if isinstance(at, dict) else at)
     images = {name: told[name] for name in ("Keys", "NewImage", "OldImage") if name in told}
     name = "REMOVE" if "NewImage" not in told else "MODIFY" if "OldImage" in told else "INSERT"
     return {"eventName": name, "dynamodb": {**images, "ApproximateCreationDateTime": int(at)}}
@@ -138,9 +138,9 @@ def _instant(text: str) -> int | None:
 _PER_SECOND = {"MILLISECOND": 1000, "MICROSECOND": 1}
 
 
-def _micros(change: Mapping[str, Any]) -> int | None:
+def _creation_time(change: Mapping[str, Any]) -> int | None:
     """Return when a change was made, in microseconds, from seconds or in the precision of Kinesis; None if unknown."""
-    told = plain(change.get("ApproximateCreationDateTime"))
+    told = unmarked(change.get("ApproximateCreationDateTime"))
     if isinstance(told, str):
         return _instant(told)
     if isinstance(told, bool) or not isinstance(told, int | float):

@@ -8,7 +8,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.index.decode.rows import DELETE, DIALECTS, HISTORY, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, DomainEvent, Origin, Row, RowChange, full_name, id_column
+from esctl.index.decode.rows.change import (
+    DomainEvent,
+    Origin,
+    OtherRecord,
+    Row,
+    RowChange,
+    full_name,
+    id_column,
+    is_default,
+)
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 from esctl.index.decode.rows.versions import learned_key
 
@@ -39,16 +48,16 @@ def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Lear
     whole = [sample for sample in samples if sample is not None]
     for dialect in dialects:
         found = [told for sample in whole if (told := _read(dialect, sample)) is not None]
-        changes = [each for each in found if not isinstance(each, Beside)]
+        changes = [each for each in found if not isinstance(each, OtherRecord)]
         if changes and 2 * len(found) > len(whole):
             rows = [each for each in changes if isinstance(each, RowChange)]
             tables = {} if dialect == HISTORY else _tables(rows)
-            keys = _of_versions(whole) if dialect == HISTORY else _keys(tables)
+            keys = _key_of_versions(whole) if dialect == HISTORY else _keys(tables)
             return Learned(dialect, len(found), keys, _order_parts(changes), _home(rows), _open_keys(tables, keys))
     return None
 
 
-def _of_versions(samples: Sequence[object]) -> TableKeys:
+def _key_of_versions(samples: Sequence[object]) -> TableKeys:
     names = learned_key(samples)
     return (("", names),) if names else ()
 
@@ -78,7 +87,7 @@ def _tables(changes: Sequence[RowChange]) -> dict[str, _Table]:
         if change.key is not None or change.type == TRUNCATE:
             continue
         table = tables.setdefault(full_name(change), _Table())
-        table.is_open |= change.type == UPDATE and not change.tells_changed and not _is_told(change)
+        table.is_open |= change.type == UPDATE and not change.tells_changed and not _names_its_row(change)
         if change.tells_changed:
             table.rows.append(change.row)
         elif change.type == DELETE:
@@ -89,7 +98,7 @@ def _tables(changes: Sequence[RowChange]) -> dict[str, _Table]:
     return tables
 
 
-def _is_told(change: RowChange) -> bool:
+def _names_its_row(change: RowChange) -> bool:
     """Return whether an update says which row it is of: by the whole old row, or by values that name it."""
     return change.match is not None or (change.old is not None and change.row.keys() <= change.old.keys())
 
@@ -103,7 +112,9 @@ def _open_keys(tables: Mapping[str, _Table], keys: TableKeys) -> tuple[tuple[str
     found = [
         (name, tables[name].rows) for name, columns in keys if not columns and name in tables and tables[name].is_open
     ]
-    return tuple((name, next(iter(_shortest(rows, tuple(rows[0]))), next(iter(rows[0]), ""))) for name, rows in found)
+    return tuple(
+        (name, next(iter(_shortest_key(rows, tuple(rows[0]))), next(iter(rows[0]), ""))) for name, rows in found
+    )
 
 
 def _key(table: _Table) -> tuple[str, ...]:
@@ -111,13 +122,13 @@ def _key(table: _Table) -> tuple[str, ...]:
     columns = tuple(dict.fromkeys(name for row in table.rows for name in row))
     told = [[name for name, value in old.items() if value is not None] for old, _ in table.old]
     named = [name for name in (told[0] if told else ()) if all(name in each for each in told)]
-    kept = [name for name in named if not all(_is_default(old.get(name)) for old, _ in table.old)]
+    kept = [name for name in named if not all(is_default(old.get(name)) for old, _ in table.old)]
     if kept and len(kept) < len(columns) and not _is_full(table, columns):
         return tuple(kept)
     called = id_column(columns)
     if called is not None or not table.old:
         return () if called is None else (called,)
-    return _shortest(table.rows, columns)
+    return _shortest_key(table.rows, columns)
 
 
 def _is_full(table: _Table, columns: Sequence[str]) -> bool:
@@ -128,11 +139,7 @@ def _is_full(table: _Table, columns: Sequence[str]) -> bool:
     )
 
 
-def _is_default(value: object) -> bool:
-    return value in (0, False, "") if not isinstance(value, list | dict) else not value
-
-
-def _shortest(rows: Sequence[Row], columns: Sequence[str]) -> tuple[str, ...]:
+def _shortest_key(rows: Sequence[Row], columns: Sequence[str]) -> tuple[str, ...]:
     """Return the fewest leading columns that tell rows apart; none if it takes all columns, or even these do not."""
     for count in range(1, len(columns)):
         seen = [tuple(repr(row.get(name)) for name in columns[:count]) for row in rows]

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, RowChange, text_of, unmarked
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "delete": DELETE, "bootstrap-insert": READ}
-_BESIDE = re.compile(r"(?:bootstrap-(?:start|complete)|(?:table|database)-(?:create|alter|drop))\Z")
+_OTHER_RECORDS = re.compile(r"(?:bootstrap-(?:start|complete)|(?:table|database)-(?:create|alter|drop))\Z")
 _POSITION = re.compile(r"\D*(\d+):(\d+)\Z")
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one of Maxwell's."""
     record = message_of(record).value
     if not isinstance(record, dict) or not isinstance(record.get("database"), str):
@@ -23,15 +23,15 @@ def read(record: Any) -> RowChange | Beside | None:
     kind, row, old = text_of(record.get("type")), record.get("data"), record.get("old")
     if kind == "table-drop" and isinstance(record.get("table"), str):
         return RowChange(
-            TRUNCATE, record["database"], record["table"], order=_order(record), time=plain(record.get("ts"))
+            TRUNCATE, record["database"], record["table"], order=_order(record), time=unmarked(record.get("ts"))
         )
-    if _BESIDE.match(kind):
+    if _OTHER_RECORDS.match(kind):
         kept = {name: record[name] for name in ("database", "table", "sql") if record.get(name) is not None}
-        return Beside("schema change", plain(record.get("ts")), data=kept)
+        return OtherRecord("schema change", unmarked(record.get("ts")), data=kept)
     if kind not in _TYPES or not isinstance(record.get("table"), str) or not isinstance(row, dict):
         return None
     names = record.get("primary_key_columns")
-    transaction = plain(record.get("xid"))
+    transaction = unmarked(record.get("xid"))
     return RowChange(
         _TYPES[kind],
         record["database"],
@@ -40,7 +40,7 @@ def read(record: Any) -> RowChange | Beside | None:
         key=tuple(names) if isinstance(names, list) and names else None,
         old=old if kind == "update" and isinstance(old, dict) else None,
         order=_order(record),
-        time=plain(record.get("ts")),
+        time=unmarked(record.get("ts")),
         transaction=None if transaction is None else str(transaction),
         tells_changed=True,
     )
@@ -49,5 +49,5 @@ def read(record: Any) -> RowChange | Beside | None:
 def _order(record: Mapping[str, Any]) -> tuple[int | str | None, ...]:
     """Return the file, position and row offset in MySQL's binary log; () if they are not given."""
     found = _POSITION.search(text_of(record.get("position")))
-    offset = plain(record.get("xoffset")) or 0
+    offset = unmarked(record.get("xoffset")) or 0
     return (int(found[1]), int(found[2]), offset) if found else ()

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows.change import SAFE_DIGITS, number, plain
+from esctl.index.decode.rows.change import SAFE_DIGITS, number, unmarked
 from esctl.model import MARK
 
 _VALUES = ("value", "payload")
-_BESIDE = {"topic", "partition", "offset", "key", "header", "headers"}
+_MESSAGE_MEMBERS = {"topic", "partition", "offset", "key", "header", "headers"}
 
 
 class Message(Struct, frozen=True):
@@ -35,7 +35,7 @@ def message_of(record: Any) -> Message:
         return Message(record)
     name = next((name for name in _VALUES if name in record), None)
     is_pair = len(record) == 2 and "key" in record
-    if name is None or (len(_BESIDE & record.keys()) < 2 and not is_pair) or "op" in record:
+    if name is None or (len(_MESSAGE_MEMBERS & record.keys()) < 2 and not is_pair) or "op" in record:
         return Message(record)
     value, topic = opened(record[name]), record.get("topic")
     if (inner := message_of(value)).dumped:
@@ -45,7 +45,7 @@ def message_of(record: Any) -> Message:
         opened(record.get("key")),
         _headers(record.get("headers", record.get("header"))),
         topic if isinstance(topic, str) else "",
-        plain(record.get("timestamp", record.get("ts"))),
+        unmarked(record.get("timestamp", record.get("ts"))),
         dumped=True,
     )
 
@@ -76,34 +76,34 @@ def exact(text: str) -> Any:
     if not _MAY_LOSE.search(text):
         return msgspec.json.decode(text)
     try:
-        found = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refused)
+        found = json.loads(text, parse_float=_read_number, parse_int=_read_number, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
-    return _judged(found)
+    return _mark_strings(found)
 
 
 class _Exact(str):
     """A number that is marked."""
 
 
-def _number(text: str) -> Any:
+def _read_number(text: str) -> Any:
     found = number(Decimal(text))
     return _Exact(found) if isinstance(found, str) else found
 
 
-def _refused(text: str) -> Any:
+def _refuse_constant(text: str) -> Any:
     raise ValueError(text)
 
 
-def _judged(value: Any) -> Any:
+def _mark_strings(value: Any) -> Any:
     if isinstance(value, _Exact):
         return str(value)
     if isinstance(value, str):
         return MARK + value if value.startswith(MARK) else value
     if isinstance(value, list):
-        return [_judged(each) for each in value]
+        return [_mark_strings(each) for each in value]
     if isinstance(value, dict):
-        return {name: _judged(each) for name, each in value.items()}
+        return {name: _mark_strings(each) for name, each in value.items()}
     return value
 
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, Row, RowChange, text_of
+from esctl.index.decode.rows.change import OtherRecord, Row, RowChange, text_of
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE, "S": READ}
-_BESIDE = {"M": "message", "R": "schema change"}
+_OTHER_RECORDS = {"M": "message", "R": "schema change"}
 _KEPT = {
     "M": ("prefix", "content", "hex", "transactional"),
     "R": ("schema", "table", "key", "identity", "replica_identity", "columns"),
 }
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one."""
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
     lsn = text_of(record.get("lsn")) if action else ""
@@ -24,9 +24,9 @@ def read(record: Any) -> RowChange | Beside | None:
         return None
     xid = record.get("xid")
     transaction = None if xid is None else str(xid)
-    if action in _BESIDE:
+    if action in _OTHER_RECORDS:
         kept = {name: record[name] for name in _KEPT[action] if name in record}
-        return Beside(_BESIDE[action], record.get("time"), transaction, kept)
+        return OtherRecord(_OTHER_RECORDS[action], record.get("time"), transaction, kept)
     if action not in _TYPES:
         return None
     old, row = _row(record.get("old")), _row(record.get("row")) or {}

@@ -18,7 +18,7 @@ from esctl.index.decode.rows import (
     versions,
     wal2json,
 )
-from esctl.index.decode.rows.change import Naming, Told, written
+from esctl.index.decode.rows.change import ChangeLogRecord, Naming, written
 from esctl.index.decode.rows.debezium import events, flattened, outbox
 from esctl.index.decode.rows.messages import message_of
 from esctl.model import MARK
@@ -26,11 +26,11 @@ from esctl.model import MARK
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Read = Callable[[Any], Told | None]
+Read = Callable[[Any], ChangeLogRecord | None]
 """Reads a parsed record as a change; None if it is not of this dialect."""
 
 
-def _of_values(read: Read) -> Read:
+def _by_message_value(read: Read) -> Read:
     """Return a reader that takes bare records as `read` does, and messages by their value."""
     return lambda record: read(message_of(record).value)
 
@@ -40,17 +40,17 @@ READERS: Mapping[str, Read] = {
     "pgoutput": pgoutput.read,
     "debezium": events.read,
     "debezium_flat": flattened.read,
-    "wal2json": _of_values(wal2json.read),
+    "wal2json": _by_message_value(wal2json.read),
     "maxwell": maxwell.read,
     "canal": canal.read,
-    "dynamodb": _of_values(dynamodb.read),
+    "dynamodb": _by_message_value(dynamodb.read),
     "aws_dms": dms.read,
     "mongodb": change_streams.read,
-    "supa_audit": _of_values(triggers.supa_audit),
-    "supabase": _of_values(triggers.webhook),
-    "audit_trigger": _of_values(triggers.audit_trigger),
-    "pgmemento": _of_values(triggers.pgmemento),
-    "row_history": _of_values(versions.read),
+    "supa_audit": _by_message_value(triggers.supa_audit),
+    "supabase": _by_message_value(triggers.webhook),
+    "audit_trigger": _by_message_value(triggers.audit_trigger),
+    "pgmemento": _by_message_value(triggers.pgmemento),
+    "row_history": _by_message_value(versions.read),
 }
 """The reader of records in each dialect."""
 
@@ -69,13 +69,13 @@ def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, naming: Naming) -
     read = READERS[dialect]
     found, marks = [], []
     for text, mark in zip(texts.to_pylist(), marked.to_pylist(), strict=True):
-        told = None if text is None else changed(text, read, naming)
-        found.append(text if text is None else told or f'{{"row":{text}}}')
-        marks.append(mark or (told is not None and MARK in told))
+        change = None if text is None else change_text(text, read, naming)
+        found.append(text if text is None else change or f'{{"row":{text}}}')
+        marks.append(mark or (change is not None and MARK in change))
     return pa.array(found, pa.large_string()), pa.array(marks, pa.bool_())
 
 
-def changed(text: str, read: Read, naming: Naming) -> str | None:
+def change_text(text: str, read: Read, naming: Naming) -> str | None:
     """Return a record as the JSON text of a change; None if it is not one."""
     try:
         change = read(msgspec.json.decode(text))

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UNNAMED, UPDATE
-from esctl.index.decode.rows.change import Beside, Row, RowChange, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, Row, RowChange, text_of, unmarked
 from esctl.index.decode.rows.messages import opened
 
 _KINDS = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "SNAPSHOT": READ}
@@ -22,8 +22,8 @@ def supa_audit(record: Any) -> RowChange | None:
     kind = _KINDS.get(text_of(record["op"]))
     if kind is None or not {"record_id", "old_record_id", "table_oid"} & record.keys():
         return None
-    row, old = _row(record.get("record")), _told(record.get("old_record_id"))
-    name = _told(record.get("record_id")) or old
+    row, old = _row(record.get("record")), _text_or_none(record.get("old_record_id"))
+    name = _text_or_none(record.get("record_id")) or old
     return RowChange(
         kind,
         text_of(record.get("table_schema")),
@@ -32,16 +32,16 @@ def supa_audit(record: Any) -> RowChange | None:
         # Rows of a table without a key have no id.
         key=(_ID,) if name is not None else (),
         named={_ID: name},
-        old=_old(kind, name, old, record),
-        order=_number(record.get("id")),
+        old=_old_values(kind, name, old, record),
+        order=_order(record.get("id")),
         time=record["ts"],
-        transaction=_told(record.get("xact_id")),
-        id=_told(record.get("id")),
-        actor=_told(record.get("auth_uid")) or _told(record.get("auth_role")),
+        transaction=_text_or_none(record.get("xact_id")),
+        id=_text_or_none(record.get("id")),
+        actor=_text_or_none(record.get("auth_uid")) or _text_or_none(record.get("auth_role")),
     )
 
 
-def _old(kind: str, name: str | None, old: str | None, record: Row) -> Row | None:
+def _old_values(kind: str, name: str | None, old: str | None, record: Row) -> Row | None:
     if kind != UPDATE:
         return None
     return _row(record.get("old_record")) if name is None else {_ID: old} if old is not None else None
@@ -79,15 +79,15 @@ def audit_trigger(record: Any) -> RowChange | None:
         text_of(record["table_name"]),
         {**before, **(_row(record.get("changed_fields")) or {})} if kind == UPDATE else before,
         old=before if kind == UPDATE else None,
-        order=_number(record["event_id"]),
-        time=_first(record, "action_tstamp_clk", "action_tstamp_stm", "action_tstamp_tx"),
-        transaction=_told(record.get("transaction_id")),
-        id=_told(record["event_id"]),
+        order=_order(record["event_id"]),
+        time=_first_given(record, "action_tstamp_clk", "action_tstamp_stm", "action_tstamp_tx"),
+        transaction=_text_or_none(record.get("transaction_id")),
+        id=_text_or_none(record["event_id"]),
         actor=text_of(record.get("session_user_name")) or None,
     )
 
 
-def pgmemento(record: Any) -> RowChange | Beside | None:
+def pgmemento(record: Any) -> RowChange | OtherRecord | None:
     """Read a record of pgMemento's row_log, alone or with what its event says; None if it is not one.
 
     The `audit_id` of a row never changes. Versions without `new_data` kept only old values, which do not give new ones.
@@ -95,12 +95,12 @@ def pgmemento(record: Any) -> RowChange | Beside | None:
     if not isinstance(record, dict) or record.get("audit_id") is None or not _PGMEMENTO & record.keys():
         return None
     keyed = [*text_of(record.get("event_key")).split(";"), *[""] * 6]
-    name = _told(_first(record, "table_operation", "op_id")) or keyed[3]
-    time = _first(record, "stmt_time", "txid_time", "stmt_date") or keyed[1] or None
+    name = _text_or_none(_first_given(record, "table_operation", "op_id")) or keyed[3]
+    time = _first_given(record, "stmt_time", "txid_time", "stmt_date") or keyed[1] or None
     kind = _OF_PGMEMENTO.get(name)
     if kind is None:
-        return Beside("schema change", time, data={"operation": name})
-    number = _told(_first(record, "id", "row_log_id"))
+        return OtherRecord("schema change", time, data={"operation": name})
+    number = _text_or_none(_first_given(record, "id", "row_log_id"))
     return RowChange(
         kind,
         text_of(record.get("schema_name")) or keyed[5],
@@ -108,10 +108,10 @@ def pgmemento(record: Any) -> RowChange | Beside | None:
         _row(record.get("old_data" if kind == DELETE else "new_data")) or {},
         kind == UPDATE,
         key=(_ID,),
-        named={_ID: _told(record["audit_id"])},
-        order=_number(number),
+        named={_ID: _text_or_none(record["audit_id"])},
+        order=_order(number),
         time=time,
-        transaction=_told(_first(record, "transaction_id", "txid")) or keyed[2] or None,
+        transaction=_text_or_none(_first_given(record, "transaction_id", "txid")) or keyed[2] or None,
         id=number,
         actor=_actor(record),
     )
@@ -124,21 +124,21 @@ _ID = "$id"
 
 def _actor(record: Row) -> str | None:
     session = _row(record.get("session_info")) or {}
-    return _told(_first(session, "client_user") or _first(record, "user_name", "session_user"))
+    return _text_or_none(_first_given(session, "client_user") or _first_given(record, "user_name", "session_user"))
 
 
-def _first(record: Row, *names: str) -> Any:
+def _first_given(record: Row, *names: str) -> Any:
     return next((record[name] for name in names if record.get(name) not in (None, "")), None)
 
 
-def _told(value: Any) -> str | None:
-    found = plain(value)
+def _text_or_none(value: Any) -> str | None:
+    found = unmarked(value)
     return None if found is None or found == "" else str(found)
 
 
-def _number(value: Any) -> tuple[int | str | None, ...]:
+def _order(value: Any) -> tuple[int | str | None, ...]:
     """Return the place of a change, by the number of its record; () if it has none."""
-    text = _told(value) or ""
+    text = _text_or_none(value) or ""
     return (int(text),) if text.isascii() and text.isdigit() else ()
 
 
@@ -161,10 +161,10 @@ def hstore(text: str) -> dict[str, str | None] | None:
         pair = _PAIR.match(text, at)
         if pair is None:
             return None
-        found[_plain(pair[1])] = None if pair[2] else _plain(pair[3])
+        found[_unquote(pair[1])] = None if pair[2] else _unquote(pair[3])
         at = pair.end()
     return found or None
 
 
-def _plain(quoted: str) -> str:
+def _unquote(quoted: str) -> str:
     return re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from esctl.index.decode.rows.change import Row, RowChange, plain
+from esctl.index.decode.rows.change import Row, RowChange, unmarked
 from esctl.index.decode.rows.messages import message_of, opened
 
 VERSION = "version"
@@ -42,7 +42,7 @@ _ENDED = ("dbt_is_deleted", "_fivetran_deleted", "_airbyte_deleted", "is_deleted
 
 def read(record: Any) -> RowChange | None:
     """Read a record as a version of a row, or as its deletion if it says so; None if it is neither."""
-    record = _held(record)
+    record = _row_of(record)
     if not isinstance(record, dict) or not (names := _key(record)):
         return None
     period = _period(record)
@@ -60,7 +60,7 @@ def read(record: Any) -> RowChange | None:
     )
 
 
-def _held(record: Any) -> Any:
+def _row_of(record: Any) -> Any:
     """Return the row in a message or in a record of Airbyte; any other record is the row itself."""
     record = message_of(record).value
     if not isinstance(record, dict):
@@ -72,7 +72,7 @@ def _held(record: Any) -> Any:
 
 def _is_open(end: Any) -> bool:
     """Return whether the end of a version means that it has none."""
-    told = plain(end)
+    told = unmarked(end)
     if isinstance(told, str) and re.fullmatch(r"\d{9,18}", told):
         told = int(told)
     if isinstance(told, int | float) and not isinstance(told, bool):
@@ -119,23 +119,23 @@ def learned_key(records: Sequence[Any]) -> tuple[str, ...]:
     A column is preferred if versions share its values and those of each value follow one another: it is the key even
     if each version has a number of its own as well.
     """
-    rows = [row for row in map(_held, records) if isinstance(row, dict) and _period(row) is not None]
+    rows = [row for row in map(_row_of, records) if isinstance(row, dict) and _period(row) is not None]
     names = [name for name in (_candidates(rows[0]) if rows else ()) if all(row.get(name) is not None for row in rows)]
     for name in names:
         versions: dict[str, list[tuple[str, str]]] = {}
         for row in rows:
             begin, end = _period(row) or ("", "")
-            versions.setdefault(repr(row[name]), []).append((str(plain(begin)), _last(end)))
-        if any(len(each) > 1 for each in versions.values()) and all(map(_follow, versions.values())):
+            versions.setdefault(repr(row[name]), []).append((str(unmarked(begin)), _end_for_sorting(end)))
+        if any(len(each) > 1 for each in versions.values()) and all(map(_follow_each_other, versions.values())):
             return (name,)
     return tuple(names[:1])
 
 
-def _last(end: Any) -> str:
-    return "~" if _is_open(end) else str(plain(end))  # sorts after all digits
+def _end_for_sorting(end: Any) -> str:
+    return "~" if _is_open(end) else str(unmarked(end))  # sorts after all digits
 
 
-def _follow(versions: list[tuple[str, str]]) -> bool:
+def _follow_each_other(versions: list[tuple[str, str]]) -> bool:
     """Return whether each version begins only after the one before it has ended."""
     ordered = sorted(dict.fromkeys(versions))
     return all(one[0] < two[0] and one[1] <= two[0] for one, two in pairwise(ordered))

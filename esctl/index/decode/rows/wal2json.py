@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
-from esctl.index.decode.rows.change import Beside, Row, RowChange, plain, text_of
+from esctl.index.decode.rows.change import OtherRecord, Row, RowChange, text_of, unmarked
 from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}
 _KINDS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T", "message": "M"}
-_BESIDE = {"B": "begin", "C": "commit", "M": "message"}
+_OTHER_RECORDS = {"B": "begin", "C": "commit", "M": "message"}
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not one of wal2json's."""
-    record = _of_slot(record)
+    record = _record_of_slot(record)
     if isinstance(record, dict) and text_of(record.get("kind")) in _KINDS and "action" not in record:
         record = _as_format_2(record)
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
-    if action in _BESIDE:
+    if action in _OTHER_RECORDS:
         kept = {name: record[name] for name in ("prefix", "content") if name in record}
-        return Beside(_BESIDE[action], record.get("timestamp"), _transaction(record), kept or None)
+        return OtherRecord(_OTHER_RECORDS[action], record.get("timestamp"), _transaction(record), kept or None)
     if action not in _TYPES or not isinstance(record.get("table"), str):
         return None
     kind = _TYPES[action]
@@ -45,7 +45,7 @@ def read(record: Any) -> RowChange | Beside | None:
     )
 
 
-def _of_slot(record: Any) -> Any:
+def _record_of_slot(record: Any) -> Any:
     """Return the record in a row of a slot's changes read by SQL, without the row's `lsn`: it is not a commit's."""
     if not isinstance(record, dict) or record.keys() != {"lsn", "xid", "data"}:
         return record
@@ -69,18 +69,18 @@ def _as_format_2(record: dict[str, Any]) -> dict[str, Any]:
     found["lsn"] = around.get("nextlsn")
     old = record.get("oldkeys")
     old = old if isinstance(old, dict) else {}
-    found["columns"] = _paired(record.get("columnnames"), record.get("columnvalues"))
-    found["identity"] = _paired(old.get("keynames"), old.get("keyvalues"))
+    found["columns"] = _pair_columns(record.get("columnnames"), record.get("columnvalues"))
+    found["identity"] = _pair_columns(old.get("keynames"), old.get("keyvalues"))
     key = record.get("pk")
     if found["identity"] and not isinstance(key, dict):
         known = {each["name"] for each in found["identity"]}
         found["identity"] += [{"name": each["name"]} for each in found["columns"] if each["name"] not in known]
     if isinstance(key, dict):
-        found["pk"] = _paired(key.get("pknames"), key.get("pknames"))
+        found["pk"] = _pair_columns(key.get("pknames"), key.get("pknames"))
     return found
 
 
-def _paired(names: Any, values: Any) -> list[dict[str, Any]]:
+def _pair_columns(names: Any, values: Any) -> list[dict[str, Any]]:
     if not isinstance(names, list) or not isinstance(values, list):
         return []
     return [{"name": name, "value": value} for name, value in zip(names, values, strict=False)]
@@ -93,5 +93,5 @@ def _columns(columns: Any) -> Row:
 
 
 def _transaction(record: Any) -> str | None:
-    found = plain(record.get("xid"))
+    found = unmarked(record.get("xid"))
     return None if found is None else str(found)

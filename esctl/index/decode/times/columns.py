@@ -8,15 +8,15 @@ from esctl.index.decode.times.epochs import BEYOND, FIRST, FIRST_DAY_ENDS
 from esctl.index.decode.times.forms import Form
 from esctl.index.decode.times.python import form_of, instant_of
 from esctl.index.decode.times.reading import Reading
-from esctl.index.decode.times.sql import FINE, nanos_sql, plain_cases, rest_sql, tidy_sql, time_sql, times_sql
+from esctl.index.decode.times.sql import fine_pattern, nanos_sql, plain_cases, rest_sql, tidy_sql, time_sql, times_sql
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _BATCH = 16_384  # rows: DuckDB hands whole Arrow batches to its threads
-_FINE_LENGTH = 17
-"""Characters of the shortest text that is more precise than a microsecond: a number of ticks."""
+_FINE_LENGTH = len("1.1234567")
+"""Characters of the shortest text that is more precise than a microsecond, in the usual forms."""
 _FINE_UTC = len("2026-11-23T02:40:10.1234567Z")
 _FEW = 256
 _LOOKED_AT = 20
@@ -29,12 +29,12 @@ def read_times(
     """Read a column of text as `times_sql` does, as timestamp[us, UTC]; null outside the years 1 to 9999."""
     reading = reading or Reading()
     if not reading.is_usual:
-        return _read(connection, texts, tz, time_sql("t", "CLOCK", reading))
-    fast = _cast(texts)
+        return _read_by_sql(connection, texts, tz, time_sql("t", "CLOCK", reading))
+    fast = _cast_utc(texts)
     if fast is not None:
         return fast
-    times = _read(connection, texts, tz, f"CASE WHEN t IS NULL THEN NULL {plain_cases('t', 'CLOCK')} END")
-    tidy, which = _seen(texts, times, reading)
+    times = _read_by_sql(connection, texts, tz, f"CASE WHEN t IS NULL THEN NULL {plain_cases('t', 'CLOCK')} END")
+    tidy, which = _sampled_forms(texts, times, reading)
     if tidy:
         times = _read_rest(connection, texts, times, tz, tidy_sql("t", "CLOCK", tidy, reading))
     if which:
@@ -66,10 +66,10 @@ def _read_rest(
     rest = pc.and_(texts.is_valid(), times.is_null())
     if not pc.any(rest).as_py():
         return times
-    return pc.replace_with_mask(times, rest, _read(connection, texts.filter(rest), tz, written))
+    return pc.replace_with_mask(times, rest, _read_by_sql(connection, texts.filter(rest), tz, written))
 
 
-def _seen(texts: pa.Array, times: pa.Array, reading: Reading) -> tuple[tuple[Form, ...], tuple[Form, ...]]:
+def _sampled_forms(texts: pa.Array, times: pa.Array, reading: Reading) -> tuple[tuple[Form, ...], tuple[Form, ...]]:
     """Return the forms of a sample of the texts that have no time yet: of tidy texts, and of the others."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -84,7 +84,7 @@ def _seen(texts: pa.Array, times: pa.Array, reading: Reading) -> tuple[tuple[For
     return those(tidy=True), those(tidy=False)
 
 
-def _cast(texts: pa.Array) -> pa.Array | None:
+def _cast_utc(texts: pa.Array) -> pa.Array | None:
     """Read times in UTC to the second or finer by Arrow, with the same result, ten times faster; None if any is not."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -100,7 +100,7 @@ def _cast(texts: pa.Array) -> pa.Array | None:
     return times if first is None or first >= FIRST else None
 
 
-def _read(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str, written: str) -> pa.Array:
+def _read_by_sql(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str, written: str) -> pa.Array:
     import pyarrow as pa
 
     table = pa.table({"i": pa.array(range(len(texts)), pa.int64()), "t": texts})
@@ -110,10 +110,10 @@ def _read(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str, writt
         found = connection.sql(f"SELECT i, timezone('UTC', instant) AS instant FROM ({rows})").to_arrow_table()
     finally:
         connection.unregister("esctl_times")
-    return _written(found.sort_by("i")["instant"].combine_chunks().cast(pa.timestamp("us", tz="UTC")))
+    return _null_unwritable(found.sort_by("i")["instant"].combine_chunks().cast(pa.timestamp("us", tz="UTC")))
 
 
-def _written(times: pa.Array) -> pa.Array:
+def _null_unwritable(times: pa.Array) -> pa.Array:
     """Replace the times that RFC 3339 cannot write by null."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -126,8 +126,8 @@ def _written(times: pa.Array) -> pa.Array:
     return pc.if_else(known, times, pa.scalar(None, times.type))
 
 
-def times_of_none(times: pa.Array) -> pa.Array | None:
-    """Return a mask of the times that systems write if they have none (`stands_for_none`); None if there are none."""
+def placeholder_mask(times: pa.Array) -> pa.Array | None:
+    """Return a mask of the times that systems write if they have none (`is_placeholder`); None if there are none."""
     import pyarrow.compute as pc
 
     micros = times.cast("int64")
@@ -141,12 +141,13 @@ def read_nanos(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa
     import pyarrow.compute as pc
 
     nothing = pa.nulls(len(texts), pa.int64())
-    longest = pc.max(pc.binary_length(texts)).as_py()
-    if longest is None or longest < _FINE_LENGTH or (longest < _FINE_UTC and pc.all(pc.ends_with(texts, "Z")).as_py()):
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    shortest = _FINE_LENGTH if reading.is_usual else 1
+    if longest < shortest or (longest < _FINE_UTC and pc.all(pc.ends_with(texts, "Z")).as_py()):
         return nothing
-    if not pc.any(pc.match_substring_regex(texts, FINE)).as_py():
+    fine = pc.and_(pc.match_substring_regex(texts, fine_pattern(reading)), times.is_valid())
+    if not pc.any(fine).as_py():
         return nothing
-    fine = pc.and_(pc.match_substring_regex(texts, FINE), times.is_valid())
     table = pa.table({"i": pc.indices_nonzero(fine), "t": texts.filter(fine)})
     connection.register("esctl_times", table)
     try:

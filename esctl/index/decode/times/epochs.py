@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 FIRST = -62_135_596_800 * 10**6
@@ -50,25 +52,42 @@ BY_NAME = {unit.name: unit for unit in UNITS}
 
 def unit_sql(number: str, units: tuple[Unit, ...] = UNITS) -> str:
     """Write SQL that reads the text of a number, in the unit that holds it, as a naive TIMESTAMP in UTC."""
+    within = f"CASE WHEN m >= {FIRST} AND m < {BEYOND} THEN make_timestamp(CAST(m AS BIGINT)) END"
+    return f"list_transform([{_in_unit(number, units, _floor)}], lambda m: {within})[1]"
+
+
+def unit_nanos_sql(number: str, units: tuple[Unit, ...] = UNITS) -> str:
+    """Write SQL for the nanoseconds that `unit_sql` cuts from the text of a number."""
+    return _in_unit(number, units, _nanos)
+
+
+def _in_unit(number: str, units: tuple[Unit, ...], write: Callable[[str, Unit], str]) -> str:
+    """Write SQL that takes the text of a number as `n`, in billionths, through what `write` writes for its unit."""
     from esctl.engine.quoting import literal
 
     pattern = literal(EPOCH_PARTS)
     whole = f"regexp_extract({number}, {pattern}, 1)"
-    nano = f"CAST({whole} || rpad(substr(regexp_extract({number}, {pattern}, 2), 1, 9), 9, '0') AS HUGEINT)"
+    parts = f"{whole} || rpad(substr(regexp_extract({number}, {pattern}, 2), 1, 9), 9, '0')"
+    digits = f"if(contains({number}, '.'), {parts}, ltrim({number}, '-') || '{'0' * 9}')"
+    billionths = f"CAST({digits} AS HUGEINT)"
     cases = " ".join(
-        f"WHEN n >= {unit.low * NANO}::HUGEINT AND n < {unit.high * NANO}::HUGEINT THEN {_floor(number, unit)}"
+        f"WHEN n >= {unit.low * NANO}::HUGEINT AND n < {unit.high * NANO}::HUGEINT THEN {write(number, unit)}"
         for unit in units
     )
-    alone = _floor(number, units[0])
-    micros = alone if len(units) == 1 else f"CASE {cases} END"
-    within = f"CASE WHEN m >= {FIRST} AND m < {BEYOND} THEN make_timestamp(CAST(m AS BIGINT)) END"
-    return f"list_transform(list_transform([{nano}], lambda n: {micros}), lambda m: {within})[1]"
+    chosen = write(number, units[0]) if len(units) == 1 else f"CASE {cases} END"
+    return f"list_transform([{billionths}], lambda n: {chosen})[1]"
 
 
 def _floor(number: str, unit: Unit) -> str:
     per = f"{unit.per}::HUGEINT"
     floor = f"CASE WHEN starts_with({number}, '-') THEN -((n + {unit.per - 1}) // {per}) ELSE n // {per} END"
     return f"({floor} - {unit.start})" if unit.start else floor
+
+
+def _nanos(number: str, unit: Unit) -> str:
+    per = f"{unit.per}::HUGEINT"
+    cut = f"CASE WHEN starts_with({number}, '-') THEN ({per} - n % {per}) % {per} ELSE n % {per} END"
+    return f"(({cut}) * 1000 // {per})"
 
 
 def micros_of(text: str, units: tuple[Unit, ...] = UNITS) -> int | None:
@@ -82,6 +101,6 @@ def micros_of(text: str, units: tuple[Unit, ...] = UNITS) -> int | None:
     return (-((nano + unit.per - 1) // unit.per) if text.startswith("-") else nano // unit.per) - unit.start
 
 
-def stands_for_none(micros: int | None) -> bool:
+def is_placeholder(micros: int | None) -> bool:
     """Return whether a time is what systems write if they have none: the start of 1970, or the first day of year 1."""
     return micros is not None and (micros == 0 or micros < FIRST_DAY_ENDS)

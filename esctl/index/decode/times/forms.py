@@ -80,9 +80,7 @@ FORMS: tuple[Form, ...] = (
     Form("asctime", rf"{MONTH} +{_DAY},? +{CLOCK}{HALF}ZONE +{_YEAR}"),
     Form("asctime, zone last", rf"{MONTH} +{_DAY},? +{CLOCK}{HALF} +{_YEAR}ZONE"),
     Form("year, name of month", with_clock(rf"{_YEAR}[-/ .]?{MONTH}[-/ .]?{_DAY}")),
-    Form(
-        "DB2", rf"{_YEAR}-{_MONTH}-{_DAY}-(?P<h>[0-9]{{2}})\.(?P<i>[0-9]{{2}})\.(?P<s>[0-9]{{2}})(?:\.(?P<f>[0-9]+))?"
-    ),
+    Form("DB2", rf"{_YEAR}-{_MONTH}-{_DAY}-{_DOTTED}"),
     Form(
         "basic",
         rf"(?P<y>(?:1[89]|2[01])[0-9]{{2}})(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}})(?:[T _-]?{_TIGHT}{HALF}ZONE)?",

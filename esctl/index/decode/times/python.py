@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from esctl.engine.zones import canonical, fixed_minutes
+from esctl.engine.zones import canonical_name, fixed_minutes
 from esctl.errors import UsageError
 from esctl.index.decode.times import forms
 from esctl.index.decode.times.epochs import BEYOND, BY_NAME, EPOCH, FIRST, Unit, micros_of
@@ -29,7 +29,7 @@ def parse_instant(text: str, tz: str, reading: Reading | None = None) -> int:
     Raises UsageError when it cannot be read or the zone is unknown.
     """
     if fixed_minutes(tz) is None:
-        canonical(tz)
+        canonical_name(tz)
     found = instant_of(text, tz, reading or Reading())
     if found is None:
         raise UsageError(f"{text!r} is not a time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
@@ -45,7 +45,7 @@ def tells_hours(text: str) -> bool:
 def instant_of(text: str, tz: str, reading: Reading) -> int | None:
     """Read one time, in microseconds since the epoch; None if the text is not a time."""
     for each in reading.written:
-        found = _usual(text, tz, reading) if each is None else _written(text, tz, each, reading)
+        found = _read_usual(text, tz, reading) if each is None else _read_format(text, tz, each, reading)
         if found is not None and FIRST <= found < BEYOND:
             return found
     return None
@@ -57,42 +57,44 @@ def likely_instant(text: str) -> int | None:
         return instant_of(text, "UTC", _LIKELY)
     if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
         return micros_of(text)
-    tidied = _tidied(text)
+    tidied = _tidy_text(text)
     if tidied is None:
         return None
-    read = (_built(match.groupdict(""), "UTC", _LIKELY) for _, match in _matches(tidied, _LIKELY.forms, _LIKELY))
-    return next((found for found in (_counted(tidied), *read) if found is not None), None)
+    read = (
+        _instant_of_parts(match.groupdict(""), "UTC", _LIKELY) for _, match in _matches(tidied, _LIKELY.forms, _LIKELY)
+    )
+    return next((found for found in (_read_wrapped_number(tidied), *read) if found is not None), None)
 
 
 def form_of(text: str, reading: Reading) -> tuple[Form | None, bool]:
     """Return the form of a text that is not plain (None: no form or a wrapping), and whether it is tidy."""
-    tidied = _tidied(text)
-    if tidied is None or _counted(tidied) is not None:
+    tidied = _tidy_text(text)
+    if tidied is None or _read_wrapped_number(tidied) is not None:
         return None, False
     return next((form for form, _ in _matches(tidied, reading.forms, reading)), None), tidied == text.upper()
 
 
-def _usual(text: str, tz: str, reading: Reading) -> int | None:
+def _read_usual(text: str, tz: str, reading: Reading) -> int | None:
     if match := _PLAIN.fullmatch(text):
-        return _built(match.groupdict(""), tz, reading)
+        return _instant_of_parts(match.groupdict(""), tz, reading)
     if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
         return micros_of(text)
-    tidied = _tidied(text)
+    tidied = _tidy_text(text)
     if tidied is None:
         return None
-    counted = _counted(tidied)
+    counted = _read_wrapped_number(tidied)
     if counted is not None:
         return counted
     form = next(_matches(tidied, reading.forms, reading), None)
-    return None if form is None else _built(form[1].groupdict(""), tz, reading)
+    return None if form is None else _instant_of_parts(form[1].groupdict(""), tz, reading)
 
 
-def _written(text: str, tz: str, each: Form | Unit, reading: Reading) -> int | None:
+def _read_format(text: str, tz: str, each: Form | Unit, reading: Reading) -> int | None:
     if isinstance(each, Unit):
         return micros_of(text, (each,)) if re.fullmatch(EPOCH, text) else None
-    bare = _bare(text)
+    bare = _upper_ascii(text)
     form = None if bare is None else next(_matches(bare, (each,), reading), None)
-    return None if form is None else _built(form[1].groupdict(""), tz, reading)
+    return None if form is None else _instant_of_parts(form[1].groupdict(""), tz, reading)
 
 
 def _matches(text: str, which: Iterable[Form], reading: Reading) -> Iterator[tuple[Form, re.Match[str]]]:
@@ -102,14 +104,14 @@ def _matches(text: str, which: Iterable[Form], reading: Reading) -> Iterator[tup
             yield form, match
 
 
-def _bare(text: str) -> str | None:
+def _upper_ascii(text: str) -> str | None:
     for old, new in forms.TIDY:
         text = text.replace(old, new)
     return text.strip(" ").upper() if re.fullmatch(forms.ASCII, text) else None
 
 
-def _tidied(text: str) -> str | None:
-    bare = _bare(text)
+def _tidy_text(text: str) -> str | None:
+    bare = _upper_ascii(text)
     if bare is None:
         return None
     for pattern, replacement in (forms.WRAPPED, *forms.STEPS):
@@ -117,7 +119,7 @@ def _tidied(text: str) -> str | None:
     return bare
 
 
-def _counted(text: str) -> int | None:
+def _read_wrapped_number(text: str) -> int | None:
     for pattern, _, name in forms.COUNTED:
         if match := re.fullmatch(pattern, text):
             return micros_of(match[1], (BY_NAME[name],))
@@ -127,7 +129,7 @@ def _counted(text: str) -> int | None:
     return None
 
 
-def _built(parts: Mapping[str, str], tz: str, reading: Reading) -> int | None:
+def _instant_of_parts(parts: Mapping[str, str], tz: str, reading: Reading) -> int | None:
     day, clock = _date(parts), _clock(parts)
     if day is None or clock is None:
         return None

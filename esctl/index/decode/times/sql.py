@@ -8,16 +8,17 @@ from esctl.engine.offsets import offset_sql
 from esctl.engine.quoting import literal, text_list
 from esctl.engine.zones import fixed_minutes
 from esctl.index.decode.times import forms
-from esctl.index.decode.times.epochs import BY_NAME, EPOCH, NANO, UNITS, Unit, unit_sql
+from esctl.index.decode.times.epochs import BY_NAME, EPOCH, NANO, UNITS, Unit, unit_nanos_sql, unit_sql
 from esctl.index.decode.times.forms import PIVOT, Form
 from esctl.index.decode.times.reading import Reading
 
 _YEAR_ZERO = "0000"
-_APART = 146_097 * 50
+_SHIFT_DAYS = 146_097 * 50
 """Days by which a time without a zone is shifted until its offset is subtracted: 20,000 years, whole cycles."""
-_APART_YEAR = 15_000
-FINE = r"[.,][0-9]{7}|^-?[0-9]{17,19}(?:[.]|$)|(?i:nano|nsec)|^\\[[0-9, ]*[0-9]\\]$"
-"""Matches texts that may be more precise than a microsecond."""
+_SHIFTED_FROM_YEAR = 15_000
+_FINE_NUMBER = r"^-?(?:[0-9]{12,14}[.][0-9]{4}|[0-9]{15,16}[.]|[0-9]{17,19}(?:[.]|$))"
+_FINE = rf"[.,][0-9]{{7}}|{_FINE_NUMBER}|(?i:nano|nsec)|^ *\[[0-9, ]+\]"
+"""Matches texts that may be more precise than a microsecond, in the usual forms."""
 
 
 def time_sql(expr: str, clock: str = "", reading: Reading | None = None) -> str:
@@ -53,7 +54,7 @@ def rest_sql(expr: str, clock: str, which: Sequence[Form], reading: Reading, *, 
     """Write SQL that reads other texts: numbers in a wrapping (if `wrapped`), and some forms."""
     cases = [_form_case("s", clock, form, reading) for form in which]
     cases = [*_counted_cases("s"), *cases] if wrapped else cases
-    return f"list_transform([{_tidied(expr)}], lambda s: CASE {' '.join(cases)} END)[1]"
+    return f"list_transform([{_tidy_text(expr)}], lambda s: CASE {' '.join(cases)} END)[1]"
 
 
 def tidy_sql(expr: str, clock: str, which: Sequence[Form], reading: Reading) -> str:
@@ -68,7 +69,7 @@ def written_sql(expr: str, clock: str, each: Form | Unit, reading: Reading) -> s
     if isinstance(each, Unit):
         return f"CASE WHEN regexp_full_match({expr}, {literal(EPOCH)}) THEN {unit_sql(expr, (each,))} END"
     case = f"CASE {_form_case('s', clock, each, reading)} END"
-    return f"list_transform([{_bare(expr)}], lambda s: {case})[1]"
+    return f"list_transform([{_upper_ascii(expr)}], lambda s: {case})[1]"
 
 
 def times_sql(rows: str, tz: str, written: str = "") -> str:
@@ -84,20 +85,20 @@ def times_sql(rows: str, tz: str, written: str = "") -> str:
         shift = f" - to_minutes({minutes})" if minutes else ""
         return f"SELECT i, {written.replace('CLOCK', shift)} AS instant FROM ({rows})"
     # A time that still needs its offset is shifted so far that no other time can be there.
-    read = f"SELECT i, {written.replace('CLOCK', f' + to_days({_APART})')} AS far FROM ({rows})"
-    clock = f"SELECT i, far, far - to_days({_APART}) AS clock FROM ({read})"
+    read = f"SELECT i, {written.replace('CLOCK', f' + to_days({_SHIFT_DAYS})')} AS far FROM ({rows})"
+    clock = f"SELECT i, far, far - to_days({_SHIFT_DAYS}) AS clock FROM ({read})"
     found = f"clock - to_seconds({offset_sql('clock', tz, local=True)})"
-    return f"SELECT i, CASE WHEN year(far) > {_APART_YEAR} THEN {found} ELSE far END AS instant FROM ({clock})"
+    return f"SELECT i, CASE WHEN year(far) > {_SHIFTED_FROM_YEAR} THEN {found} ELSE far END AS instant FROM ({clock})"
 
 
-def _bare(expr: str) -> str:
+def _upper_ascii(expr: str) -> str:
     for old, new in forms.TIDY:
         expr = f"replace({expr}, {literal(old)}, {literal(new)})"
     return f"CASE WHEN regexp_full_match({expr}, {literal(forms.ASCII)}) THEN upper(trim({expr})) END"
 
 
-def _tidied(expr: str) -> str:
-    sql = _bare(expr)
+def _tidy_text(expr: str) -> str:
+    sql = _upper_ascii(expr)
     for pattern, replacement in (forms.WRAPPED, *forms.STEPS):
         sql = f"regexp_replace({sql}, {literal(pattern)}, {literal(replacement)})"
     return sql
@@ -121,11 +122,11 @@ def _form_case(text: str, clock: str, form: Form, reading: Reading) -> str:
     pattern = form.pattern.replace("ZONE", forms.zone_pattern([name for name, _ in reading.zones]))
     groups = Form(form.name, pattern).groups
     found = f"regexp_extract({text}, {literal(f'^{pattern}$')}, {text_list(groups)})"
-    read = f"list_transform([{found}], lambda q: {_built(groups, clock, reading)})[1]"
+    read = f"list_transform([{found}], lambda q: {_instant_of_parts(groups, clock, reading)})[1]"
     return f"WHEN regexp_full_match({text}, {literal(pattern)}) THEN {read}"
 
 
-def _built(groups: Sequence[str], clock: str, reading: Reading) -> str:
+def _instant_of_parts(groups: Sequence[str], clock: str, reading: Reading) -> str:
     """Write SQL for the instant of a form's parts, the fields of `q`; those that are missing are empty."""
     parts = {group: f"q.{group}" for group in groups}
     day = f"TRY_CAST({_date_text(parts)} AS DATE)"
@@ -177,26 +178,36 @@ def _offset(reading: Reading) -> str:
     return f"to_seconds(CASE q.z {named} ELSE {seconds} END)" if named else f"to_seconds({seconds})"
 
 
+def fine_pattern(reading: Reading) -> str:
+    """Write the pattern of texts that may be more precise than a microsecond."""
+    unit = _unit(reading)
+    if unit is None:
+        return _FINE
+    return f"{_FINE}|^-?[0-9]{{1,19}}" + ("" if unit.per > NANO else f"[.][0-9]{{{11 - len(str(unit.per))}}}")
+
+
 def nanos_sql(expr: str, reading: Reading) -> str:
     """Write SQL for the part of a time's text below a microsecond, in nanoseconds; NULL if there is none."""
+    unit = _unit(reading)
+    units = (unit,) if unit else UNITS if None in reading.written else ()
+    number = f"WHEN regexp_full_match({expr}, {literal(EPOCH)}) THEN {unit_nanos_sql(expr, units)}" if units else ""
+    array = r"\[(?: *[0-9]+ *,){6} *([0-9]{1,9}) *\]"
+    patterns = ((forms.FINE_COUNTED[0], 2), (forms.FINE_COUNTED[1], 1), (array, 1))
+    counted = (f"nullif(regexp_extract(s, {literal(f'^{pattern}$')}, {nano}), '')" for pattern, nano in patterns)
+    wrapped = f"CAST(coalesce({', '.join(counted)}, {_fraction_nanos('s')}) AS BIGINT) % 1000"
+    other = f"CASE WHEN s[1] IN ('{{', '[') THEN {wrapped} ELSE CAST({_fraction_nanos('s')} AS BIGINT) END"
+    other = f"list_transform([upper(trim({expr}))], lambda s: {other})[1]"
+    # Most times begin with a year and its hyphen, and need no more than their fraction.
+    plain = f"WHEN {expr}[5] = '-' THEN CAST({_fraction_nanos(expr)} AS BIGINT)"
+    return f"nullif(CASE {plain} {number} ELSE {other} END, 0)"
 
-    def part(pattern: str) -> str:
-        return f"TRY_CAST(rpad(regexp_extract({expr}, {literal(pattern)}, 1), 3, '0') AS BIGINT)"
 
-    number = f"TRY_CAST({expr} AS HUGEINT)"
-    unit = next((each for each in reading.written if isinstance(each, Unit)), None)
-    ticks = [each for each in ([unit] if unit else UNITS) if each.per == 10 * NANO]
-    nanos = [each for each in ([unit] if unit else UNITS) if each.per == 1000 * NANO]
-    bounds = "".join(
-        f" WHEN {number} >= {each.low} AND {number} < {each.high} THEN {number} % 10 * 100" for each in ticks
-    )
-    rest = f" WHEN {number} >= {nanos[0].low} THEN {number} % 1000" if nanos else ""
-    counted = f"CASE{bounds}{rest} END" if bounds or rest else "NULL"
-    wrapped = r"(?i)nano[a-z]*\"? *: *\"?[0-9]*?([0-9]{1,3})\"?[ ,}]"
-    whole = f"TRY_CAST(nullif(regexp_extract({expr}, {literal(wrapped)}, 1), '') AS BIGINT)"
-    array = r"^\[(?: *[0-9]+ *,){6} *[0-9]*?([0-9]{1,3}) *\]$"
-    last = f"TRY_CAST(nullif(regexp_extract({expr}, {literal(array)}, 1), '') AS BIGINT)"
-    fraction = part(r"[.,][0-9]{6}([0-9]{1,3})")
-    return f"""nullif(CASE WHEN regexp_full_match({expr}, '-?[0-9]+') THEN {counted}
-        WHEN starts_with({expr}, '{{') THEN {whole} WHEN starts_with({expr}, '[') THEN {last}
-        WHEN regexp_matches({expr}, '[.,][0-9]{{7}}') THEN {fraction} END, 0)"""
+def _fraction_nanos(text: str) -> str:
+    """Write SQL for the three digits of a fraction that follow its microseconds, as text; NULL if there are none."""
+    return f"rpad(nullif(regexp_extract({text}, '[.,][0-9]{{6}}([0-9]{{1,3}})', 1), ''), 3, '0')"
+
+
+def _unit(reading: Reading) -> Unit | None:
+    """Return the unit that numbers are read in; None if that depends on their size, or they are read as no number."""
+    first = next((each for each in reading.written if each is None or isinstance(each, Unit)), None)
+    return first if isinstance(first, Unit) else None

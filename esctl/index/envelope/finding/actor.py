@@ -16,15 +16,15 @@ _DONE_BY_ELSEWHERE = re.compile(
 )
 """The same in German, French, Spanish and Portuguese: `gebucht von`, `modifié par`, `creado por`."""
 _PEOPLE = {*field_names.PEOPLE, *(f"{name}{tail}" for name in field_names.PEOPLE for tail in ("id", "name", "email"))}
-_INSIDE = {name: rank for rank, name in enumerate((*field_names.INSIDE_ACTOR[1:], field_names.INSIDE_ACTOR[0]))}
+_RANK_INSIDE = {name: rank for rank, name in enumerate((*field_names.INSIDE_ACTOR[1:], field_names.INSIDE_ACTOR[0]))}
 
 
-_MOST = 0.9
+_NEARLY_ALL = 0.9
 
 
 def find_actor(search: Search) -> SampledField | None:
     """Choose the actor: a field named so, or in an object named so; those that belong to the entity come last."""
-    ranked = _ranked(search)
+    ranked = _rank_fields(search)
     entity = search.found.get("entity")
     if entity is not None:
         # A field called actor may be the entity itself, as in the events of containers: it has the entity's id.
@@ -33,11 +33,11 @@ def find_actor(search: Search) -> SampledField | None:
             each
             for each in ranked
             if each.values != entity.values
-            and not (each.steps[0] in itself and names_one(each.steps[0]) and determines(entity, each))
+            and not (each.steps[0] in itself and may_name_an_actor(each.steps[0]) and determines(entity, each))
         ]
     if entity is not None and len(ranked) > 1:
         # Who made an entity is in all its events; who changed it is in one.
-        found = [each for each in ranked if _is_of(entity, each)]
+        found = [each for each in ranked if _belongs_to_entity(entity, each)]
         inside = {each.path[:-1] for each in found if len(each.path) > 1}
         owners = [each for each in ranked if each in found or each.path[:-1] in inside]
         ranked = [*(each for each in ranked if each not in owners), *owners]
@@ -49,32 +49,34 @@ def find_actor(search: Search) -> SampledField | None:
     name = chosen.path[-1] if len(chosen.path) == 1 else chosen.text
     search.why = f"named {name!r}, {describe(chosen)}{after}"
     rank = _rank(search, chosen)
-    search.sure = "" if rank is not None and rank[0] < _SURE else LIKELY
+    search.sure = "" if rank is not None and rank[0] < _FIRST_UNSURE_RANK else LIKELY
     return chosen
 
 
-def names_a_doer(search: Search) -> bool:
+def has_actor_field(search: Search) -> bool:
     """Return whether a field is named as an actor, not only as people are."""
-    return any(_word_of(search, each) not in _PEOPLE for each in _ranked(search))
+    return any(_word_of(search, each) not in _PEOPLE for each in _rank_fields(search))
 
 
-def tells_a_doer(each: SampledField) -> bool:
+def surely_names_an_actor(each: SampledField) -> bool:
     """Return whether the name of a field, or of what it is in, can only mean an actor."""
     ranks = [_word_rank(plain_name(step)) for step in each.steps]
-    return any(rank is not None and rank < _SURE for rank in ranks)
+    return any(rank is not None and rank < _FIRST_UNSURE_RANK for rank in ranks)
 
 
-def names_one(name: str) -> bool:
+def may_name_an_actor(name: str) -> bool:
     """Return whether a field's name may be that of an actor."""
     return _word_rank(plain_name(name)) is not None
 
 
-_SURE = field_names.ACTOR.index("updatedby")
+_FIRST_UNSURE_RANK = field_names.ACTOR.index("updatedby")
 """From this rank on, names are those of people who may be the actor."""
 
 
-def _ranked(search: Search) -> list[SampledField]:
-    found = [(rank, each) for each in search.fields if (rank := _rank(search, each)) is not None and search.free(each)]
+def _rank_fields(search: Search) -> list[SampledField]:
+    found = [
+        (rank, each) for each in search.fields if (rank := _rank(search, each)) is not None and search.is_free(each)
+    ]
     usable = [(rank, each) for rank, each in found if each.is_scalar and not is_decimal(each)]
     return [each for _, each in sorted(usable, key=lambda pair: (*pair[0], pair[1].steps))]
 
@@ -85,21 +87,21 @@ def _rank(search: Search, each: SampledField) -> tuple[int, int, bool, int, int]
     It counts which word for an actor it has, how deep it is, whether many records lack it that have another member of
     the same object, and its name in there.
     """
-    steps = _within(search, each)
+    steps = _actor_steps(search, each)
     if not steps:
         return None
     if len(steps) == 1:
         word = _word_rank(steps[0])
         return None if word is None else (word, len(each.steps), False, 0, -len(each.values))
-    inside = _INSIDE.get(steps[-1])
+    inside = _RANK_INSIDE.get(steps[-1])
     words = [word for name in steps[:-1] if (word := _word_rank(name)) is not None]
     if inside is None or not words:
         return None
     beside = (len(other.values) for other in search.fields if other.path[:-1] == each.path[:-1])
-    return min(words), len(each.steps), len(each.values) < _MOST * max(beside), inside, -len(each.values)
+    return min(words), len(each.steps), len(each.values) < _NEARLY_ALL * max(beside), inside, -len(each.values)
 
 
-def _within(search: Search, each: SampledField) -> list[str]:
+def _actor_steps(search: Search, each: SampledField) -> list[str]:
     """Return the bare names of a path, without the object of metadata or payload at its beginning."""
     steps = [plain_name(step) for step in each.steps]
     around = {*field_names.META, *search.opened, *field_names.DATA}
@@ -109,16 +111,16 @@ def _within(search: Search, each: SampledField) -> list[str]:
 def _word_rank(name: str) -> int | None:
     if name in field_names.ACTOR:
         return field_names.ACTOR.index(name)
-    if (doer := field_names.DOER.fullmatch(name)) is not None:
+    if (doer := field_names.ACTOR_NAME.fullmatch(name)) is not None:
         return field_names.ACTOR.index(doer[1])
-    return _SURE - 1 if _DONE_BY.fullmatch(name) or _DONE_BY_ELSEWHERE.fullmatch(name) else None
+    return _FIRST_UNSURE_RANK - 1 if _DONE_BY.fullmatch(name) or _DONE_BY_ELSEWHERE.fullmatch(name) else None
 
 
 def _word_of(search: Search, each: SampledField) -> str:
-    steps = _within(search, each)
+    steps = _actor_steps(search, each)
     return next((name for name in steps if _word_rank(name) is not None), "")
 
 
-def _is_of(entity: SampledField, each: SampledField) -> bool:
+def _belongs_to_entity(entity: SampledField, each: SampledField) -> bool:
     repeats = len(entity.values) - entity.distinct
     return repeats > 2 and each.distinct > 1 and determines(entity, each)

@@ -9,26 +9,28 @@ from esctl.index.envelope.finding.sampled_fields import SampledField, is_time
 
 def determines(one: SampledField, other: SampledField) -> bool:
     """Return whether equal values of `one` always come with equal values of `other`, as an order with its customer."""
-    told: dict[str, str] = {}
+    known: dict[str, str] = {}
     for number, value in one.values.items():
         if number in other.values:
             second = str(other.values[number])
-            if told.setdefault(str(value), second) != second:
+            if known.setdefault(str(value), second) != second:
                 return False
     return True
 
 
-def finest(fields: Sequence[SampledField]) -> list[SampledField]:
+def finest_fields(fields: Sequence[SampledField]) -> list[SampledField]:
     """Return the fields that no other field determines; of fields that determine each other, the first."""
     left: list[SampledField] = []
     for each in fields:
-        told = [other for other in fields if other is not each and determines(other, each)]
-        if all(determines(each, other) for other in told) and not any(other in told for other in left):
+        determined_by = [other for other in fields if other is not each and determines(other, each)]
+        if all(determines(each, other) for other in determined_by) and not any(
+            other in determined_by for other in left
+        ):
             left.append(each)
     return left
 
 
-def is_of_a_thing(time: SampledField, finer: Iterable[SampledField], fields: Iterable[SampledField]) -> bool:
+def belongs_to_a_thing(time: SampledField, finer: Iterable[SampledField], fields: Iterable[SampledField]) -> bool:
     """Return whether some field determines a time, as the day something was made, but not all of the finer times."""
     if 2 * time.distinct > len(time.values):
         return False

@@ -225,7 +225,7 @@ INSIDE_ACTOR = _names(
 """Names of the fields that name an actor inside its object."""
 
 
-DOER = re.compile(
+ACTOR_NAME = re.compile(
     r"(actor|performer|initiator|operator|caller|principal|admin|executor|invoker|moderator)"
     r"(?:uuid|guid|gid|login|username|userid|user|upn|arn|account|accountid|displayname|details|info|badge)"
 )

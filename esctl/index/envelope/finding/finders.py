@@ -11,7 +11,7 @@ from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.finding.actor import find_actor
 from esctl.index.envelope.finding.agreement import determines
 from esctl.index.envelope.finding.entity import find_entity
-from esctl.index.envelope.finding.messages import message_of
+from esctl.index.envelope.finding.messages import key_and_body
 from esctl.index.envelope.finding.sampled_fields import (
     ENOUGH,
     MOSTLY,
@@ -27,39 +27,47 @@ from esctl.index.envelope.finding.times import find_time
 
 
 def _find_id(search: Search) -> SampledField | None:
-    return search.named(
+    return search.find_named(
         field_names.ID,
-        lambda each: each.is_scalar and each.share >= _mostly(search, each) and _is_unique(search, each),
+        lambda each: each.is_scalar and each.share >= _needed_share(search, each) and _is_unique(search, each),
         (*field_names.META, *search.opened),
     )
 
 
 _HOLDS_TYPE, _IN_TYPE = ("event", "action", "operation", "activity"), ("type", "name", "kind", "action")
 """Names of objects that hold the type of an event, and its names in there."""
-_OF_THINGS = ("name", "kind", "category", "status", "method")
+_TYPES_OF_THINGS = ("name", "kind", "category", "status", "method")
 """Names of types that, in a payload, more often say what a thing is."""
-_SORTS = ("type", "kind", "category", "status", "name", "method")
+_VAGUE_TYPES = ("type", "kind", "category", "status", "name", "method")
 """Names of types that may also mean the type of an entity, or how an event went."""
-_DEEDS = tuple(name for name in field_names.TYPE if re.match("action|activity|operation|event[^t]|verb|op$", name))
+_NAMES_OF_DEEDS = tuple(
+    name for name in field_names.TYPE if re.match("action|activity|operation|event[^t]|verb|op$", name)
+)
 
 
 def _find_type(search: Search) -> SampledField | None:
     inside = (*field_names.META, *search.opened)
     accept = partial(_may_be_type, search)
     if not search.opened:
-        found = search.named(field_names.TYPE, accept, inside)
-        if found is not None and found.name in _SORTS and (deed := search.named(_DEEDS, accept, inside)):
+        found = search.find_named(field_names.TYPE, accept, inside)
+        if (
+            found is not None
+            and found.name in _VAGUE_TYPES
+            and (deed := search.find_named(_NAMES_OF_DEEDS, accept, inside))
+        ):
             # Of a sort and a deed, the finer one is the type of the event.
             found = found if determines(found, deed) and not determines(deed, found) else deed
-        search.named([found.name], lambda each: each is found, inside) if found is not None else None
-        return found or search.named(_IN_TYPE, accept, _HOLDS_TYPE)
+        if found is None:
+            return search.find_named(_IN_TYPE, accept, _HOLDS_TYPE)
+        search.find_named([found.name], lambda each: each is found, inside)  # gives the reason for it
+        return found
     # A payload's type is likelier than its carrier's topic.
     telling, vague = field_names.TELLING_TYPE, field_names.TYPE
-    happened = [name for name in vague if name not in _OF_THINGS]
+    happened = [name for name in vague if name not in _TYPES_OF_THINGS]
     return (
-        search.named(telling, accept, inside)
-        or search.named(vague, accept, field_names.META)
-        or search.named(happened, accept, search.opened)
+        search.find_named(telling, accept, inside)
+        or search.find_named(vague, accept, field_names.META)
+        or search.find_named(happened, accept, search.opened)
     )
 
 
@@ -72,10 +80,10 @@ def _may_be_type(search: Search, each: SampledField) -> bool:
     if {text.lower() for text in texts} <= field_names.WORDS_FOR_ANY:
         return False
     few = each.distinct <= max(8, len(search.records) // 3)
-    return each.share >= _mostly(search, each) and (few or each.name in ("type", "eventtype"))
+    return each.share >= _needed_share(search, each) and (few or each.name in ("type", "eventtype"))
 
 
-def _mostly(search: Search, each: SampledField) -> float:
+def _needed_share(search: Search, each: SampledField) -> float:
     """Return the share of records that must have a field; in an opened text, of those that have the text."""
     held = [found.share for found in search.fields if found.path == each.path[:1]] if len(each.path) > 1 else []
     is_opened = len(each.steps) > 1 and plain_name(each.steps[0]) in search.opened
@@ -86,7 +94,7 @@ def _find_sequence(search: Search) -> SampledField | None:
     def accept(each: SampledField) -> bool:
         return each.share == 1 and all_integers(each) and each.distinct == len(each.values)
 
-    return search.named(field_names.SEQUENCE, accept, field_names.META)
+    return search.find_named(field_names.SEQUENCE, accept, field_names.META)
 
 
 def _find_data(search: Search) -> SampledField | None:
@@ -95,17 +103,17 @@ def _find_data(search: Search) -> SampledField | None:
         needed = SOME if each.name in search.opened or each.name in field_names.PAYLOAD else MOSTLY
         return len(each.path) == 1 and each.share > 0.5 and objects >= needed * len(each.values)
 
-    message = message_of(search)
+    message = key_and_body(search)
     if message is not None and message[1] is not None:
         body = message[1]
         held = [value for value in body.values.values() if value != ""]
         if held and sum(isinstance(value, dict) for value in held) >= MOSTLY * len(held):
             search.why = f"what the message of a {message[0].name} is, {describe(body)}"
             return body
-    return search.named(field_names.DATA, accept) or _opened_body(search)
+    return search.find_named(field_names.DATA, accept) or _find_opened_body(search)
 
 
-def _opened_body(search: Search) -> SampledField | None:
+def _find_opened_body(search: Search) -> SampledField | None:
     """Choose the payload in the opened text that has the type, else that text."""
     kind = search.found.get("type")
     if kind is None or len(kind.steps) < 2 or plain_name(kind.steps[0]) not in search.opened:
@@ -122,13 +130,13 @@ def _opened_body(search: Search) -> SampledField | None:
     return chosen
 
 
-def find_rest(search: Search) -> SampledField | None:
+def find_remaining_object(search: Search) -> SampledField | None:
     """Choose the only object that is left as the payload, if its members vary from record to record.
 
     As one field of a state, each object would replace the one before. Fields that say nothing about a thing may be
     left, too: ids of records, and values that are the same in all.
     """
-    free = [each for each in search.fields if len(each.path) == 1 and search.free(each)]
+    free = [each for each in search.fields if len(each.path) == 1 and search.is_free(each)]
     taken = {chosen.path[0] for chosen in search.found.values() if len(chosen.path) > 1}
     rest = [each for each in free if not (each.is_scalar and each.distinct in (1, len(search.records)))]
     if len(rest) != 1 or rest[0].path[0] in taken or len(search.records) < ENOUGH or rest[0].share < MOSTLY:
@@ -145,7 +153,9 @@ def _find_tenant(search: Search) -> SampledField | None:
     """Choose the tenant of entities; None if no entity was found, since the log may then be about tenants."""
     if "entity" not in search.found:
         return None
-    tenant = search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
+    tenant = search.find_named(
+        field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META
+    )
     return tenant or _find_database(search)
 
 
@@ -156,7 +166,7 @@ def _find_database(search: Search) -> SampledField | None:
         return None
 
     def beside(names: Sequence[str]) -> SampledField | None:
-        found = search.all_named(names, lambda each: each.is_scalar and each.distinct > 1 and each.share >= MOSTLY)
+        found = search.find_all_named(names, lambda each: each.is_scalar and each.distinct > 1 and each.share >= MOSTLY)
         return next((each for each in found if each.path[:-1] == entity.path[:-1]), None)
 
     database, schema = beside(field_names.DATABASES), beside(field_names.SCHEMAS)
@@ -167,7 +177,7 @@ def _find_database(search: Search) -> SampledField | None:
 
 
 def _find_link(wanted: Sequence[str]) -> Callable[[Search], SampledField | None]:
-    return lambda search: search.named(wanted, lambda each: each.is_scalar, (*field_names.META, *search.opened))
+    return lambda search: search.find_named(wanted, lambda each: each.is_scalar, (*field_names.META, *search.opened))
 
 
 FINDERS: tuple[tuple[str, Callable[[Search], SampledField | None]], ...] = (

@@ -22,8 +22,8 @@ from esctl.index.envelope.finding.search import Search
 
 CHOSEN = ("entity", "time", "type", "actor")
 """The envelope fields that a user can choose from candidates."""
-_LONGEST = 200
-_MOST = 9
+_LONGEST_TEXT = 200
+_MOST_CANDIDATES = 9
 
 
 class Candidate(Struct, frozen=True):
@@ -34,23 +34,23 @@ class Candidate(Struct, frozen=True):
     samples: tuple[str, ...]
 
 
-def candidate(each: SampledField) -> Candidate:
+def describe_candidate(each: SampledField) -> Candidate:
     """Describe a field by its path and values."""
     values = each.scalars or [time_text(value) for value in each.values.values()]
     return Candidate(each.text, each.distinct, tuple(dict.fromkeys(str(value) for value in values))[:3])
 
 
-def options(records: Sequence[object], name: str, first: Sequence[str] = ()) -> list[Candidate]:
+def list_candidates(records: Sequence[object], name: str, first: Sequence[str] = ()) -> list[Candidate]:
     """List the fields of sampled records that could be an envelope field: those in `first`, then by likeness."""
     search = Search([record for record in records if isinstance(record, dict)])
     may_be, likeness = _OPTIONS[name]
     usable = [each for each in search.fields if may_be(each)]
     usable.sort(key=lambda each: (each.text not in first, likeness(each), len(each.steps), each.steps))
-    return [candidate(each) for each in usable[:_MOST]]
+    return [describe_candidate(each) for each in usable[:_MOST_CANDIDATES]]
 
 
 def _is_text(each: SampledField) -> bool:
-    return all(isinstance(value, str) and len(value) <= _LONGEST for value in each.values.values())
+    return all(isinstance(value, str) and len(value) <= _LONGEST_TEXT for value in each.values.values())
 
 
 def _may_be_entity(each: SampledField) -> bool:
@@ -78,7 +78,7 @@ def _has_digits(each: SampledField) -> bool:
     return 2 * sum(any(map(str.isdigit, str(value))) for value in each.scalars) > len(each.scalars)
 
 
-def _entity_last(each: SampledField) -> Any:
+def _actor_last(each: SampledField) -> Any:
     return each.name in field_names.ACTOR, *unlikeness(each)
 
 
@@ -87,17 +87,17 @@ def _actor_first(each: SampledField) -> Any:
     return not named, not 1 < each.distinct < len(each.values)
 
 
-def _few_first(each: SampledField) -> Any:
+def _by_fewest(each: SampledField) -> Any:
     return each.distinct == 1, each.distinct
 
 
-def _many_first(each: SampledField) -> Any:
+def _by_most(each: SampledField) -> Any:
     return -each.distinct
 
 
 _OPTIONS: dict[str, tuple[Callable[[SampledField], bool], Callable[[SampledField], Any]]] = {
-    "entity": (_may_be_entity, _entity_last),
-    "time": (is_time, _many_first),
-    "type": (_may_be_type, _few_first),
+    "entity": (_may_be_entity, _actor_last),
+    "time": (is_time, _by_most),
+    "type": (_may_be_type, _by_fewest),
     "actor": (_may_be_actor, _actor_first),
 }

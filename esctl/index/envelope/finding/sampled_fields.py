@@ -88,11 +88,11 @@ class SampledField(Struct):
 
 def plain_name(name: str) -> str:
     """Return the letters and digits of a name, in lower case."""
-    return _bare(name) if len(name) <= _USUAL_NAME else _bare.__wrapped__(name)
+    return _cached_plain_name(name) if len(name) <= _USUAL_NAME else _cached_plain_name.__wrapped__(name)
 
 
 @lru_cache(4096)  # the same names come again with every source
-def _bare(name: str) -> str:
+def _cached_plain_name(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
@@ -137,10 +137,10 @@ def _has_fraction(value: object) -> bool:
 
 def identifies(each: SampledField) -> bool:
     """Return whether values may be names of things."""
-    return each.is_scalar and not is_decimal(each) and all(map(_may_name, each.scalars))
+    return each.is_scalar and not is_decimal(each) and all(map(_may_be_name, each.scalars))
 
 
-def _may_name(value: object) -> bool:
+def _may_be_name(value: object) -> bool:
     return not isinstance(value, str) or (value != "" and value[0] not in "{[")
 
 
@@ -164,7 +164,7 @@ def is_unread_time(each: SampledField) -> bool:
     return each.name in field_names.TIME and each.share >= SOME and dated >= SOME * len(each.values)
 
 
-def told_unread(each: SampledField) -> str:
+def describe_unread(each: SampledField) -> str:
     """Describe that all or most values cannot be read as times, with an example."""
     unread = [value for value in each.scalars if not _reads_as_time(value)] or each.scalars
     whose = "its values" if len(unread) == len(each.scalars) else "most of its values"
@@ -187,7 +187,7 @@ def _reads_as_time(value: Any) -> bool:
     return not re.fullmatch(r"-?[0-9.]+", text) or 315_532_800_000_000 <= instant < 4_102_444_800_000_000
 
 
-def is_placed(each: SampledField) -> bool:
+def is_at_usual_place(each: SampledField) -> bool:
     """Return whether a field is where envelope fields are: at the top, or in an object of metadata."""
     return len(each.path) == 1 or (len(each.steps) == 2 and plain_name(each.steps[0]) in field_names.META)
 
@@ -206,20 +206,20 @@ def time_score(each: SampledField) -> tuple[int, ...] | None:
     if each.name in field_names.TIME:
         is_kept = bool(set(words(each.steps[-1])) & set(field_names.RECORDED_WORDS))
         tier, rank = RECORDED if is_kept else 0, (field_names.TIME.index(each.name),)
-    elif (told := _time_told(each)) is not None:
-        tier, rank = told, (-each.distinct,)
+    elif (other_tier := _tier_by_words(each)) is not None:
+        tier, rank = other_tier, (-each.distinct,)
     else:
         return None
     is_one = each.distinct == 1 and len(each.values) >= ENOUGH
     return (max(tier, _OTHERS) if is_one else tier, tier, deep, *rank)
 
 
-def _time_told(each: SampledField) -> int | None:
-    told = [word for word in words(each.steps[-1]) if word not in field_names.TIME_FORMS]
-    is_named = bool(told) and told[-1] in field_names.TIME_WORDS
-    is_others = bool(set(told) & set(field_names.OTHER_TIME_WORDS))
+def _tier_by_words(each: SampledField) -> int | None:
+    telling = [word for word in words(each.steps[-1]) if word not in field_names.TIME_FORMS]
+    is_named = bool(telling) and telling[-1] in field_names.TIME_WORDS
+    is_others = bool(set(telling) & set(field_names.OTHER_TIME_WORDS))
     if is_named and not is_others:
-        return RECORDED if set(told) & set(field_names.RECORDED_WORDS) else NAMED
+        return RECORDED if set(telling) & set(field_names.RECORDED_WORDS) else NAMED
     is_dated = all(isinstance(value, str) and re.search(r"\d[-/:.]\d", value) for value in each.scalars)
     is_dated = is_dated and bool(each.scalars)
     if not is_dated or (len(each.path) > 1 and not is_named):

@@ -76,7 +76,7 @@ class Search(Struct):
             self.rows.append(Choice(name, " | ".join(self.paths_of(name)), self.why, self.sure))
         self.why = self.sure = ""
 
-    def doubt(self, name: str, why: str, fields: Iterable[SampledField]) -> None:
+    def leave_open(self, name: str, why: str, fields: Iterable[SampledField]) -> None:
         """Record that an envelope field is open, as any of some fields may be it."""
         found = tuple(fields)
         self.doubts[name] = Unsure(why, found)
@@ -100,20 +100,20 @@ class Search(Struct):
             return f"{{{text}}}.{{{self.schema.text}}}"
         return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
 
-    def add_type_constant(self) -> None:
+    def add_defaults(self) -> None:
         """Add rows with the defaults for type and payload, if no fields were found for them."""
         if "type" not in self.found:
             self.rows.append(Choice("type", "=event", "no field names the kind of event"))
         if "data" not in self.found:
             self.rows.append(Choice("data", "record", "the record without the fields above"))
 
-    def free(self, field_: SampledField) -> bool:
+    def is_free(self, field_: SampledField) -> bool:
         """Return whether a field was not chosen for anything yet."""
         taken = {chosen.path for chosen in self.found.values()}
         beside = [each.path for each in (self.clock, self.zone) if each is not None]
         return field_.path not in taken and field_.path not in beside
 
-    def named(
+    def find_named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> SampledField | None:
         """Return the first acceptable field by rank of its name: at the top, then in objects so named; or None.
@@ -129,7 +129,7 @@ class Search(Struct):
         self.why = f"named {chosen.path[-1]!r}, {describe(chosen)}{after}"
         return chosen
 
-    def all_named(
+    def find_all_named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> list[SampledField]:
         """Return all acceptable fields, those with the best names first."""
@@ -142,7 +142,7 @@ class Search(Struct):
         for holders in ((None,), tuple(inside)):
             for name in names:
                 for holder, each in self.by_name.get(name, ()):
-                    if holder in holders and self.free(each) and accept(each):
+                    if holder in holders and self.is_free(each) and accept(each):
                         yield each
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from esctl.index.decode.rows.change import BESIDE
+from esctl.index.decode.rows.change import OTHER_RECORDS
 from esctl.index.decode.rows.versions import PERIODS
 from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
@@ -20,7 +20,7 @@ def _changes(
     times: tuple[str, ...] = ("time",),
     ids: tuple[str, ...] = (),
     actors: tuple[str, ...] = (),
-    beside: tuple[str, ...] = BESIDE,
+    beside: tuple[str, ...] = OTHER_RECORDS,
     several: bool = False,
     otherwise: Literal["time", "position"] = "position",
 ) -> Preset:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from esctl.index.envelope.envelope_sql import record_path
-from esctl.index.envelope.paths import EACH, parse_path
+from esctl.index.envelope.paths import EACH, parse_path, paths_in
 from esctl.index.envelope.presets.preset import Preset
 
 _SHOWN = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation")
@@ -39,9 +38,7 @@ def _put(
     record: dict[str, Any], text: str, value: Any, parts_of: Callable[[str], tuple[str | int, ...]] = record_path
 ) -> None:
     """Put a value at each path of a template, if nothing is there yet."""
-    if text.startswith("="):
-        return
-    for path in re.findall(r"\{([^{}]*)\}", text) or [text]:
+    for path in paths_in(text):
         parts = parts_of(path.replace(EACH, "[0]"))
         at: Any = record
         for part, following in zip(parts, (*parts[1:], None), strict=True):

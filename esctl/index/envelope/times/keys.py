@@ -16,9 +16,9 @@ TIME_KEYS = ("time_format", "zone_names", "newest_first")
 def read_time_key(key: str, value: Any, where: str) -> dict[str, Any]:
     """Return the fields of Stanza that one of the keys changes. Raises UsageError naming the place."""
     if key == "time_format":
-        return {key: _formats(value, where)}
+        return {key: _read_formats(value, where)}
     if key == "zone_names":
-        return {key: _zones(value, where)}
+        return {key: _read_zones(value, where)}
     if isinstance(value, str) and value in ("true", "false"):  # as --map has it
         value = value == "true"
     if not isinstance(value, bool):
@@ -28,7 +28,7 @@ def read_time_key(key: str, value: Any, where: str) -> dict[str, Any]:
     return {key: value}
 
 
-def _formats(value: Any, where: str) -> tuple[str, ...]:
+def _read_formats(value: Any, where: str) -> tuple[str, ...]:
     formats = value if isinstance(value, list) else [value]
     if not formats or not all(isinstance(each, str) for each in formats):
         raise UsageError(f"{where} is not a time format", 'write it like time_format = "%d/%m/%Y %H:%M:%S"')
@@ -40,7 +40,7 @@ def _formats(value: Any, where: str) -> tuple[str, ...]:
         raise UsageError(f"{where}: {error.message}", error.hint) from None
 
 
-def _zones(value: Any, where: str) -> tuple[tuple[str, str], ...]:
+def _read_zones(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} is not a table", 'write it like zone_names = { CET = "+01:00", CEST = "+02:00" }')
     from esctl.index.decode.times.reading import zone_minutes

@@ -8,9 +8,8 @@ import numpy as np
 from msgspec import Struct
 
 from esctl.sources.feed import Bytes
-from esctl.sources.pieces import Offsets
+from esctl.sources.pieces import QUOTE, Offsets
 
-_QUOTE = 34
 _BACKSLASH = 92
 _BLOCK = 1 << 20  # the temporary arrays of one pass stay in the cache
 
@@ -49,10 +48,10 @@ def scan(text: Bytes, deepest: int, state: State = START) -> tuple[Brackets, Sta
         found, state = _scan_block(text[start : start + _BLOCK], start, deepest, state)
         if len(found.at):
             parts.append(found)
-    return _joined(parts), state
+    return _concatenate(parts), state
 
 
-def _joined(parts: list[Brackets]) -> Brackets:
+def _concatenate(parts: list[Brackets]) -> Brackets:
     if not parts:
         none = np.empty(0, np.int64)
         return Brackets(none, none, none, np.empty(0, np.bool_))
@@ -67,13 +66,13 @@ def _joined(parts: list[Brackets]) -> Brackets:
 def _scan_block(block: Bytes, start: int, deepest: int, state: State) -> tuple[Brackets, State]:
     escaped, escapes_next = escaped_offsets(block, state.escaped)
     folded = block | 32  # [ and { differ from each other, and ] from }, in this bit alone
-    at = np.flatnonzero((folded == 123) | (folded == 125) | (block == _QUOTE))
+    at = np.flatnonzero((folded == 123) | (folded == 125) | (block == QUOTE))
     if len(escaped):
         neutral = np.zeros(len(block), np.bool_)
         neutral[escaped] = True
         at = at[~neutral[at]]
     kinds = block[at]
-    quotes = kinds == _QUOTE
+    quotes = kinds == QUOTE
     inside = (np.cumsum(quotes, dtype=np.int64) + state.in_string) & 1
     structural = ~quotes & (inside == 0)
     at, kinds = at[structural], kinds[structural]

@@ -23,7 +23,7 @@ def is_json(text: bytes) -> bool:
     try:
         json.loads(text.lstrip(NOISE).rstrip(BLANKS).decode(), parse_constant=_refuse)
     except RecursionError:
-        return _balanced(text)
+        return _is_balanced(text)
     except ValueError:
         return False
     return True
@@ -34,7 +34,7 @@ def is_json_object(text: bytes) -> bool:
     return text.lstrip(NOISE).startswith(b"{") and is_json(text)
 
 
-def _balanced(text: bytes) -> bool:
+def _is_balanced(text: bytes) -> bool:
     # Nested deeper than Python's parser goes: balanced brackets suffice here, and reading the record checks the rest.
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text, flags=re.DOTALL).strip(BLANKS)
     depth = 0
@@ -60,13 +60,13 @@ def first_value(text: str) -> Prefix:
     except RecursionError:
         return Prefix("incomplete", len(text))
     except json.JSONDecodeError as error:
-        return Prefix("incomplete", len(text)) if _cut_off(text, error) else Prefix("broken", error.pos)
+        return Prefix("incomplete", len(text)) if _is_cut_off(text, error) else Prefix("broken", error.pos)
     except ValueError:
         return Prefix("broken", start)
     return Prefix("complete", end)
 
 
-def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
+def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
     if error.msg.startswith("Unterminated string"):
         return True
     rest = text[error.pos :].strip(" \t\r\n")

@@ -17,16 +17,16 @@ _PARTS = (
     r"(?:(?:(?:CreateTime|LogAppendTime):(?P<timestamp>[0-9]{1,15})|(?P<untimed>NO_TIMESTAMP))\t)?"
     r"(?:Partition:(?P<partition>[0-9]{1,9})\t)?(?:Offset:(?P<offset>[0-9]{1,18})\t)?"
 )
-_BOTH = rf"\A{_PARTS}(?P<headers>{_HEADERS})\t(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
-_KEYED = rf"\A{_PARTS}(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
-_HEADED = rf"\A{_PARTS}(?P<headers>NO_HEADERS)\t(?P<json>(?s:.*))\z"
-_BARE = rf"\A{_PARTS}(?P<json>(?s:.*))\z"
-_FORMS = (_BOTH, _HEADED, _KEYED, _BARE)
+_WITH_BOTH = rf"\A{_PARTS}(?P<headers>{_HEADERS})\t(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
+_WITH_KEY = rf"\A{_PARTS}(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
+_WITH_HEADERS = rf"\A{_PARTS}(?P<headers>NO_HEADERS)\t(?P<json>(?s:.*))\z"
+_WITH_NEITHER = rf"\A{_PARTS}(?P<json>(?s:.*))\z"
+_FORMS = (_WITH_BOTH, _WITH_HEADERS, _WITH_KEY, _WITH_NEITHER)
 _PLACE = r"\A(?:CreateTime|LogAppendTime|Partition|Offset):[0-9]+\z"
 """A part that looks like a header, but is not one."""
 _FORMS_OF_BYTES = [re.compile(form.replace(r"\z", r"\Z").encode()) for form in _FORMS]
 _PLACE_OF_BYTES = re.compile(_PLACE.replace(r"\z", r"\Z").encode())
-_TOLD = ("timestamp", "partition", "offset")
+_NUMBER_NAMES = ("timestamp", "partition", "offset")
 _DUMP = {"topic", "partition", "offset", "headers"}
 
 
@@ -37,9 +37,9 @@ def is_console(line: bytes) -> bool:
         return False
     for form in _FORMS_OF_BYTES:
         found = form.match(text)
-        told = found.groupdict() if found else {}
-        if found and _is_value(found["json"]) and not _PLACE_OF_BYTES.match(told.get("headers") or b""):
-            return any(told.get(name) for name in (*_TOLD, "untimed")) or bool(told.get("headers"))
+        parts = found.groupdict() if found else {}
+        if found and _is_value(found["json"]) and not _PLACE_OF_BYTES.match(parts.get("headers") or b""):
+            return any(parts.get(name) for name in (*_NUMBER_NAMES, "untimed")) or bool(parts.get("headers"))
     return False
 
 
@@ -70,16 +70,16 @@ def objects_of(texts: Any) -> tuple[Any, Any]:
     found = [pc.extract_regex(texts, form) for form in _FORMS]
     is_place = pc.match_substring_regex(pc.struct_field(found[0], "headers"), _PLACE)
     found[0] = pc.if_else(pc.fill_null(is_place, False), pa.scalar(None, found[0].type), found[0])
-    names = (*_TOLD, "headers", "key", "json")
-    values = {name: _first(found, name, len(texts)) for name in names}
+    names = (*_NUMBER_NAMES, "headers", "key", "json")
+    values = {name: _first_part(found, name, len(texts)) for name in names}
     absent = pc.is_null(values["json"])
     body = pc.utf8_trim_whitespace(values["json"])
     values["json"] = pc.if_else(pc.equal(body, ""), pa.scalar("null", pa.large_string()), body)
-    values["headers"] = _nullified(values["headers"], "NO_HEADERS")
-    return _written(values), pc.and_(pc.is_valid(texts), absent)
+    values["headers"] = _null_where(values["headers"], "NO_HEADERS")
+    return _write_objects(values), pc.and_(pc.is_valid(texts), absent)
 
 
-def _first(found: list[Any], name: str, count: int) -> Any:
+def _first_part(found: list[Any], name: str, count: int) -> Any:
     """Return a part of each line, by the first form that matches it; empty parts, but for key and json, are null."""
     value: Any = pa.nulls(count, pa.large_string())
     for form in reversed(found):
@@ -88,20 +88,20 @@ def _first(found: list[Any], name: str, count: int) -> Any:
             pc.struct_field(form, name).cast(pa.large_string()) if name in names else pa.nulls(count, pa.large_string())
         )
         if name not in ("json", "key"):
-            own = _nullified(own, "")
+            own = _null_where(own, "")
         value = pc.if_else(pc.is_valid(form), own, value)
     return value
 
 
-def _nullified(texts: Any, word: str) -> Any:
+def _null_where(texts: Any, word: str) -> Any:
     return pc.if_else(pc.equal(texts, word), pa.scalar(None, pa.large_string()), texts)
 
 
-def _written(values: dict[str, Any]) -> Any:
-    from esctl.sources.formats.json.write import objects, quoted
+def _write_objects(values: dict[str, Any]) -> Any:
+    from esctl.sources.formats.json.write import join_members, quote_texts
 
     null = pa.scalar("null", pa.large_string())
-    key = pc.coalesce(quoted(_nullified(values["key"], "null")), null)
-    headers = pc.coalesce(quoted(values["headers"]), null)
-    told = [pc.coalesce(values[name], null) for name in _TOLD]
-    return objects(["key", "headers", *_TOLD, "payload"], [key, headers, *told, values["json"]])
+    key = pc.coalesce(quote_texts(_null_where(values["key"], "null")), null)
+    headers = pc.coalesce(quote_texts(values["headers"]), null)
+    numbers = [pc.coalesce(values[name], null) for name in _NUMBER_NAMES]
+    return join_members(["key", "headers", *_NUMBER_NAMES, "payload"], [key, headers, *numbers, values["json"]])

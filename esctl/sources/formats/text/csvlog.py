@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from esctl.sources.formats.text.known import AUDIT
 from esctl.sources.formats.text.rows import members_of
+from esctl.sources.pieces import BOM
 
 COLUMNS = (
     "log_time", "user_name", "database_name", "process_id", "connection_from", "session_id", "session_line_num",
@@ -27,7 +28,7 @@ _FIRST = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0
 
 def csvlog_columns(head: bytes) -> int:
     """Return how many columns a csvlog has, by the first bytes of a source; 0 if it is not a csvlog."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    text = head.removeprefix(BOM).lstrip(b"\r\n")
     if not _FIRST.match(text):
         return 0
     try:

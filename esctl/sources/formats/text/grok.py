@@ -52,7 +52,7 @@ class Pattern(Struct, frozen=True):
 def compile_pattern(text: str) -> Pattern:
     """Compile a grok expression, or a regular expression with named groups. Raises UsageError if it is wrong."""
     fields: list[Field] = []
-    regex = _expanded(text, fields, ())
+    regex = _expand(text, fields, ())
     pattern = Pattern(regex, tuple(fields))
     if not fields:
         raise UsageError(
@@ -61,25 +61,25 @@ def compile_pattern(text: str) -> Pattern:
     try:
         pc.extract_regex(pa.array([], pa.large_string()), regex)
     except pa.ArrowInvalid as error:
-        told = str(error).partition("Invalid regular expression: ")[2] or str(error)
-        raise UsageError(f"the pattern {text!r:.80} is none: {told}", "it is in the syntax of RE2, or grok") from None
+        reason = str(error).partition("Invalid regular expression: ")[2] or str(error)
+        raise UsageError(f"the pattern {text!r:.80} is none: {reason}", "it is in the syntax of RE2, or grok") from None
     return pattern
 
 
-def _expanded(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
+def _expand(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
     """Return a grok expression with its names written out, and add its fields to `fields`."""
     parts, at = [], 0
     for found in _GROK.finditer(text):
-        parts += [_grouped(text[at : found.start()], fields, within), _named(found, fields, within)]
+        parts += [_rename_groups(text[at : found.start()], fields, within), _expand_name(found, fields, within)]
         at = found.end()
-    parts.append(_grouped(text[at:], fields, within))
+    parts.append(_rename_groups(text[at:], fields, within))
     regex = "".join(parts)
     if len(regex) > _LONGEST:
         raise UsageError(f"the pattern {text!r:.80} is too long", f"it may have {_LONGEST:,} characters, written out")
     return regex
 
 
-def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -> str:
+def _expand_name(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -> str:
     """Return one name, `%{SYNTAX:field:kind}`, written out."""
     syntax, name, kind = found["syntax"], found["field"], (found["kind"] or "").lower()
     if syntax not in NAMES:
@@ -90,9 +90,9 @@ def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -
         raise UsageError(f"{found[0]}: {kind!r} is not a kind of field", "one of: int, float, string")
     group = f"g{len(fields)}"
     if name is None:
-        return f"(?:{_expanded(NAMES[syntax], fields, (*within, syntax))})"
+        return f"(?:{_expand(NAMES[syntax], fields, (*within, syntax))})"
     fields.append(Field(group, _path(name), _KINDS[kind]))
-    return f"(?P<{group}>{_expanded(NAMES[syntax], fields, (*within, syntax))})"
+    return f"(?P<{group}>{_expand(NAMES[syntax], fields, (*within, syntax))})"
 
 
 def _path(name: str) -> tuple[str, ...]:
@@ -101,10 +101,10 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(parts) if parts and "".join(f"[{part}]" for part in parts) == name else (name,)
 
 
-def _grouped(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
+def _rename_groups(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
     """Return a part of a pattern with named groups renamed, others not capturing. Raises UsageError if RE2 cannot."""
 
-    def replaced(found: re.Match[str]) -> str:
+    def replace_token(found: re.Match[str]) -> str:
         if found["name"]:
             fields.append(Field(f"g{len(fields)}", _path(found["name"])))
             return f"(?P<{fields[-1].group}>"
@@ -117,4 +117,4 @@ def _grouped(text: str, fields: list[Field], within: tuple[str, ...]) -> str:
             return r"\z"
         return "(?:" if found["open"] else found[0]
 
-    return _TOKEN.sub(replaced, text)
+    return _TOKEN.sub(replace_token, text)

@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
 
-_MOSTLY = 0.8
-_BETWEEN = re.compile(rb"[ \t]|-{4,}\s*$|time->")
+MOSTLY = 0.8
+"""The least share of the first lines of a source that have to be of a kind for it to be one of that kind."""
+_BETWEEN_RECORDS = re.compile(rb"[ \t]|-{4,}\s*$|time->")
 """Lines that continue others, and what ausearch writes between events."""
 _LEAD = r"\A(?:\x{FEFF}|\x00|\x1e|[ \t]*\r?\n)+"
 
@@ -285,10 +286,10 @@ TEXT_FORMATS: Mapping[str, TextFormat] = {
 @lru_cache(maxsize=64)
 def text_format(pattern: str) -> TextFormat:
     """Return a format by its name, or one of patterns, one a line. Raises UsageError if name or pattern is wrong."""
-    return TEXT_FORMATS.get(pattern) or TextFormat("", tuple(map(_checked, pattern.split("\n"))))
+    return TEXT_FORMATS.get(pattern) or TextFormat("", tuple(map(_check_pattern, pattern.split("\n"))))
 
 
-def _checked(pattern: str) -> str:
+def _check_pattern(pattern: str) -> str:
     if re.fullmatch(r"\w+", pattern):
         near = difflib.get_close_matches(pattern, TEXT_FORMATS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(TEXT_FORMATS)}; or a pattern with fields"
@@ -299,14 +300,14 @@ def _checked(pattern: str) -> str:
 
 def find_text_format(lines: Sequence[bytes]) -> str:
     """Return the name of the format that most lines have, or ""; lines that continue others do not count."""
-    heads = [line.decode(errors="replace") for line in lines if not _BETWEEN.match(line)]
+    heads = [line.decode(errors="replace") for line in lines if not _BETWEEN_RECORDS.match(line)]
     return next((form.name for form in TEXT_FORMATS.values() if _is_typical(form, heads)), "")
 
 
 def _is_typical(form: TextFormat, texts: Sequence[str]) -> bool:
     """Return whether most lines are of a format, and more than half of them not only by its lax patterns."""
     likely = [text for text in texts if not form.never or re.search(form.never, text) is None]
-    if not likely or count_lines(form, likely) < _MOSTLY * len(texts):
+    if not likely or count_lines(form, likely) < MOSTLY * len(texts):
         return False
     strict = replace(form, patterns=form.patterns[: len(form.patterns) - form.lax])
     return not form.lax or 2 * count_lines(strict, likely) > len(texts)
@@ -317,14 +318,14 @@ def count_lines(form: TextFormat, texts: Sequence[str]) -> int:
     return int(pc.sum(is_line_of(form, pa.array(texts, pa.large_string()))).as_py() or 0)
 
 
-def trimmed(texts: Any) -> Any:
+def trim_lines(texts: Any) -> Any:
     """Return text records without the blank lines before them and their line ends."""
     return pc.ascii_rtrim(pc.replace_substring_regex(texts, _LEAD, "", max_replacements=1), "\r\n")
 
 
 def is_line_of(form: TextFormat, texts: Any) -> Any:
     """Return a mask of the texts that are lines of a format, with or without line ends."""
-    bare, found = trimmed(texts), pa.array([False] * len(texts), pa.bool_())
+    bare, found = trim_lines(texts), pa.array([False] * len(texts), pa.bool_())
     for pattern in form.compiled:
         found = pc.or_(found, pc.match_substring_regex(bare, pattern.regex))
     return found

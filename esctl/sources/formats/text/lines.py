@@ -50,40 +50,40 @@ class TextReader(LineReader):
         if not len(ends):
             return ends
         lines = slices_of(feed.window, np.append(0, ends))
-        begins = ~self._continues(lines)
-        is_last_whole = not self._waits if not feed.is_over else not self._goes_on(int(ends[-1]))
+        begins = ~self._mask_continuing(lines)
+        is_last_whole = not self._waits if not feed.is_over else not self._is_continuation(int(ends[-1]))
         is_last_whole &= not (self._by_runtime and is_part(lines[-1].as_py(), CRI))
         kept: Offsets = ends[np.append(begins[1:], is_last_whole)]
         return kept
 
-    def _last(self) -> Iterator[Piece]:
+    def _cut_last(self) -> Iterator[Piece]:
         held = record_ends(self._feed.window, self._feed.base)
-        if len(held) and self._goes_on(int(held[-1])):
-            yield self._cut(np.array([0, len(self._feed.window)], np.int64))
+        if len(held) and self._is_continuation(int(held[-1])):
+            yield self._cut_at(np.array([0, len(self._feed.window)], np.int64))
         else:
-            yield from super()._last()
+            yield from super()._cut_last()
 
-    def _goes_on(self, end: int) -> bool:
+    def _is_continuation(self, end: int) -> bool:
         """Return whether an unterminated last line, at the offset `end` of the window, continues a record."""
         rest = self._feed.window[end:].tobytes()
-        return bool(rest.strip()) and bool(self._continues(pa.array([rest], pa.large_binary()))[0])
+        return bool(rest.strip()) and bool(self._mask_continuing(pa.array([rest], pa.large_binary()))[0])
 
-    def _continues(self, lines: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _mask_continuing(self, lines: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Return a mask of the lines that continue the line before."""
         if not self._by_runtime:
-            return self._continued(lines, self._pattern)
+            return self._mask_continuing_text(lines, self._pattern)
         parts = are_parts(lines, CRI).to_numpy(zero_copy_only=False)
         pattern = "" if self._pattern == RUNTIME else self._pattern  # all lines match RUNTIME
-        found = self._continued(pc.replace_substring_regex(lines, rf"\A\s*{CRI_PREFIX}", ""), pattern)
+        found = self._mask_continuing_text(pc.replace_substring_regex(lines, rf"\A\s*{CRI_PREFIX}", ""), pattern)
         found[1:] |= parts[:-1]
         return found
 
     @staticmethod
-    def _continued(lines: Any, pattern: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        found = _matching(lines, _CONTINUED)
+    def _mask_continuing_text(lines: Any, pattern: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        found = _mask_matching(lines, _CONTINUED)
         if not found.any():
             return found
-        frames = _matching(lines, _IN_TRACE) & ~found
+        frames = _mask_matching(lines, _IN_TRACE) & ~found
         likely = np.flatnonzero(found | frames)
         if pattern:
             texts = pa.array([line.decode(errors="replace") for line in lines.take(likely).to_pylist()])
@@ -99,5 +99,5 @@ class TextReader(LineReader):
         return bool(self._pattern) and bool(is_line_of(text_format(self._pattern), text)[0].as_py())
 
 
-def _matching(lines: Any, regex: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _mask_matching(lines: Any, regex: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.array(pc.match_substring_regex(lines, regex).to_numpy(zero_copy_only=False))

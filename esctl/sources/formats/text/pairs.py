@@ -29,16 +29,16 @@ def pairs_of(columns: dict[tuple[str, ...], Any], form: TextFormat, connection: 
     table = pa.table({"row": pa.array(range(len(texts)), pa.int64()), "t": texts, "kind": kinds})
     connection.register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH)))
     try:
-        found = connection.sql(_sql(form)).to_arrow_table()["j"].combine_chunks()
+        found = connection.sql(_select_objects(form)).to_arrow_table()["j"].combine_chunks()
     finally:
         connection.unregister(_TABLE)
     return found.cast(_TEXT)
 
 
-def _sql(form: TextFormat) -> str:
+def _select_objects(form: TextFormat) -> str:
     """Return the SQL that selects the objects, by row."""
     if form.spaced:
-        return _spaced()
+        return _select_spaced()
     bare = r"replace(t, chr(29), ' ')"  # the separator before the names that the audit daemon adds
     flat = f"regexp_replace({bare}, {literal(_NESTED)}, '\\1', 'g')" if form.encoded else "t"
     pairs = (
@@ -47,7 +47,7 @@ def _sql(form: TextFormat) -> str:
         f"unnest(range(len(regexp_extract_all(flat, {literal(_PAIR)}, 1)))) AS n "
         f'FROM (SELECT "row", kind, {flat} AS flat FROM {_TABLE} WHERE t IS NOT NULL)'
     )
-    value = _decoded(form) if form.encoded else _logfmt()
+    value = _audit_value(form) if form.encoded else _logfmt_value()
     members = (
         f"SELECT \"row\", string_agg(to_json(k)::VARCHAR || ':' || value, ',' ORDER BY n) AS members "
         f'FROM (SELECT "row", k, n, {value} AS value FROM ({pairs})) WHERE value IS NOT NULL GROUP BY "row"'
@@ -63,7 +63,7 @@ _KEY = r"(?:^|\s)([\w.\[\]-]+)="
 _ESCAPED = {r"\=": "'='", r"\|": "'|'", r"\n": "chr(10)", r"\r": "chr(13)"}
 
 
-def _spaced() -> str:
+def _select_spaced() -> str:
     """Return the SQL for pairs whose values extend to the next key, with a backslash before each `=` in a value.
 
     The control characters that mark where pairs begin are first removed from the text.
@@ -84,14 +84,14 @@ def _spaced() -> str:
     )
 
 
-def _logfmt() -> str:
+def _logfmt_value() -> str:
     """Return the SQL that writes a value of logfmt as JSON: text in quotes has the escapes of JSON."""
     inner = "to_json(substr(v, 2, length(v) - 2))::VARCHAR"
     bare = "WHEN v[1] <> '\"' THEN to_json(v)::VARCHAR"
     return f"CASE WHEN v = '' THEN NULL {bare} WHEN json_valid(v) THEN v ELSE {inner} END"
 
 
-def _decoded(form: TextFormat) -> str:
+def _audit_value(form: TextFormat) -> str:
     """Return the SQL that writes a value of the audit daemon as JSON, with hexadecimal text decoded, NUL as blank."""
     keys = ", ".join(map(literal, form.encoded))
     is_text = f"(k IN ({keys}) OR (kind = 'EXECVE' AND regexp_full_match(k, 'a[0-9]+(\\[[0-9]+\\])?')))"
@@ -99,12 +99,12 @@ def _decoded(form: TextFormat) -> str:
     decoded = "coalesce(replace(rtrim(TRY(decode(unhex(v))), chr(0)), chr(0), ' '), v)"
     text = (
         f"CASE WHEN v[1] = '\"' THEN substr(v, 2, length(v) - 2) WHEN v IN ('', '(null)') THEN NULL "
-        f"WHEN {is_text} AND {is_hex} THEN {decoded} WHEN k = 'saddr' AND {is_hex} THEN {_address()} ELSE v END"
+        f"WHEN {is_text} AND {is_hex} THEN {decoded} WHEN k = 'saddr' AND {is_hex} THEN {_socket_address()} ELSE v END"
     )
     return f"to_json({text})::VARCHAR"
 
 
-def _address() -> str:
+def _socket_address() -> str:
     """Return the SQL that writes the address of a socket as `10.0.0.1:22`, `[0000:...:0001]:80` or its path."""
 
     def number(start: int, digits: int) -> str:

@@ -44,7 +44,7 @@ def is_part(line: bytes, kind: str) -> bool:
     return bool(are_parts(pa.array([line], pa.large_binary()), kind)[0].as_py())
 
 
-def joined(raws: Any, kind: str) -> Any:
+def join_parts(raws: Any, kind: str) -> Any:
     """Return records (binary) with their parts joined, before they are decoded: a part may end within a character.
 
     The prefix that a container runtime wrote before each line stays only before the first one.
@@ -54,11 +54,11 @@ def joined(raws: Any, kind: str) -> Any:
         return pc.replace_substring_regex(raws, _DOCKER_BETWEEN, "")
     found = pc.replace_substring_regex(raws, rf"\r?\n{CRI_PREFIX}", "")
     mask = pc.match_substring_regex(raws, _CRI_LINES)
-    lined = [_lined(raw) for raw in raws.filter(mask).to_pylist()]
+    lined = [_join_parts_by_line(raw) for raw in raws.filter(mask).to_pylist()]
     return pc.replace_with_mask(found, mask, pa.array(lined, pa.large_binary())) if lined else found
 
 
-def _lined(raw: bytes) -> bytes:
+def _join_parts_by_line(raw: bytes) -> bytes:
     """Return a record with the parts of each line joined, and without the prefix of all lines but the first."""
     found, goes_on = b"", True
     for line in raw.splitlines(keepends=True):
@@ -68,7 +68,7 @@ def _lined(raw: bytes) -> bytes:
     return found
 
 
-def wholes(lines: list[bytes], kind: str) -> list[bytes]:
+def complete_lines(lines: list[bytes], kind: str) -> list[bytes]:
     """Return the complete lines that containers wrote, from their parts; [] if a line is not of this kind."""
     if not lines or not all(map(_LINE[kind].match, lines)):
         return []
@@ -84,7 +84,7 @@ def wholes(lines: list[bytes], kind: str) -> list[bytes]:
 
 def is_docker(lines: list[bytes]) -> bool:
     """Return whether lines are Docker's json-file: some are complete, and no incomplete one is a JSON object."""
-    if not wholes(lines, DOCKER):
+    if not complete_lines(lines, DOCKER):
         return False
     texts = pa.array(lines, pa.large_binary())
     parts = [line for line, is_one in zip(lines, are_parts(texts, DOCKER).to_pylist(), strict=True) if is_one]

@@ -28,11 +28,11 @@ class PartsReader(LineReader):
         kept: Offsets = ends[~are_parts(lines, self._kind).to_numpy(zero_copy_only=False)]
         return kept
 
-    def _last(self) -> Iterator[Piece]:
+    def _cut_last(self) -> Iterator[Piece]:
         rest = self._feed.window.tobytes()
         if not is_part(rest, self._kind):
-            yield from super()._last()
+            yield from super()._cut_last()
         elif self._final or self._is_whole(rest):
-            yield self._cut(np.array([0, len(rest)], np.int64))
+            yield self._cut_at(np.array([0, len(rest)], np.int64))
         else:
             self.pending = len(rest)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.json.write import objects, quoted
+from esctl.sources.formats.json.write import join_members, quote_texts
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
-from esctl.sources.formats.text.known import Part, TextFormat, text_format, trimmed
+from esctl.sources.formats.text.known import Part, TextFormat, text_format, trim_lines
 from esctl.sources.formats.text.pairs import pairs_of
 from esctl.sources.formats.text.years import with_years
 
@@ -23,7 +23,7 @@ UNMATCHED = "the line does not match the pattern"
 TOO_LONG = f"longer than {LONGEST:,} bytes: no line of a text log"
 _TEXT = pa.large_string()
 _NUMBER = r"\A-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\z"
-_HOLDS_MORE = ("message", "msg")
+_MESSAGE_NAMES = ("message", "msg")
 _CONTINUED = "continued"
 
 Path = tuple[str, ...]
@@ -39,31 +39,33 @@ def lines_to_json(
     continue a record go to its message, or else to the field `continued`.
     """
     form = text_format(dialect["pattern"])
-    texts = trimmed(texts)
+    texts = trim_lines(texts)
     fits = pc.less_equal(pc.binary_length(texts), LONGEST)
-    heads, rests = _apart(pc.if_else(fits, texts, pa.scalar(None, _TEXT)))
-    columns, numbers, matched = _fields(heads, form)
+    heads, rests = _split_first_lines(pc.if_else(fits, texts, pa.scalar(None, _TEXT)))
+    columns, numbers, matched = _extract_fields(heads, form)
     if form.spaced:
-        columns = {path: _bare(column) if path != (form.pairs,) else column for path, column in columns.items()}
+        columns = {path: _unescape(column) if path != (form.pairs,) else column for path, column in columns.items()}
     pairs = pairs_of(columns, form, connection) if form.pairs else None
-    _continue(columns, rests)
+    _append_continuing(columns, rests)
     for part in form.parts:
-        columns |= _part(columns[(part.field,)], part)
+        columns |= _extract_part(columns[(part.field,)], part)
     columns = {path: with_years(column, dialect) for path, column in columns.items()}
-    written = _written({path: _json(column, path in numbers) for path, column in columns.items()}, len(texts))
+    written = _write_objects(
+        {path: _write_values(column, path in numbers) for path, column in columns.items()}, len(texts)
+    )
     if pairs is not None:
-        written = _joined(pairs, written)
-    reasons = dict.fromkeys(_rows(pc.and_not(pc.is_valid(heads), matched)), UNMATCHED)
-    reasons |= dict.fromkeys(_rows(pc.invert(pc.fill_null(fits, True))), TOO_LONG)
+        written = _merge_objects(pairs, written)
+    reasons = dict.fromkeys(_row_numbers(pc.and_not(pc.is_valid(heads), matched)), UNMATCHED)
+    reasons |= dict.fromkeys(_row_numbers(pc.invert(pc.fill_null(fits, True))), TOO_LONG)
     return pc.if_else(matched, written, pa.scalar(None, _TEXT)), reasons
 
 
-def _rows(mask: Any) -> list[int]:
+def _row_numbers(mask: Any) -> list[int]:
     found: list[int] = pc.indices_nonzero(mask).to_pylist()
     return found
 
 
-def _apart(texts: Any) -> tuple[Any, Any]:
+def _split_first_lines(texts: Any) -> tuple[Any, Any]:
     """Return the first lines of records, and the lines that continue them, or null."""
     many = pc.match_substring(texts, "\n")
     if not pc.any(many).as_py():
@@ -73,7 +75,7 @@ def _apart(texts: Any) -> tuple[Any, Any]:
     return heads, pc.if_else(many, rests, pa.scalar(None, _TEXT))
 
 
-def _fields(heads: Any, form: TextFormat) -> tuple[Columns, set[Path], Any]:
+def _extract_fields(heads: Any, form: TextFormat) -> tuple[Columns, set[Path], Any]:
     """Return the fields of lines by path, which of them are numbers, and which lines match."""
     columns: Columns = {}
     numbers: set[Path] = set()
@@ -84,12 +86,12 @@ def _fields(heads: Any, form: TextFormat) -> tuple[Columns, set[Path], Any]:
             break
         found = pc.extract_regex(left, pattern.regex)
         matched = pc.or_(matched, pc.is_valid(found))
-        _gather(columns, found, pattern)
+        _gather_fields(columns, found, pattern)
         numbers |= {field.path for field in pattern.fields if field.kind == "number"}
     return columns, numbers, matched
 
 
-def _gather(columns: Columns, found: Any, pattern: Pattern) -> None:
+def _gather_fields(columns: Columns, found: Any, pattern: Pattern) -> None:
     for field in pattern.fields:
         column = pc.struct_field(found, field.group).cast(_TEXT)
         column = pc.if_else(pc.equal(column, ""), pa.scalar(None, _TEXT), column)
@@ -98,27 +100,27 @@ def _gather(columns: Columns, found: Any, pattern: Pattern) -> None:
 
 def members_of(column: Any, part: Part) -> Any:
     """Return what a part finds in a column as JSON objects, null for values where it finds nothing."""
-    inside = {path[1:]: quoted(each) for path, each in _part(column, part).items()}
-    written = _written(inside, len(column))
+    inside = {path[1:]: quote_texts(each) for path, each in _extract_part(column, part).items()}
+    written = _write_objects(inside, len(column))
     return pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
 
 
-def _part(column: Any, part: Part) -> Columns:
+def _extract_part(column: Any, part: Part) -> Columns:
     """Return the fields that a part finds in a column, by path."""
     pattern = compile_pattern(part.pattern)
     found: Columns = {}
-    _gather(found, pc.extract_regex(column, pattern.regex), pattern)
+    _gather_fields(found, pc.extract_regex(column, pattern.regex), pattern)
     if not part.into:
         return found
-    return {(part.into, *path): _unquoted(column) for path, column in found.items()}
+    return {(part.into, *path): _unquote(column) for path, column in found.items()}
 
 
-def _bare(column: Any) -> Any:
+def _unescape(column: Any) -> Any:
     """Return texts without the backslash before `|` and before a backslash."""
     return pc.replace_substring_regex(column, r"\\([|\\])", r"\1")
 
 
-def _unquoted(column: Any) -> Any:
+def _unquote(column: Any) -> Any:
     """Return texts without the quotes of CSV, null for empty ones."""
     is_quoted = pc.match_substring_regex(column, r'\A"(?s:.*)"\z')
     bare = pc.replace_substring(pc.utf8_slice_codeunits(column, 1, -1), '""', '"')
@@ -126,22 +128,22 @@ def _unquoted(column: Any) -> Any:
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, _TEXT), text)
 
 
-def _continue(columns: Columns, rests: Any) -> None:
+def _append_continuing(columns: Columns, rests: Any) -> None:
     """Append the lines that continue records to their messages."""
     if rests.null_count == len(rests):
         return
-    name = next((name for name in _HOLDS_MORE if (name,) in columns), _CONTINUED)
+    name = next((name for name in _MESSAGE_NAMES if (name,) in columns), _CONTINUED)
     before = columns.get((name,), pa.nulls(len(rests), _TEXT))
     joined = pc.binary_join_element_wise(before, rests, pa.scalar("\n", _TEXT))
     columns[(name,)] = pc.coalesce(joined, before, rests)
 
 
-def _json(column: Any, is_number: bool) -> Any:
-    text = quoted(column)
+def _write_values(column: Any, is_number: bool) -> Any:
+    text = quote_texts(column)
     return pc.if_else(pc.match_substring_regex(column, _NUMBER), column, text) if is_number else text
 
 
-def _written(columns: Columns, count: int) -> Any:
+def _write_objects(columns: Columns, count: int) -> Any:
     """Return JSON objects of JSON texts by path."""
     members: dict[str, Any] = {}
     inside: dict[str, Columns] = {}
@@ -151,14 +153,14 @@ def _written(columns: Columns, count: int) -> Any:
         else:
             inside.setdefault(path[0], {})[path[1:]] = column
     for name, below in inside.items():
-        written = _written(below, count)
+        written = _write_objects(below, count)
         members[name] = pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
     if not members:
         return pa.repeat(pa.scalar("{}", _TEXT), count)
-    return objects(list(members), list(members.values()))
+    return join_members(list(members), list(members.values()))
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _merge_objects(first: Any, second: Any) -> Any:
     """Return two objects as one; of a name that both have, the second member counts when the JSON is read."""
     parts = (pc.utf8_slice_codeunits(first, 0, -1), pc.utf8_slice_codeunits(second, 1))
     both = pc.binary_join_element_wise(*parts, pa.scalar(",", _TEXT))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.rows.change import Naming
 from esctl.index.decode.rows.learning import learn
-from esctl.index.decode.rows.reading import READERS, changed
+from esctl.index.decode.rows.reading import READERS, change_text
 from esctl.index.decode.strict_json import canonical_number
 from esctl.model import MARK
 
@@ -21,7 +21,9 @@ SOURCE = {"connector": "postgresql", "schema": "public", "table": "t", "lsn": 10
 
 
 def row(record: Any, dialect: str = "debezium", **keys: tuple[str, ...]) -> Any:
-    text = changed(json.dumps(record), READERS[dialect], Naming({f"public.{name}": key for name, key in keys.items()}))
+    text = change_text(
+        json.dumps(record), READERS[dialect], Naming({f"public.{name}": key for name, key in keys.items()})
+    )
     return None if text is None else json.loads(text)
 
 
@@ -265,7 +267,7 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from(DIALECTS))
 def test_no_record_however_odd_stops_the_reading(record: Any, dialect: str) -> None:
-    text = changed(json.dumps(record), READERS[dialect], Naming())
+    text = change_text(json.dumps(record), READERS[dialect], Naming())
     assert text is None or "type" in json.loads(text)
     learn([record, record])
 

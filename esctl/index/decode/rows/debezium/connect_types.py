@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from esctl.index.decode.rows.change import number, plain
+from esctl.index.decode.rows.change import number, unmarked
 from esctl.index.decode.rows.times import date_text, instant_text, time_text
 
 Convert = Callable[[Any], Any]
@@ -103,7 +103,7 @@ def converted_row(row: Mapping[str, Any], converters: Mapping[str, Convert]) -> 
 
 def _counted(write: Callable[[int], str]) -> Convert:
     def convert(value: Any) -> Any:
-        units = plain(value)
+        units = unmarked(value)
         return write(units) if isinstance(units, int) and not isinstance(units, bool) else value
 
     return convert

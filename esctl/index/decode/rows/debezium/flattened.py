@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UNNAMED, UPDATE
-from esctl.index.decode.rows.change import Beside, Row, RowChange, plain
+from esctl.index.decode.rows.change import OtherRecord, Row, RowChange, unmarked
 from esctl.index.decode.rows.debezium.connect_types import converted_row, struct_converters
 from esctl.index.decode.rows.debezium.events import is_unavailable
 from esctl.index.decode.rows.debezium.places import order_of, origin_of, time_of, transaction_of
@@ -24,18 +24,18 @@ _FIELDS = frozenset({
 _TYPES = {"c": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
 
 
-def read(record: Any) -> RowChange | Beside | None:
+def read(record: Any) -> RowChange | OtherRecord | None:
     """Read a record as a change; None if it is not a flattened event."""
     message = message_of(record)
     value, schema = unwrapped(message.value)
     if value is None:
-        return _ended(message) if message.dumped else None
+        return _read_tombstone(message) if message.dumped else None
     if not isinstance(value, dict):
         return None
-    told = {**_told(message.headers), **_told(value)}
+    told = {**_event_fields(message.headers), **_event_fields(value)}
     if not any(name in told for name in _MARKS) and not _is_keyed_row(message, value):
         return None
-    row = {name: item for name, item in value.items() if _name(name) is None}
+    row = {name: item for name, item in value.items() if _field_name(name) is None}
     row = converted_row(row, struct_converters(schema)) if schema else row
     kept = {name: item for name, item in row.items() if not is_unavailable(item)}
     kind = _kind(told)
@@ -47,7 +47,7 @@ def read(record: Any) -> RowChange | Beside | None:
         kind,
         schema_name,
         table,
-        _deleted(row, key) if kind == DELETE else kept,
+        _identify_deleted(row, key) if kind == DELETE else kept,
         len(kept) < len(row),
         tuple(key) if key else None,
         named=key,
@@ -72,12 +72,12 @@ def _is_keyed_row(message: Message, value: Row) -> bool:
     return all(name in value and value[name] == item for name, item in key.items())
 
 
-def _ended(message: Message) -> RowChange | Beside:
+def _read_tombstone(message: Message) -> RowChange | OtherRecord:
     """Read a tombstone, which may be all that is left of the deletion of a row."""
     key = _key(message)
     if not key:
-        return Beside("tombstone", message.time)
-    told = _told(message.headers)
+        return OtherRecord("tombstone", message.time)
+    told = _event_fields(message.headers)
     (schema, table), origin = _table(message, told), _origin(message, told)
     return RowChange(DELETE, schema, table, key, key=tuple(key), named=key, time=message.time, origin=origin)
 
@@ -89,15 +89,15 @@ def _key(message: Message) -> Row | None:
     return converted_row(key, struct_converters(schema)) if schema else key
 
 
-def _name(name: str) -> str | None:
+def _field_name(name: str) -> str | None:
     """Return the event's name for a field that was added to a row; None for a column."""
     bare = name.removeprefix(_PREFIX)
     bare = bare.removeprefix(_OF_SOURCE) if bare != name else ""
     return bare if bare in _FIELDS else None
 
 
-def _told(members: Mapping[str, Any]) -> dict[str, Any]:
-    found = ((_name(name), plain(value)) for name, value in members.items())
+def _event_fields(members: Mapping[str, Any]) -> dict[str, Any]:
+    found = ((_field_name(name), unmarked(value)) for name, value in members.items())
     return {name: value for name, value in found if name is not None and value is not None}
 
 
@@ -122,6 +122,6 @@ def _origin(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
     return server or (parts[0] if len(parts) > 2 else ""), database or (parts[1] if len(parts) > 3 else "")
 
 
-def _deleted(row: Row, key: Row | None) -> Row:
+def _identify_deleted(row: Row, key: Row | None) -> Row:
     """Return what identifies a deleted row: its key, else the columns that are not null."""
     return key or {name: value for name, value in row.items() if value is not None}

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from esctl.index.decode.rows import INSERT, READ
-from esctl.index.decode.rows.change import Beside, DomainEvent, RowChange, plain, text_of
+from esctl.index.decode.rows.change import DomainEvent, OtherRecord, RowChange, text_of, unmarked
 from esctl.index.decode.rows.debezium import events
 from esctl.index.decode.rows.messages import Message, message_of, opened, unwrapped
 
@@ -17,44 +17,44 @@ _TYPE_NAMES = ("eventType", "event_type", "type")
 _COLUMNS = ({"aggregatetype", "aggregate_type"}, {"aggregateid", "aggregate_id"}, {"payload"})
 
 
-def read(record: Any) -> DomainEvent | Beside | None:
+def read(record: Any) -> DomainEvent | OtherRecord | None:
     """Read a record as an event; None if it is not of an outbox."""
     found = _read(record)
     # An event may be of any type, so other records get types that no event has.
-    return replace(found, type=f"({found.type})") if isinstance(found, Beside) else found
+    return replace(found, type=f"({found.type})") if isinstance(found, OtherRecord) else found
 
 
-def _read(record: Any) -> DomainEvent | Beside | None:
+def _read(record: Any) -> DomainEvent | OtherRecord | None:
     message = message_of(record)
     if message.dumped and message.topic.startswith(_TOPIC):
-        return _routed(message)
+        return _read_routed(message)
     change = events.read(record)
-    if isinstance(change, Beside):
+    if isinstance(change, OtherRecord):
         return change
-    return _of_row(change) if change is not None and _is_outbox(change) else None
+    return _read_row(change) if change is not None and _is_outbox(change) else None
 
 
-def _routed(message: Message) -> DomainEvent | Beside:
+def _read_routed(message: Message) -> DomainEvent | OtherRecord:
     value, _ = unwrapped(message.value)
     if value is None:
-        return Beside("tombstone", message.time)
+        return OtherRecord("tombstone", message.time)
     key, _ = unwrapped(message.key)
     inner = value if isinstance(value, dict) else {}
     # Columns may be placed in an envelope around the payload.
     placed = "payload" in inner and not inner.keys() - {"payload", *_TYPE_NAMES, "eventId", "id", "aggregateType"}
     aggregate = message.topic.removeprefix(_TOPIC)
-    headers = {name: plain(item) for name, item in message.headers.items()}
+    headers = {name: unmarked(item) for name, item in message.headers.items()}
     return DomainEvent(
-        _named(headers) or (_named(inner) if placed else "") or aggregate,
+        _type_name(headers) or (_type_name(inner) if placed else "") or aggregate,
         aggregate,
-        str(plain(key)),
+        str(unmarked(key)),
         opened(inner["payload"]) if placed else opened(value),
         id=text_of(headers.get("id")) or None,
         time=message.time,
     )
 
 
-def _named(members: Mapping[str, Any]) -> str:
+def _type_name(members: Mapping[str, Any]) -> str:
     return next((text_of(members[name]) for name in _TYPE_NAMES if text_of(members.get(name))), "")
 
 
@@ -65,18 +65,18 @@ def _is_outbox(change: RowChange) -> bool:
     return all(names & group for group in _COLUMNS)
 
 
-def _of_row(change: RowChange) -> DomainEvent | Beside:
+def _read_row(change: RowChange) -> DomainEvent | OtherRecord:
     """Read a change of the table: a new row is an event; its deletion, once it was read, is not."""
     if change.type not in (INSERT, READ):
-        return Beside("housekeeping", change.time, change.transaction)
+        return OtherRecord("housekeeping", change.time, change.transaction)
     row = {name.lower(): value for name, value in change.row.items()}
     kind = text_of(row.get("aggregatetype", row.get("aggregate_type")))
     return DomainEvent(
-        _named(row) or kind,
+        _type_name(row) or kind,
         kind,
-        str(plain(row.get("aggregateid", row.get("aggregate_id")))),
+        str(unmarked(row.get("aggregateid", row.get("aggregate_id")))),
         opened(row["payload"]),
-        id=str(plain(row["id"])) if row.get("id") is not None else None,
+        id=str(unmarked(row["id"])) if row.get("id") is not None else None,
         time=change.time,
         transaction=change.transaction,
         order=change.order,
