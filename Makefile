@@ -71,6 +71,7 @@ native-tests:
 	cd native && CARGO_TARGET_DIR="$$PWD/../build/cargo" cargo test --locked --quiet -p esctl-core
 
 test: $(VENV)/.dev native-if-cargo
+	@$(PYTHON) -m compileall -q esctl  # each process of the tests would compile it, where Python may write none
 	$(PYTHON) $(PYTEST)
 
 test-all: $(VENV)/.dev native-if-cargo

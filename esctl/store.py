@@ -209,7 +209,7 @@ class OpenStore:
 
     @property
     def snapshots(self) -> str:
-        """When snapshots of states are made and used: auto, always or off. Raises UsageError for another word."""
+        """Return when saved states are made and used: auto, always or off. Raises UsageError for another word."""
         given = os.environ.get("ESCTL_SNAPSHOTS")
         return check_snapshots(given, "ESCTL_SNAPSHOTS") if given else self.config.store.get("snapshots", "auto")
 

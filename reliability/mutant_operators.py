@@ -98,9 +98,11 @@ class _Changes:
             yield from self._in_text(node)
             return
         yield from self._own(node)
-        told = (getattr(node, "returns", None), getattr(node, "annotation", None))  # for the type checker
+        # Annotations are for the type checker; whether objects of a class may be changed shows nowhere.
+        unseen = [getattr(node, "returns", None), getattr(node, "annotation", None)]
+        unseen += node.keywords if isinstance(node, ast.ClassDef) else []
         for child in ast.iter_child_nodes(node):
-            if child not in told:
+            if child not in unseen:
                 yield from self.of(child)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from esctl.engine.duckdb import Session, explained, open_session
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError, InputError
 from esctl.index.pruning import ALWAYS, Predicate, Reach, all_of
+from esctl.projection.partial import FOLD_KEYS
 from esctl.storage.places import is_seen
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from esctl.index.scan import IndexView
 
 T = TypeVar("T")
-_KEYS = ("low", "high")
 _NAMES_EVENT = re.compile(r"\bevent @([0-9]{1,18})\b")
 
 
@@ -279,7 +279,7 @@ def _out_of_step() -> EsctlError:
 def _write_cells(sql: str, task: Task, connection: Any) -> Path:
     """Write partial states to a file. Fold keys are wider than Parquet's integers, so they are stored as text."""
     path = task.folder / f"{secrets.token_hex(8)}.parquet"
-    keys = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in _KEYS)
+    keys = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in FOLD_KEYS)
     with explained():
         connection.execute(f"COPY (SELECT * REPLACE ({keys}) FROM ({sql})) TO {literal(str(path))} (FORMAT parquet)")
         if types_of(connection, cells_in(path)) != types_of(connection, sql):
@@ -289,7 +289,7 @@ def _write_cells(sql: str, task: Task, connection: Any) -> Path:
 
 def cells_in(path: Path) -> str:
     """Return the SELECT of the partial states in a file."""
-    keys = ", ".join(f"CAST({name} AS HUGEINT) AS {name}" for name in _KEYS)
+    keys = ", ".join(f"CAST({name} AS HUGEINT) AS {name}" for name in FOLD_KEYS)
     return f"SELECT * REPLACE ({keys}) FROM read_parquet({literal(str(path))})"
 
 

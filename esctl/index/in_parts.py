@@ -1,6 +1,6 @@
 """Extend an index in parts: each worker reads a range of the log and writes its index files.
 
-A range is read as if no id in it had been given before. If that turns out to be wrong, the range is read rebuilt, with
+A range is read as if no id in it had been given before. If that turns out to be wrong, the range is read again, with
 the ids of all earlier ones. A range that depends on more of what came before (ids that sources share, undated records)
 is left, with everything after it, to one process, by `building.extend`.
 """

@@ -37,7 +37,7 @@ def contributions_sql(plan: Plan, rows: EventRows) -> str:
     The columns are those of `blame_sql`; `made` counts the rows up to this one.
     """
     fields = list(enumerate(plan.fields))
-    cells = cells_sql(plan, rows, ("position", *(["event_key"] if rows.roles else [])))
+    cells = cells_sql(plan, rows, ("position", *(["event_key"] if rows.twice else [])))
     alive = f"SELECT * FROM cell JOIN ends USING (kind, entity) WHERE dead_at IS NULL OR {rows.event} > dead_at"
     taking = "".join(f", {_takes_sql(i, field)} AS takes{i}" for i, field in fields)
     running = "".join(f", {item}" for i, field in fields for item in _running_items(i, field))

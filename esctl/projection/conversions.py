@@ -164,9 +164,7 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
         return to_boolean(value)
     if name.startswith("TIMESTAMP"):
         return to_time(value)
-    raise UsageError(
-        f"unknown type {sql_type!r}", "one of: addable_number(p,s), bigint, double, varchar, boolean, timestamp"
-    )
+    raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
 
 
 def as_double(number: Value) -> str:

@@ -20,7 +20,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
     was. Entities without rows in one side only are left out.
     """
     dies = plan.dead != NEVER
-    names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
+    names = ("position", *SIDES.values(), *(["event_key"] if rows.twice else []))
     cells = cells_sql(plan, rows, names, touch=True)
     first, source = "", f"({cells})"
     if dies or any(field.family and field.resets for field in plan.fields):

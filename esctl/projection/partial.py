@@ -22,6 +22,8 @@ from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, field_column, started_sql
 
 STATE_COLUMNS = ("kind", "entity", "version", "position", "time", "deleted")
+FOLD_KEYS = ("high", "settled", "low")
+"""The columns of partial states that hold fold keys."""
 _BEFORE_ALL = "(-10000000000000000000000000000000000000)::HUGEINT"
 """Less than every fold key that is a number."""
 
@@ -68,7 +70,7 @@ def partial_sql(plan: Plan, rows: EventRows) -> str:
     extra = ["min(key) AS low", "max(key) AS high", f"{_last_reset_sql(plan, rows, dies)} AS settled"]
     extra += [f"bool_or(reset{i}) AS again{i}" for i, field in enumerate(plan.fields) if field.resets]
     items = [*STATE_COLUMNS[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted"]
-    items += ["high", "settled", "low"]
+    items += FOLD_KEYS
     for i, field in enumerate(plan.fields):
         items += [f"start{i}", f"({_is_anew_sql(i, field, dies)}) AS anew{i}"]
         if field.family:

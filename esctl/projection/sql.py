@@ -17,7 +17,7 @@ class EventRows(Struct, frozen=True):
     """The bounded events to fold: a SELECT that gives `key`, `event_key`, the envelope columns and the plan's reads."""
 
     sql: str
-    roles: bool  # an event may have several rows of one entity
+    twice: bool  # an event may have several rows of one entity
     most_rows: int  # the events have no more rows than this
     by_place: bool = False  # `key` is a number that ends in position and role
     by_time: bool = False  # and that begins with the time
@@ -26,7 +26,7 @@ class EventRows(Struct, frozen=True):
     @property
     def event(self) -> str:
         """Return the name of the column that orders events; all rows of an event have the same value in it."""
-        return "event_key" if self.roles else "key"
+        return "event_key" if self.twice else "key"
 
 
 POSITION_OF_KEY = f"CAST({{}} & {2**63 - 1}::HUGEINT AS BIGINT) >> 8"
@@ -76,7 +76,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
     """
     dies = plan.dead != NEVER
     limited = any(field.family and (field.resets or dies) for field in plan.fields)
-    version = "count(DISTINCT position)" if rows.roles else "count(*)"
+    version = "count(DISTINCT position)" if rows.twice else "count(*)"
     # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
     items = ["kind", "entity", f"{version}{checks} AS version", *_last_event_items(rows, dies=dies), *extra]
@@ -88,10 +88,10 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
         items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
         items += _trace_aggregates(i, field, filled) if traced else []
     starts = [
-        _start_item(i, field, dies=dies, limited=limited, roles=rows.roles) for i, field in enumerate(plan.fields)
+        _start_item(i, field, dies=dies, limited=limited, twice=rows.twice) for i, field in enumerate(plan.fields)
     ]
     shown = [*_place_items(rows, dies=dies), *starts]
-    cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
+    cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.twice else [])))
     first, source = "", f"({cells})"
     if limited:
         alive = [f"(dead_before IS NULL OR {rows.event} > dead_before) AS alive"] if dies else []
@@ -112,7 +112,7 @@ def _place_items(rows: EventRows, *, dies: bool) -> list[str]:
     """Write the columns that follow from the fold key of the last event."""
     if not rows.by_place:
         return []
-    event = "last_key - (last_key & 255)" if rows.roles else "last_key"
+    event = "last_key - (last_key & 255)" if rows.twice else "last_key"
     return [
         f"{POSITION_OF_KEY.format('last_key')} AS position",
         *([f"{TIME_OF_KEY.format('last_key')} AS time"] if rows.by_time else []),
@@ -120,11 +120,11 @@ def _place_items(rows: EventRows, *, dies: bool) -> list[str]:
     ]
 
 
-def _start_item(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) -> str:
+def _start_item(i: int, field: FieldPlan, *, dies: bool, limited: bool, twice: bool) -> str:
     # With limits, or where a deletion is a reset, base only comes from resets since the last deletion.
     return (
         f"base{i} AS start{i}"
-        if field.resets and (limited or (dies and not roles))
+        if field.resets and (limited or (dies and not twice))
         else f"{start_sql(i, field, dies=dies)} AS start{i}"
     )
 
@@ -169,7 +169,7 @@ def _limited_fields(plan: Plan) -> list[int]:
 
 def _limiting_sql(plan: Plan, rows: EventRows, within: Mapping[str, str]) -> str:
     resets = [f"{plan.fields[i].reset.sql} AS reset{i}" for i in _limited_fields(plan)]
-    columns = ["kind", "entity", "key", *within.values(), *(["event_key"] if rows.roles else [])]
+    columns = ["kind", "entity", "key", *within.values(), *(["event_key"] if rows.twice else [])]
     return _select_cells(plan, rows, [*columns, f"{plan.dead.sql} AS dead", *resets])
 
 
@@ -207,7 +207,7 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
     items = []
     if field.resets:
         alive = " AND alive" if dies and limited else ""
-        if dies and not limited and not rows.roles:
+        if dies and not limited and not rows.twice:
             # An event is one row, so a deletion resets the field to nothing, whatever else the event did.
             reset = only_where("key", f"reset{i} OR dead")
             return [

@@ -25,6 +25,9 @@ def f(a: int, b: int = 1, *, c: bool = True) -> str | None:
         note(each)
         d: int | None = None
     return f"SELECT \xc3\xa9, min({a + b}) FILTER (x <= {a}) FROM t WHERE {{'k': 1}} AND y"
+
+class Kept(Struct, frozen=True):
+    n: int = 1
 '''
 
 
@@ -33,7 +36,7 @@ def test_python_is_changed_and_the_sql_in_strings() -> None:
     assert made == {
         (4, "1", "2"), (4, "True", "False"), (7, "<", "<="), (7, "and", "or"), (7, "not", ""),
         (7, "a < b and not c", "not (a < b and not c)"), (10, "note(each)", "pass"),
-        (12, "min(", "max("), (12, "<=", "<"), (12, "AND", "OR"),
+        (12, "min(", "max("), (12, "<=", "<"), (12, "AND", "OR"), (15, "1", "2"),
     }  # fmt: skip
 
 

@@ -60,9 +60,10 @@ def some(each: Sequence[T], most: int) -> Sequence[T]:
 
 
 EACH = (
-    *("tests/ask/over_time/test_grid.py", "tests/index/decode/", "tests/ledger/prove/", "tests/log/test_merkle.py"),
-    *("tests/project/", "tests/reference/", "tests/ask/states/test_patches.py", "tests/ledger/sign/test_notes.py"),
-    *("tests/ask/scope/test_carried.py", "tests/sources/postgres/test_pgoutput.py", "tests/log/test_segment.py"),
+    *("tests/ask/over_time/test_grid.py", "tests/ask/scope/test_carried.py", "tests/ask/states/test_patches.py"),
+    *("tests/index/decode/", "tests/ledger/prove/", "tests/ledger/sign/test_notes.py", "tests/log/test_merkle.py"),
+    *("tests/log/test_segment.py", "tests/oracles/test_told_changes.py", "tests/project/", "tests/reference/"),
+    "tests/sources/postgres/test_pgoutput.py",
 )
 """Folders and files of which the fast run tries each case: cases that cost next to nothing, or are a document each."""
 OTHER_FOLD = "event by event"

@@ -201,7 +201,7 @@ def _with_next_times(scope: Scope, part: States) -> str:
 
 
 def _closes(scope: Scope, part: States) -> str:
-    """Write whether a row is the last of its entity at its time, over `_followed`."""
+    """Write whether a row is the last of its entity at its time, over `_with_next_times`."""
     if _is_followed(scope, part):
         return f"({ENDS} OR time_after IS DISTINCT FROM time)"
     # Undated events that happen to share an instant are not one moment: each is its own.

@@ -173,7 +173,7 @@ def event_select(
 def read_select(group: Group, roles: int, listed: Set[int] = frozenset()) -> EventSelect:
     """Write the query of `position` and the envelopes of a group's events, the first columns of `event_select`.
 
-    The registered table `READ` has their records (position, marked, text) and the texts of `places_of` (x_1, ...).
+    The table `READ_TABLE` has their records (position, marked, text) and the texts of `places_of` (x_1, ...).
     """
     texts = Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
@@ -183,7 +183,7 @@ def read_select(group: Group, roles: int, listed: Set[int] = frozenset()) -> Eve
 
 
 def loose_select(group: Group) -> EventSelect:
-    """Write the query of `position` and `data` of the records in the table `READ`, none of which fits the columns."""
+    """Write the query of `position` and `data` of the records in `READ_TABLE`, none of which fits the columns."""
     source = f"SELECT position, {Payload(group.stanza).whole('text')} AS p FROM {READ_TABLE}"
     return EventSelect((("position", "position"), ("data", canonical_json_sql(_sorted_members_sql("p")))), source)
 

@@ -39,7 +39,7 @@ def has_same_zones(manifest: Manifest, snapshot: StoreState) -> bool:
 
 
 def zones_of(snapshot: StoreState, sources: Iterable[str]) -> Mapping[str, str]:
-    """Return the zone that times are read in (`reading_of`), by source; sources without one (UTC) are left out."""
+    """Return the fingerprint of the zone that times are read in, by source; sources read in UTC are left out."""
     zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
     if not zones:
         return zones

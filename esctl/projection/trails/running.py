@@ -32,7 +32,7 @@ BEGINS = f"""CASE WHEN entity_before IS NOT DISTINCT FROM entity AND kind_before
 
 def can_run_along(plan: Plan, rows: EventRows) -> bool:
     """Return whether `running_sql` can fold a plan: events have one row per entity, and totals can be subtracted."""
-    return not rows.roles and all(_can_subtract(field, rows.most_rows) for field in plan.fields)
+    return not rows.twice and all(_can_subtract(field, rows.most_rows) for field in plan.fields)
 
 
 def _can_subtract(field: FieldPlan, count: int) -> bool:

@@ -20,7 +20,7 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     """
     fields = list(enumerate(plan.fields))
     events = _values_sql(plan, rows)
-    if rows.roles:
+    if rows.twice:
         events = _one_row_per_event_sql(plan, events)
     after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
     before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
@@ -42,7 +42,7 @@ def history_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
 def windows_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Write the rows of `history_sql` for any plan, in no particular order."""
     events = _values_sql(plan, rows, more)
-    if rows.roles:
+    if rows.twice:
         first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
         events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
         events = f"SELECT * FROM ({events}) WHERE closes"
@@ -79,7 +79,7 @@ def _lives_sql(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == NEVER:
         return f"SELECT *, {version}, 0 AS life FROM ({cells})"
-    if not rows.roles:
+    if not rows.twice:
         earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
     # Frames over the same order: for a partition of their own DuckDB would read all events twice.

@@ -101,7 +101,7 @@ def test_rows_stay_in_order_on_several_threads(threads: int) -> None:
         FieldPlan("added", Predicate("false"), "CAST(NULL AS VARCHAR)", "sum", "adds", Shape(5, 2), number=True),
     )
     plan = _plan(*fields)
-    rows = EventRows("SELECT * FROM event", roles=False, most_rows=60_000)
+    rows = EventRows("SELECT * FROM event", twice=False, most_rows=60_000)
     assert can_run_along(plan, rows)
     names = "kind, entity, key, version, dead, position, id, after0, after1, after2"
     running, windows = running_sql(plan, rows, TRAIL_COLUMNS), windows_sql(plan, rows)
@@ -115,7 +115,7 @@ def test_rows_out_of_order_are_no_answer() -> None:
     connection = connect(threads=1)
     connection.execute(f"CREATE TABLE event AS {_rows(3, 50)}")
     plan = _plan(FieldPlan("plain", Predicate("sets"), "to_json(id)::VARCHAR"))
-    sql = running_sql(plan, EventRows("SELECT * FROM event", roles=False, most_rows=50), TRAIL_COLUMNS)
+    sql = running_sql(plan, EventRows("SELECT * FROM event", twice=False, most_rows=50), TRAIL_COLUMNS)
     shuffled = sql.replace("ORDER BY kind, entity, key", "ORDER BY hash(position)")
     assert shuffled != sql
     with pytest.raises(duckdb.InvalidInputException, match="not in fold order"):

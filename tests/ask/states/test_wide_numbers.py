@@ -20,7 +20,7 @@ from esctl.model import MARK
 from esctl.projection import wide
 from esctl.projection.spec import parse_projection
 from tests.support import effort
-from tests.support.cli_harness import esctl, good, refused
+from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
 
 EXACT = Context(prec=3000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 NUMBERS = (
@@ -334,3 +334,19 @@ def test_a_field_is_a_column_beside_the_whole_state_however_many_there_are(tmp_p
     assert cells.splitlines() == ["entity,state.n,state.o", 'a-1,2.5,"{""z"":1}"']
     good("replay", "--columns", "state.n", "-f", "parquet", "-o", "out.parquet", cwd=tmp_path)
     assert pq.read_table(tmp_path / "out.parquet")["state.n"].to_pylist() == [Decimal("2.5")]
+
+
+def test_a_quotient_of_wide_numbers_is_that_of_their_digits(tmp_path: Path) -> None:
+    a, b = "1234567890123456789012345678901234567890123.5", "617283945061728394506172839450617283945061.75"
+    (tmp_path / "a.jsonl").write_text(f'{{"id":"1","type":"T","stream":"s-1","data":{{"a":{a},"b":{b},"c":3}}}}\n')
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    for where in ("data.a / data.b = 2", "data.b / data.a = 0.5", "data.c / 2 = 1.5"):
+        assert good("log", "--where", where, "--columns", "position", cwd=tmp_path).rows == [{"position": 1}]
+
+
+def test_types_that_can_be_cast_to_are_named(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(1, x=1)])
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    told = refused("log", "--where", "cast(data.x as blob) = 1", code=2, cwd=tmp_path)
+    hint = "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp"
+    assert told == ("--where: unknown type 'BLOB'", hint)
