@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
-from esctl.output import FORMATS, Target, choose_format, write
+from esctl.output import FORMATS, Target, choose_format, sink, write
 from esctl.output.sink import open_sink
 from tests.support.output_answers import hostile_answer, typed_answer
 
@@ -124,3 +125,18 @@ def test_a_suffix_that_no_format_has_is_refused_by_name(path: str, near: str) ->
 @pytest.mark.parametrize("name", ["answer", "answer.2024", "answer.2024-03-05", ".hidden", "a.txt", "/dev/stdout"])
 def test_a_name_without_a_suffix_says_nothing_of_the_format(name: str) -> None:
     assert choose_format(None, Path(name), {}, None, False) == "jsonl"
+
+
+def test_an_interrupt_just_after_the_file_was_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sink._open_descriptor
+
+    def interrupted(*arguments: Any) -> int:
+        os.close(made(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sink, "_open_descriptor", interrupted)
+    with pytest.raises(KeyboardInterrupt), sink.open_sink(tmp_path / "a.jsonl"):
+        pass
+    assert list(tmp_path.iterdir()) == []

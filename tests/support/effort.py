@@ -88,7 +88,7 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def draw_fewer(items: Sequence[pytest.Item]) -> None:
-    """Let properties that say how many examples they draw draw one in six in the fast run, but eight at least."""
+    """Let properties that say how many examples they draw draw one in eight in the fast run, but six at least."""
     seen: set[int] = set()
     for item in [] if ALL else items:
         function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
@@ -98,7 +98,7 @@ def draw_fewer(items: Sequence[pytest.Item]) -> None:
             setattr(
                 function,
                 _SETTINGS,
-                settings(own, max_examples=max(own.max_examples // 6, min(own.max_examples, 8))),
+                settings(own, max_examples=max(own.max_examples // 8, min(own.max_examples, 6))),
             )
 
 
