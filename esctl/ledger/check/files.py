@@ -25,6 +25,7 @@ from esctl.index.files.manifest import (
     digest_holds,
     read_manifest,
 )
+from esctl.index.files.readers import ReaderShare, announce_reader
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Check, Digest, Finding
 from esctl.log.merkle import BLOCK
@@ -122,6 +123,11 @@ def damage_of(part: IndexPart) -> str:
     return damage(part.path, part.bytes, part.ranges)
 
 
+def announce_readers(chain: Chain) -> list[ReaderShare | None]:
+    """Announce a reader of every index: while the result is kept, files that a manifest names now stay."""
+    return [announce_reader(folder) for folder in _index_folders(chain)]
+
+
 def index_parts(chain: Chain) -> list[IndexPart]:
     """List the files of all indexes whose manifests can be read."""
     found = []
@@ -176,6 +182,14 @@ def unnamed_files(folder: Path) -> list[str]:
 
 def index_problem(folder: Path, chain: Chain) -> str:
     """Return why the index in a folder cannot be used as it is; empty if it can, or there is none."""
+    reader = announce_reader(folder)  # kept until its files are compared
+    try:
+        return _index_problem(folder, chain)
+    finally:
+        del reader
+
+
+def _index_problem(folder: Path, chain: Chain) -> str:
     try:
         manifest = _read_sealed_manifest(folder)
     except InputError as error:

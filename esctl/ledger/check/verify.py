@@ -11,7 +11,7 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.ledger.check.backdating import check_back_dating
 from esctl.ledger.check.commits import Chain, walk
-from esctl.ledger.check.files import check_index_files, check_overrides, check_segments, check_states
+from esctl.ledger.check.files import announce_readers, check_index_files, check_overrides, check_segments, check_states
 from esctl.ledger.check.findings import Anchor, Check, FullChecks
 from esctl.ledger.check.heads import Heads, check_checkpoints, check_pin, check_since
 from esctl.ledger.sign.last_seen import Pin, advance, now, read_pin
@@ -80,6 +80,7 @@ def _verify_once(path: Path, wanted: VerifyOptions, workers: Workers | None) -> 
     pin = read_pin(path)
     trusted = wanted.trust or _pinned_keys(pin)
     chain = walk(path, pin)
+    readers = announce_readers(chain)  # kept until all is checked: builders remove at once what nobody reads
     records = FullChecks((), chain.roots)
     if wanted.full:
         from esctl.ledger.check.full import check_records
@@ -94,6 +95,7 @@ def _verify_once(path: Path, wanted: VerifyOptions, workers: Workers | None) -> 
         checks.append(check_since(heads, wanted.since, trusted))
     _demand_signature(wanted, checks)
     verified = Verified((*checks, *records.checks), chain.tree.size, chain.tree.root().hex())
+    del readers
     if verified.is_intact and chain.snapshot is not None:
         advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
     return verified, chain

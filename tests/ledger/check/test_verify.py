@@ -15,6 +15,9 @@ from msgspec.structs import replace
 from esctl.api import Store
 from esctl.errors import InputError
 from esctl.index import chunks
+from esctl.index.files.manifest import Manifest
+from esctl.index.files.write import sweep_unread
+from esctl.ledger.check import files
 from esctl.ledger.check.findings import Check
 from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign import checkpoints, last_seen
@@ -382,3 +385,23 @@ def test_a_damaged_file_of_a_snapshot_of_states_is_found(tmp_path: Path, monkeyp
         assert judge(store).files == {str(file.relative_to(store))}
         file.write_bytes(whole)
     assert judge(store).verified.is_intact
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_files_that_a_builder_replaces_meanwhile_are_not_missing(
+    few: Path, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, merged = files._read_sealed_manifest, []
+
+    def read_then_merged(folder: Path) -> Manifest | None:
+        manifest = read(folder)
+        assert manifest is not None
+        merged.append(manifest)
+        sweep_unread(folder, replace(manifest, ids=()))  # as where its runs were merged into another
+        return manifest
+
+    monkeypatch.setattr(files, "_read_sealed_manifest", read_then_merged)
+    judged = judge(few, full=full)
+    assert merged
+    assert merged[0].ids
+    assert judged.verified.is_intact, judged.files
