@@ -123,6 +123,8 @@ def find_reached(files: Iterable[str], home: Path) -> Reached:
     kept = home / f"reached-{_fingerprint()}.json"
     if not kept.exists():
         home.mkdir(parents=True, exist_ok=True)
+        for old in home.glob("reached-*.json"):
+            old.unlink()
         kept.write_bytes(msgspec.json.encode(_run(files, home / "reached")))
     return msgspec.json.decode(kept.read_bytes(), type=Reached)
 

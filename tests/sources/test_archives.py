@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,25 +153,17 @@ def test_an_archive_of_too_many_members_is_refused(name: str, tmp_path: Path, mo
         archives.members_of(name, path, LIMITS)
 
 
-def test_an_archive_that_is_gone_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "a.zip"
-    path.write_bytes(zipped(FILES))
-    members = archives.members_of("a.zip", path, LIMITS)
+@pytest.mark.parametrize(("name", "packed"), [("a.zip", zipped), ("a.tar", tarred)])
+def test_an_archive_that_is_gone_says_so(name: str, packed: Callable[..., bytes], tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(packed(FILES))
+    members = archives.members_of(name, path, LIMITS)
     assert members
     path.unlink()
-    with pytest.raises(InputError, match=r"^a\.zip: cannot be opened: No such file"):
-        archives.members_of("a.zip", path, LIMITS)
-    with pytest.raises(InputError, match=r"^a\.zip!a\.jsonl\.gz: cannot be opened: No such file"):
-        archives.open_member(path, members[0], LIMITS)
-
-
-def test_a_tar_that_is_gone_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "a.tar"
-    path.write_bytes(tarred(FILES))
-    members = archives.members_of("a.tar", path, LIMITS)
-    assert members
-    path.unlink()
-    with pytest.raises(InputError, match=r"^a\.tar(!a\.jsonl\.gz)?: cannot be opened: No such file"):
+    gone = rf"{re.escape(name)}(!a\.jsonl\.gz)?: cannot be opened: No such file"
+    with pytest.raises(InputError, match=f"^{gone}"):
+        archives.members_of(name, path, LIMITS)
+    with pytest.raises(InputError, match=f"^{gone}"):
         archives.open_member(path, members[0], LIMITS)
 
 

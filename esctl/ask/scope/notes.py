@@ -100,8 +100,7 @@ def _count_findings(scope: Scope, at: AsOf | None) -> dict[str, int]:
     found = _count_matching(scope, _COUNTS, None, [listed, *conditions])
     if whole[_PAYLOADS]:
         odd = {_PAYLOADS: "payload NOT IN ('OBJECT', 'NULL')"}
-        folded = [FOLDABLE]
-        found |= _count_matching(scope, odd, {"payload": Read((), "type")}, [*folded, *conditions])
+        found |= _count_matching(scope, odd, {"payload": Read((), "type")}, [FOLDABLE, *conditions])
     return found
 
 
