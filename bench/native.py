@@ -18,7 +18,7 @@ from generate import generate
 
 from esctl.engine import native
 from esctl.engine.duckdb import connect, relational
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.index.envelope.event_columns import _group_rows, batched
 from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.log.merkle import Frontier
@@ -44,7 +44,7 @@ def stages(log: bytes) -> dict[str, Callable[[], Any]]:
     part = Part("log.jsonl", [batch_of(np.append(0, ends)[:-1], raws)], cursor)
     table = with_positions(next(iter(segment_tables([part]))), 1, 1)
     hashes = b"".join(iter_leaf_hashes(table, connection))
-    judged = judge(raws, cursor, connection)
+    judged = judge_records(raws, cursor, connection)
     numbers = pa.array(np.arange(1, len(raws) + 1))
     columns = {"position": numbers, "text": judged.text, "invalid": judged.invalid, "marked": judged.marked}
     chunk = pa.table({**columns, "grp": pa.array(np.zeros(len(raws), np.int32))})
@@ -55,7 +55,7 @@ def stages(log: bytes) -> dict[str, Callable[[], Any]]:
         "cut lines": lambda: record_ends(window, 0),
         "leaves": lambda: list(iter_leaf_hashes(table, connection)),
         "tree": lambda: Frontier().extend(hashes),
-        "check the JSON": lambda: judge(raws, cursor, connection),
+        "check the JSON": lambda: judge_records(raws, cursor, connection),
         "envelope and payload": lambda: _group_rows(connection, chunk, group, typed, 3, frozenset()),
     }
 

@@ -89,7 +89,7 @@ class OpenStore:
         require_plain(found)
         file = find_config(Path(config) if config is not None else None, found)
         store = cls(found, read_config(file), memory_limit, tz, threads)
-        store.snapshot  # noqa: B018  # a missing or damaged store is reported at once
+        store.store_state  # noqa: B018  # a missing or damaged store is reported at once
         return store
 
     @classmethod
@@ -131,7 +131,7 @@ class OpenStore:
         return store
 
     @cached_property
-    def snapshot(self) -> StoreState:
+    def store_state(self) -> StoreState:
         """Return the store state as it was when first asked for."""
         from esctl.log.commits import open_log
 
@@ -191,16 +191,16 @@ class OpenStore:
 
     @cached_property
     def view(self) -> IndexView:
-        """Return the index, brought up to date with the snapshot."""
+        """Return the index, brought up to date with the store state."""
         from esctl.engine.duckdb import explained
         from esctl.index.current import current_view
 
-        view = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        view = current_view(self.index_folder, self.store_state) if self.basis is None else None
         if view is not None:
             return view
         updater = self.updater()
         with explained():
-            return updater.run(self.snapshot) if self.basis is None else updater.at(self.snapshot)
+            return updater.run(self.store_state) if self.basis is None else updater.at(self.store_state)
 
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
@@ -219,7 +219,7 @@ class OpenStore:
         from esctl.index.envelope.mapping import mapping_hash
         from esctl.saved_states.files import Shelf
 
-        return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
+        return Shelf(self.path, mapping_hash(self.mapping), self.store_state, always=self.snapshots == "always")
 
     def on_basis(self, basis: Basis) -> Self:
         """Return this store as it was at a basis, which every answer will rest on.
@@ -229,14 +229,14 @@ class OpenStore:
         from esctl.ask.scope.basis import store_at_basis
 
         store = self.reopened()
-        store.snapshot = store_at_basis(basis, self.path, self.snapshot, self.mapping)
+        store.store_state = store_at_basis(basis, self.path, self.store_state, self.mapping)
         store.basis = basis
         store.engine = self.engine
         return store
 
     def refresh(self) -> None:
         """Have the head and the index read again when they are next asked for."""
-        for name in ("snapshot", "view"):
+        for name in ("store_state", "view"):
             self.__dict__.pop(name, None)  # `del` of a cached property fails before it was computed
 
     def reopened(self) -> Self:
@@ -250,7 +250,7 @@ class OpenStore:
         """
         found: list[tuple[str, Detection]] = []
         updater = self.updater(lambda name, detection: found.append((name, detection)))
-        self.view = updater.rebuild(self.snapshot)
+        self.view = updater.rebuild(self.store_state)
         return found
 
     def point(self, text: str, option: str, *, inclusive: bool = True) -> AsOf:
@@ -301,7 +301,7 @@ class OpenStore:
         scope = Scope(
             self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
             shelf=None if self.snapshots == "off" else self.shelf,
-            records=self.snapshot, mapping=self.mapping, bound_to=self.basis,
+            records=self.store_state, mapping=self.mapping, bound_to=self.basis,
         )  # fmt: skip
         if self.engine is not None:
             from esctl.cluster.question import in_parts
@@ -320,7 +320,7 @@ class OpenStore:
         """
         from esctl.ask.scope.basis import basis_of, check_projection
 
-        basis = basis_of(scope, self.snapshot, self.mapping, points)
+        basis = basis_of(scope, self.store_state, self.mapping, points)
         if self.basis is not None:
             check_projection(self.basis, basis)
         return basis

@@ -108,8 +108,8 @@ def ingest_log(place: str, engine: Engine | None, sources: Sequence[Path], event
         seconds = time.monotonic() - started
         store.engine = None
         found = hashlib.sha256(answer_digest(store, QUESTIONS["replay"], events).encode())
-        for name in sorted(store.snapshot.cursors):
-            for piece in export_raw(store.snapshot, name):
+        for name in sorted(store.store_state.cursors):
+            for piece in export_raw(store.store_state, name):
                 found.update(piece)
         if not store.verify(full=True).verified.is_intact:
             found.update(b"not intact")

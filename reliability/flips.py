@@ -277,15 +277,15 @@ def _raw(store: Path) -> object:
     from esctl.api import Store
     from esctl.log.reader import export_raw
 
-    snapshot = Store.open(store).snapshot
-    return {name: b"".join(export_raw(snapshot, name)) for name in sorted(snapshot.cursors)}
+    store_state = Store.open(store).store_state
+    return {name: b"".join(export_raw(store_state, name)) for name in sorted(store_state.cursors)}
 
 
 def _head(store: Path) -> object:
     from esctl.api import Store
 
-    snapshot = Store.open(store).snapshot
-    return snapshot.store_id, snapshot.head, snapshot.root, snapshot.at
+    store_state = Store.open(store).store_state
+    return store_state.store_id, store_state.head, store_state.root, store_state.at
 
 
 READS: dict[str, Callable[[Path], object]] = {"replay": _states, "audit": _trail, "export": _raw, "status": _head}

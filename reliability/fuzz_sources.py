@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
@@ -164,7 +164,7 @@ _CSV = FileCursor(
 
 def _records(batch: Sequence[bytes]) -> None:
     """Judge records together: each is taken if and only if a strict reader takes it, with the same value."""
-    judged = judge(pa.array(batch, pa.large_binary()), _JSONL, _connection)
+    judged = judge_records(pa.array(batch, pa.large_binary()), _JSONL, _connection)
     for raw, text, reason, marked in zip(
         batch, judged.text.to_pylist(), judged.invalid.to_pylist(), judged.marked.to_pylist(), strict=True
     ):
@@ -208,9 +208,9 @@ def _parse_exact(text: str) -> Any:
 def _rows(batch: Sequence[bytes]) -> None:
     """Judge rows of a table together and one by one: the results must be the same."""
     batch = [raw.rstrip(b"\r\n") + b"\n" for raw in batch]  # blank lines come before a row, never after it
-    judged = judge(pa.array(batch, pa.large_binary()), _CSV, _connection)
+    judged = judge_records(pa.array(batch, pa.large_binary()), _CSV, _connection)
     for number in range(0, len(batch), 97):
-        alone = judge(pa.array([batch[number]], pa.large_binary()), _CSV, _connection)
+        alone = judge_records(pa.array([batch[number]], pa.large_binary()), _CSV, _connection)
         assert alone.text.to_pylist()[0] == judged.text.to_pylist()[number], batch[number]
     for text, reason in zip(judged.text.to_pylist(), judged.invalid.to_pylist(), strict=True):
         assert (text is None) == (reason is not None)

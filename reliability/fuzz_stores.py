@@ -118,13 +118,13 @@ class _Files:
             assert commit_from_json(commit_to_json(commit)) == commit
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             assert any(check.findings for check in checks)
-        snapshot = open_log(self._path).read()
-        for name in snapshot.cursors:
+        store_state = open_log(self._path).read()
+        for name in store_state.cursors:
             with suppress(EsctlError):
-                b"".join(export_raw(snapshot, name))
+                b"".join(export_raw(store_state, name))
         source = self._path.parent / "c.csv"
         source.write_bytes(CSV + b"2,Set,2024-01-03,thing-1,6\r\n")
-        for delivery in read(Source("c.csv", source), SourceOptions(), snapshot.cursors):
+        for delivery in read(Source("c.csv", source), SourceOptions(), store_state.cursors):
             assert delivery.cursor.records
 
     def format(self, data: bytes) -> None:

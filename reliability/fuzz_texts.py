@@ -21,7 +21,7 @@ from esctl.errors import EsctlError
 from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping
 from esctl.index.envelope.paths import format_path, parse_path
 from esctl.index.envelope.stanza_toml import to_toml
-from esctl.ledger.prove.judge import Trust, judge, read_proof
+from esctl.ledger.prove.judge import Trust, judge_proof, read_proof
 from esctl.ledger.prove.proof_file import Proof, content_of
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey, parse_note, parse_signing, parse_verifier
@@ -274,7 +274,7 @@ def _proof(data: bytes) -> None:
     read = read_proof(data, "proof")
     assert read.proof.data == data
     for raw in (RAW, None, b""):
-        judged = judge(read, raw, Trust((KEY.verifier,), True))
+        judged = judge_proof(read, raw, Trust((KEY.verifier,), True))
         if judged.result == "proven":
             # Only what was signed can be proven, nothing that was changed.
             assert (read.content.leaf, raw) in ((_LEAF, RAW), (_LEAF, None)), data

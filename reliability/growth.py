@@ -86,12 +86,14 @@ def make(path: Path, events: int, *, compacted: bool = False) -> None:
     store.index_folder.mkdir(parents=True)
     (store.index_folder / "readers").touch()
     manifest, waiting = Manifest(), list[IndexFile]()
-    for file in _index_files(store.snapshot.head, COMPACTED if compacted else MERGED, rng):
+    for file in _index_files(store.store_state.head, COMPACTED if compacted else MERGED, rng):
         waiting.append(file)
         if sum(len(each.groups) for each in waiting) > 2 * ROWS // 128:
             manifest = in_levels(store.index_folder, replace(manifest, files=(*manifest.files, *waiting)))
             waiting.clear()
-    write_manifest(store.index_folder, replace(manifest, files=(*manifest.files, *waiting), head=store.snapshot.head))
+    write_manifest(
+        store.index_folder, replace(manifest, files=(*manifest.files, *waiting), head=store.store_state.head)
+    )
 
 
 def _commits(log: CommitLog, head: int, rng: random.Random) -> None:

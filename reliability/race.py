@@ -143,14 +143,14 @@ def _check_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
         yield from (f"verify finds {one.kind}: {one.message} {one.file}" for one in check.findings)
     store = Store.open(work / STORE)
     size, root = before
-    if size and store_tree(store.snapshot).root(0, size).hex() != root:
+    if size and store_tree(store.store_state).root(0, size).hex() != root:
         yield f"the first {size} records have changed"
-    head = store.snapshot.head
+    head = store.store_state.head
     seen = store.events().rows() if head else []
     at = sorted(row["position"] for row in seen)
     if at[:head] != list(range(1, head + 1)):
         yield f"of {head} records {len(set(at))} are seen"
-    yield head, store.snapshot.root
+    yield head, store.store_state.root
 
 
 def check_store(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]:
@@ -160,16 +160,16 @@ def check_store(work: Path, writers: int, commits: int) -> tuple[int, int, list[
     from esctl.log.reader import export_raw
 
     store = Store.open(work / STORE)
-    snapshot, wrong = store.snapshot, list[str]()
-    if snapshot.head != writers * commits * RECORDS:
-        wrong.append(f"{snapshot.head} records of {writers * commits * RECORDS}")
+    store_state, wrong = store.store_state, list[str]()
+    if store_state.head != writers * commits * RECORDS:
+        wrong.append(f"{store_state.head} records of {writers * commits * RECORDS}")
     for writer in range(writers):
-        if b"".join(export_raw(snapshot, f"{writer}.jsonl")) != log_of(writer, commits):
+        if b"".join(export_raw(store_state, f"{writer}.jsonl")) != log_of(writer, commits):
             wrong.append(f"{writer}.jsonl is not given back as it was")
     assert store.view
     for check in verify(work / STORE, VerifyOptions(full=True, mapping=store.mapping)).checks:
         wrong += [f"verify --full: {one.kind}: {one.message} {one.file}" for one in check.findings]
-    return snapshot.seq, snapshot.head, wrong
+    return store_state.seq, store_state.head, wrong
 
 
 def numbers(arguments: Sequence[str]) -> tuple[int, int]:

@@ -115,27 +115,29 @@ def _read_state(work: Path) -> State:
     verified = verify(path, VerifyOptions(full=True, mapping=store.mapping))
     findings = tuple(f"{one.kind}: {one.message} {one.file}" for check in verified.checks for one in check.findings)
     log = open_log(path)
-    snapshots = [log.read(seq) for seq in range(store.snapshot.seq + 1)]
-    states = store.replay().rows() if store.snapshot.head else []
+    snapshots = [log.read(seq) for seq in range(store.store_state.seq + 1)]
+    states = store.replay().rows() if store.store_state.head else []
     return State(
         findings,
-        store.snapshot.head,
-        store.snapshot.root,
+        store.store_state.head,
+        store.store_state.root,
         {each.head: each.root for each in snapshots},
-        _cursors(store.snapshot),
+        _cursors(store.store_state),
         sha256(json.dumps(states, default=str).encode()).hexdigest(),
-        tuple(at for at in range(1, store.snapshot.head + 1) if store.snapshot.redaction_of(at)),
+        tuple(at for at in range(1, store.store_state.head + 1) if store.store_state.redaction_of(at)),
         len(list((path / "checkpoints").glob("*.checkpoint"))),
-        _strays(path, {segment.file for segment in store.snapshot.segments}),
+        _strays(path, {segment.file for segment in store.store_state.segments}),
     )
 
 
-def _cursors(snapshot: StoreState) -> str:
+def _cursors(store_state: StoreState) -> str:
     """Return a digest of how far sources were read, in however many runs.
 
     It leaves out the hash of each source's beginning, which is as long as what the first run read.
     """
-    alike = [(name, structs.replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
+    alike = [
+        (name, structs.replace(cursor, head_size=0, head_sha256="")) for name, cursor in store_state.cursors.items()
+    ]
     return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
 
 

@@ -21,7 +21,7 @@ class Asking(OpenStore):
         from esctl.cluster.engines import engine_of
 
         store = self.reopened()
-        store.basis, store.snapshot = self.basis, self.snapshot
+        store.basis, store.store_state = self.basis, self.store_state
         store.engine = engine_of(engine, self.memory_limit, "engine")
         return store
 

@@ -28,7 +28,7 @@ class Emission(OpenStore):
         from esctl.emission.messages import state_messages
 
         answer = replay(folding(self.scope(entities, projection)), self.bound(at, before), deleted=deleted)
-        return state_messages(self.snapshot, answer)
+        return state_messages(self.store_state, answer)
 
     def emit_events(
         self,
@@ -49,7 +49,7 @@ class Emission(OpenStore):
         from esctl.emission.messages import event_messages
 
         answer = log(self.scope(entities), EventFilters(self.filters(type=type, from_=from_, to=until)))
-        return event_messages(self.snapshot, answer, after)
+        return event_messages(self.store_state, answer, after)
 
     def emit_revert(self, *entities: str, back_to: str, projection: str = "", as_events: str = "") -> Iterator[Message]:
         """Return the changes of a revert as messages. Takes the arguments of `esctl emit revert`.
@@ -67,4 +67,4 @@ class Emission(OpenStore):
             raise UsageError("missing option '--back-to'", "say back to when: --back-to 2024-03-04")
         answer = revert(folding(self.scope(entities, projection)), point)
         template = read_template(as_events, "--as-events") if as_events else None
-        return compensation_messages(self.snapshot, answer, template, "--as-events")
+        return compensation_messages(self.store_state, answer, template, "--as-events")

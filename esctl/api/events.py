@@ -52,11 +52,11 @@ class Events(OpenStore):
         from esctl.ask.events.log import EventFilters, log
         from esctl.ask.scope.named_values import check_sources
 
-        check_sources(as_tuple(source), self.snapshot.cursors)
+        check_sources(as_tuple(source), self.store_state.cursors)
         filters = self.filters(actor, type, (), from_, to)
         scope = self.scope(entities, "", known_at)
         wanted = EventFilters(filters, where, only, as_tuple(source), grep, tail, reverse, as_tuple(raw))
-        answer = log(scope, wanted, self.snapshot)
+        answer = log(scope, wanted, self.store_state)
         return Relation(answer, scope, points=(filters.start, filters.end))
 
     def entities(self, *entities: str, known_at: str = "") -> Relation:
@@ -101,7 +101,7 @@ class Events(OpenStore):
         from esctl.ask.events.status import status
 
         scope = self.scope()
-        return Relation(status(scope, self.snapshot), scope)
+        return Relation(status(scope, self.store_state), scope)
 
     def trace(self, name: str, *, depth: int | None = None, known_at: str = "") -> Relation:
         """Return the events tied to one, as `esctl trace` does; `depth` is the most links to follow.

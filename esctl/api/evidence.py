@@ -42,7 +42,7 @@ class Proofs(Struct, frozen=True):
 
     positions: tuple[int, ...]
     checkpoint: Checkpoint
-    _snapshot: StoreState
+    _store_state: StoreState
 
     def __repr__(self) -> str:
         return f"<Proofs of {len(self.positions)} records against {self.checkpoint.head.size}>"
@@ -54,7 +54,7 @@ class Proofs(Struct, frozen=True):
         """Yield the proofs in order of position. Raises TamperedError if a record does not hash to the root."""
         from esctl.ledger.prove.prove import prove
 
-        return (proof for proof, _ in prove(self._snapshot, self.positions, self.checkpoint))
+        return (proof for proof, _ in prove(self._store_state, self.positions, self.checkpoint))
 
 
 class Evidence(OpenStore):
@@ -187,7 +187,7 @@ class Evidence(OpenStore):
         from esctl.ledger.prove.prove import choose_checkpoint
 
         positions = tuple(sorted({position for event in events for position in self.positions(event)}))
-        return Proofs(positions, choose_checkpoint(self.snapshot, checkpoint, positions[-1]), self.snapshot)
+        return Proofs(positions, choose_checkpoint(self.store_state, checkpoint, positions[-1]), self.store_state)
 
     def positions(self, event: str) -> list[int]:
         """Return the positions of an event, by its id or @POSITION. Raises NotFoundError if there is none.
@@ -196,7 +196,7 @@ class Evidence(OpenStore):
         [3494]
         """
         if re.fullmatch(r"@[0-9]{1,18}", event):  # needs no index
-            numbers = [int(event[1:])] if 0 < int(event[1:]) <= self.snapshot.head else []
+            numbers = [int(event[1:])] if 0 < int(event[1:]) <= self.store_state.head else []
         else:
             from esctl.ask.events.log import find_event
             from esctl.ask.scope.scope import Scope
@@ -264,7 +264,7 @@ def _all_readers(
     workers: Workers | None,
     store: OpenStore,
 ) -> Iterator[Iterable[SourceReader]]:
-    known = store.snapshot.cursors if workers is not None else {}
+    known = store.store_state.cursors if workers is not None else {}
     readers = [_readers(group, how, workers, known) for group in _find_sources(sources)]
     try:
         yield chain.from_iterable(readers)

@@ -19,22 +19,22 @@ class ReadOnlyStore(Store):
 
     @cached_property
     def view(self) -> IndexView:
-        """Return the index up to the snapshot; what it lacks is built in a temporary folder."""
+        """Return the index up to the head of the store state; what it lacks is built in a temporary folder."""
         from esctl.engine.duckdb import explained
         from esctl.index.current import current_view
 
-        view = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        view = current_view(self.index_folder, self.store_state) if self.basis is None else None
         if view is not None:
             return view
         with explained():
-            return self.updater().as_if_ended_at(self.snapshot)
+            return self.updater().as_if_ended_at(self.store_state)
 
     def refresh_if_grown(self) -> None:
         """Refresh the store if something was committed since it was last read."""
         from esctl.log.commits import open_log
 
         now = open_log(self.path).read()
-        if (now.seq, now.commit_sha256) != (self.snapshot.seq, self.snapshot.commit_sha256):
+        if (now.seq, now.commit_sha256) != (self.store_state.seq, self.store_state.commit_sha256):
             self.refresh()
 
     def ingest(self, *sources: Any, **options: Any) -> NoReturn:

@@ -43,7 +43,7 @@ class Sending(Emission):
 
         selection = {"entities": entities, "type": as_tuple(type), "from": from_, "until": until}
         return send_events(
-            self.snapshot, destination, selection, events,
+            self.store_state, destination, selection, events,
             mapping=mapping_hash(self.mapping), limit=limit, again=again, shown=shown,
         )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Sending(Emission):
                 raise UsageError(f"--key {key} is for all states of now", "leave entities, --at and --before out")
             messages = self.emit_states(*entities, at=at, before=before, projection=projection, deleted=True)
             selection = {"entities": entities, "at": at, "before": before, "projection": projection}
-            return send_states(self.snapshot, destination, selection, messages, shown=shown)
+            return send_states(self.store_state, destination, selection, messages, shown=shown)
         from esctl.sinks.kafka.keys import check_key
         from esctl.views.definitions import Definition
         from esctl.views.targets import Options
@@ -108,4 +108,4 @@ class Sending(Emission):
 
         messages = self.emit_revert(*entities, back_to=back_to, projection=projection, as_events=as_events)
         selection = {"entities": entities, "back_to": back_to, "projection": projection, "as": as_events}
-        return send_once(self.snapshot, destination, selection, messages, again=again, shown=shown)
+        return send_once(self.store_state, destination, selection, messages, again=again, shown=shown)

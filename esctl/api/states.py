@@ -225,7 +225,7 @@ class States(OpenStore):
 
         if not isinstance(file, str) or not is_live(file):
             return None
-        return read_live(self.session, file, ignored, key, self.snapshot.cursors, self.scope().view.manifest.stanzas)
+        return read_live(self.session, file, ignored, key, self.store_state.cursors, self.scope().view.manifest.stanzas)
 
     def sql(
         self,

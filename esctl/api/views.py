@@ -117,7 +117,7 @@ class Views(OpenStore):
         from esctl.model import Column
         from esctl.reports.rows import answer_of_rows
 
-        head = self.snapshot.head
+        head = self.store_state.head
         views = [self.find_view(name) for name in names] if names else self.views()
         columns = [Column(name, "text") for name in ("name", "projection", "to", "defined_in")]
         rows: list[list[str | int | None]] = [

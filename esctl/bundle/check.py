@@ -28,7 +28,7 @@ from esctl.bundle.page import RULE as PAGE_RULE
 from esctl.bundle.page import check_page
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding
-from esctl.ledger.prove.judge import Trust, judge, read_proof, trust_in
+from esctl.ledger.prove.judge import Trust, judge_proof, read_proof, trust_in
 from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.note import VerifierKey
 from esctl.log.leaves.leaf import digest
@@ -182,7 +182,7 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             findings.append(Finding("changed", error.message.partition(": ")[2], name, position))
             continue
         whole = read.content.leaf is not None
-        judged = judge(read, (raw or b"") if whole else None, nobody)
+        judged = judge_proof(read, (raw or b"") if whole else None, nobody)
         around = _changed_around(archive, read.content, position)
         if read.proof.checkpoint != checkpoint.data:
             findings.append(Finding("changed", "it is a proof against another checkpoint", name, position))

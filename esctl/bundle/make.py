@@ -92,7 +92,7 @@ class Bundle(Struct, frozen=True):
         listed: dict[str, FileEntry] = {}
         empty, sources = [], dict[str, list[int]]()
         shown, size = list[tuple["Proof", bytes | None]](), 0
-        for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
+        for proof, raw in prove(self._store.store_state, self.positions, self.checkpoint):
             sources.setdefault(parse_content(proof.extra).source, []).append(proof.index + 1)
             empty += [proof.index + 1] if raw is None else []
             if self.asked.html:
@@ -128,13 +128,13 @@ class Bundle(Struct, frozen=True):
     def _reads_around(self, source: str) -> bool:
         """Return whether the records of a source are read with their keys or headers."""
         manifest = self.scope.view.manifest
-        is_message = self._store.snapshot.cursors[source].format == MESSAGE
+        is_message = self._store.store_state.cursors[source].format == MESSAGE
         return is_message or reads_surroundings(manifest.stanzas[manifest.sources[source]])
 
     def _surrounding_files(self, positions: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         columns = ["position", "key", "headers"]
         for start in range(0, len(positions), _ROWS_AT_ONCE):
-            found = records_at(self._store.snapshot, sorted(positions)[start : start + _ROWS_AT_ONCE], columns)
+            found = records_at(self._store.store_state, sorted(positions)[start : start + _ROWS_AT_ONCE], columns)
             for row in found.to_pylist():
                 if row["key"] is not None:
                     yield key_name(row["position"]), row["key"]
@@ -163,14 +163,14 @@ def plan_bundle(store: OpenStore, asked: BundleRequest) -> Bundle:
 
     Raises NotFoundError if there is no entity, and as questions and `choose_checkpoint` do.
     """
-    checkpoint = choose_checkpoint(store.snapshot, asked.checkpoint, 0)
+    checkpoint = choose_checkpoint(store.store_state, asked.checkpoint, 0)
     at = store.bound(asked.at, asked.before)
     basis = store.basis_of(store.scope((), asked.projection), (at,))
     basis = replace(basis, position=checkpoint.head.size, root=checkpoint.head.root.hex())
-    then = store if basis.position == store.snapshot.head else store.on_basis(basis)
+    then = store if basis.position == store.store_state.head else store.on_basis(basis)
     names = _entities(then, asked)
     scope = then.scope(names, asked.projection)
-    left_out = store.snapshot.head - checkpoint.head.size
+    left_out = store.store_state.head - checkpoint.head.size
     return Bundle(scope, at, asked, basis, checkpoint, _positions(scope), left_out, then)
 
 
@@ -202,7 +202,7 @@ def interpretation(store: OpenStore, scope: Scope, sources: set[str], positions:
     manifest = scope.view.manifest
     read: dict[str, Any] = {}
     for name in sorted(sources):
-        cursor = store.snapshot.cursors[name]
+        cursor = store.store_state.cursors[name]
         dialect = {"format": cursor.format, "header": cursor.header, "dialect": dict(cursor.dialect)}
         read[name] = {"mapping": asdict(manifest.stanzas[manifest.sources[name]]), **dialect}
     used = {claim.projection.name for claim in claims(scope)}

@@ -130,13 +130,13 @@ def _replay_records(
     if any(map(has_rows, stanzas.values())):
         raise NotReplayedError("its states are rows, which changes that name no row may have made what they are")
     fields = {name: tuple(map(_parse_kind, kinds)) for name, kinds in interpretation["fields"].items()}
-    snapshot = StoreState(folder, claimed.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
+    store_state = StoreState(folder, claimed.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)
-    store.snapshot = snapshot
+    store.store_state = store_state
     updater = Updater(store.connection, MappingConfig(), folder, raws=_raw_reader(claimed.archive))
     with explained():
         tables, places = _tables(whole, claimed.archive), _parse_places(interpretation.get("places", {}))
-        store.view = updater.over(snapshot, tables, stanzas, fields, places)
+        store.view = updater.over(store_state, tables, stanzas, fields, places)
     scope = store.scope(claimed.manifest.entities, claimed.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from esctl.log.store_state import StoreState
 
 
-def erasure_note(snapshot: StoreState, position: int) -> str:
+def erasure_note(store_state: StoreState, position: int) -> str:
     """Return when, by whom and why a record was erased; empty if it was not."""
     from esctl.timespec import format_instant
 
-    erasure = snapshot.redaction_of(position)
+    erasure = store_state.redaction_of(position)
     if erasure is None:
         return ""
     return f"@{position} was erased on {format_instant(erasure.at)} by {erasure.actor}: {erasure.reason}"

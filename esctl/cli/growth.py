@@ -18,11 +18,11 @@ def new_commits(store: Store) -> Iterator[None]:
     from esctl.log.commits import open_log
 
     with asked_to_stop() as stop:
-        seen = store.snapshot.seq
+        seen = store.store_state.seq
         while not stop():
             if open_log(store.path).read().seq == seen:
                 time.sleep(POLL_SECONDS)
                 continue
             store.refresh()
-            seen = store.snapshot.seq
+            seen = store.store_state.seq
             yield

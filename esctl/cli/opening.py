@@ -1,4 +1,4 @@
-"""Open what the shared options name, and say on stderr what an answer rests on."""
+"""Open what the shared options name: the store, its configuration, the engine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from esctl.cli import diagnostics
 from esctl.cli.options import Shared
 
 if TYPE_CHECKING:
-    from esctl.api import Relation, Store
+    from esctl.api import Store
     from esctl.cluster.engines import Engine
     from esctl.config import Config
-    from esctl.model import Answer, Basis
 
 
 _open_stores: list[Store] = []
@@ -37,7 +36,7 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
     from esctl.ask.scope.basis import read_basis, zones_note
 
     basis = read_basis(shared.basis_from)
-    if line := zones_note(basis, store.snapshot):
+    if line := zones_note(basis, store.store_state):
         diagnostics.note(line, shared.quiet)
     return store.on_basis(basis)
 
@@ -105,48 +104,3 @@ def input_zone(shared: Shared) -> str:
 def output_settings(store: Store) -> dict[str, str]:
     """Return the [output] table of esctl.toml."""
     return {name: str(value) for name, value in store.config.output.items()}
-
-
-def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str, ...] = ()) -> int:
-    """Write an answer; return the number of rows."""
-    from esctl.cli.render import render
-
-    return render(answer, shared, table_columns, output_settings(store)).rows
-
-
-def render_answer(
-    relation: Relation, shared: Shared, store: Store, table_columns: tuple[str, ...] = (), *, noted: bool = True
-) -> int:
-    """Write the answer to a question, and on stderr what it rests on; return the number of rows."""
-    announce(relation, shared, store, noted=noted)
-    return show(relation.answer, shared, store, table_columns)
-
-
-def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
-    """Print to stderr what an answer rests on.
-
-    That is: what its points (first the bound of the fold) were resolved to, which events a what-if excludes, which
-    findings lie in its scope (if `noted`), and its basis if `--basis` asks for it.
-    """
-    scope, at, points = relation.scope, relation.at, relation.points
-    if scope is None:
-        return
-    if not shared.quiet:
-        from esctl.api.said import notes_of
-
-        for line in notes_of(scope, at, points, findings=noted and relation.tells_findings):
-            diagnostics.note(line)
-    if shared.basis or shared.basis_from is not None:
-        _note_basis(shared, store, store.basis_of(scope, (at, *points)))
-
-
-def _note_basis(shared: Shared, store: Store, basis: Basis) -> None:
-    from esctl.ask.scope.basis import to_json, to_lines
-    from esctl.cli.render import choose_target
-    from esctl.output.formats import FORMATS
-
-    if not shared.basis:
-        return
-    plain = FORMATS[choose_target(shared, (), output_settings(store)).format].for_reading
-    for line in to_lines(basis) if plain else [to_json(basis)]:
-        diagnostics.note(line)

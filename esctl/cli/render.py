@@ -1,4 +1,4 @@
-"""Show an answer: choose format, colour, width and pager, then let `output` write it."""
+"""Show an answer where the shared options say, through `output`; say on stderr what it rests on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
+from esctl.cli.opening import output_settings
 from esctl.cli.options import Shared
 from esctl.cli.pager import paged
 from esctl.errors import UsageError
-from esctl.model import Answer
+from esctl.model import Answer, Basis
 from esctl.output.formats import FORMATS
 
 if TYPE_CHECKING:
+    from esctl.api import Relation, Store
     from esctl.output import Target, Written
 
 
@@ -73,6 +75,47 @@ def render(
     with paged() as stream:
         result = write(answer, replace(target, destination=stream))
     return result if result is not None else _nothing_written()
+
+
+def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str, ...] = ()) -> int:
+    """Write an answer; return the number of rows."""
+    return render(answer, shared, table_columns, output_settings(store)).rows
+
+
+def render_answer(
+    relation: Relation, shared: Shared, store: Store, table_columns: tuple[str, ...] = (), *, noted: bool = True
+) -> int:
+    """Write the answer to a question, and on stderr what it rests on; return the number of rows."""
+    announce(relation, shared, store, noted=noted)
+    return show(relation.answer, shared, store, table_columns)
+
+
+def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
+    """Print to stderr what an answer rests on.
+
+    That is: what its points (first the bound of the fold) were resolved to, which events a what-if excludes, which
+    findings lie in its scope (if `noted`), and its basis if `--basis` asks for it.
+    """
+    scope, at, points = relation.scope, relation.at, relation.points
+    if scope is None:
+        return
+    if not shared.quiet:
+        from esctl.api.said import notes_of
+
+        for line in notes_of(scope, at, points, findings=noted and relation.tells_findings):
+            diagnostics.note(line)
+    if shared.basis or shared.basis_from is not None:
+        _note_basis(shared, store, store.basis_of(scope, (at, *points)))
+
+
+def _note_basis(shared: Shared, store: Store, basis: Basis) -> None:
+    from esctl.ask.scope.basis import to_json, to_lines
+
+    if not shared.basis:
+        return
+    plain = FORMATS[choose_target(shared, (), output_settings(store)).format].for_reading
+    for line in to_lines(basis) if plain else [to_json(basis)]:
+        diagnostics.note(line)
 
 
 def _wants_pager(shared: Shared, target: Target) -> bool:

@@ -17,7 +17,7 @@ from msgspec.json import decode, encode
 from esctl.ask.scope.lookups import Spooled
 from esctl.cluster.carried import pack_works
 from esctl.cluster.engines import Engine
-from esctl.cluster.work import Failure, Part, check_versions, versions
+from esctl.cluster.work import Failure, WorkPart, check_versions, versions
 from esctl.engine.workers import Call
 from esctl.errors import EsctlError, InputError
 from esctl.index.files.manifest import Manifest
@@ -32,7 +32,7 @@ class Job(Struct, frozen=True):
     call: Call
     versions: tuple[str, str]
 
-    def run(self) -> Part | Failure:
+    def run(self) -> WorkPart | Failure:
         """Run the call and write its result to a file."""
         try:
             check_versions(self.versions)
@@ -41,7 +41,7 @@ class Job(Struct, frozen=True):
             result = self.call.function(*self.call.arguments)
             path = self.folder / f"{secrets.token_hex(8)}.json"
             path.write_bytes(encode(result))
-            return Part(self.number, Spooled(path))
+            return WorkPart(self.number, Spooled(path))
         except EsctlError as error:
             return Failure(self.number, type(error), error.message, error.hint)
 

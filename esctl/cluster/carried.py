@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from esctl.cluster.work import Failure, Part
+from esctl.cluster.work import Failure, WorkPart
 from esctl.errors import EsctlError
 from esctl.index.scan import IndexView
 from esctl.storage import connecting
@@ -37,7 +37,7 @@ class Carried(Struct, frozen=True):
     stores: dict[str, int]
     mirrors: str = ""
 
-    def run(self) -> Part | Failure:
+    def run(self) -> WorkPart | Failure:
         """Reach the stores, and do the work."""
         try:
             roots = {url: _reach_store(url, erasures, self.mirrors) for url, erasures in self.stores.items()}

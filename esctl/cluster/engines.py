@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from esctl.cluster.spans import Span, spans_of
-from esctl.cluster.work import Failure, Part, Work
+from esctl.cluster.work import Failure, Work, WorkPart
 from esctl.errors import UsageError
 from esctl.index.files.manifest import Manifest
 
@@ -41,7 +41,7 @@ class Engine(Protocol):
     def stop(self) -> None:
         """End the tasks that another thread runs, as far as that is possible."""
 
-    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Work]) -> Iterator[WorkPart | Failure]:
         """Run tasks, in any order; one whose worker is lost is run again. Raises InputError if that keeps failing."""
 
 
@@ -92,7 +92,7 @@ class InProcess:
     def stop(self) -> None:
         """Do nothing: a task is run to its end."""
 
-    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Work]) -> Iterator[WorkPart | Failure]:
         """Run tasks in their order."""
         return (task.run() for task in tasks)
 

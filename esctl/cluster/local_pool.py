@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from esctl.cluster.engines import ManyWorkers
-from esctl.cluster.work import Failure, Part, Work
+from esctl.cluster.work import Failure, Work, WorkPart
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError
 
@@ -35,7 +35,7 @@ class LocalPool(ManyWorkers):
         self._keeps = self._stopped = False
         self._others: set[BaseProcess] = set()
 
-    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Work]) -> Iterator[WorkPart | Failure]:
         """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after `ATTEMPTS`.
 
         A task names the file that it made only at its end, so nothing of a lost one counts.
@@ -74,11 +74,11 @@ class LocalPool(ManyWorkers):
         for process in set(multiprocessing.active_children()) - self._others if self._pool is not None else ():
             process.terminate()
 
-    def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
+    def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[WorkPart | Failure]:
         """Run the tasks that are left, and take those out that have a result."""
         pool, lost = self._start_pool(folder), False
         try:
-            waiting: list[Future[Part | Failure]] = [pool.submit(_run, task) for task in left.values()]
+            waiting: list[Future[WorkPart | Failure]] = [pool.submit(_run, task) for task in left.values()]
             for future in as_completed(waiting):
                 try:
                     result = future.result()
@@ -110,7 +110,7 @@ class LocalPool(ManyWorkers):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _run(task: Work) -> Part | Failure:
+def _run(task: Work) -> WorkPart | Failure:
     return task.run()
 
 

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.lookups import Lookups, Spooled
 from esctl.cluster.carried import pack_works
+from esctl.cluster.cut_span import pieces_of
 from esctl.cluster.engines import Engine
 from esctl.cluster.joins import join_parts, rows_sql, types_of
-from esctl.cluster.pieces import pieces_of
 from esctl.cluster.spans import Span
 from esctl.cluster.task import Entry, Once, Parted, Pieces, Task, lookup_name
-from esctl.cluster.work import Failure, Part, versions
+from esctl.cluster.work import Failure, WorkPart, versions
 from esctl.engine.duckdb import Session, explained
 from esctl.engine.quoting import literal
 from esctl.index.pruning import ALWAYS, Predicate
@@ -216,7 +216,7 @@ class Question:
         failures = [result for result in results if isinstance(result, Failure)]
         if failures:
             raise min(failures, key=_failure_order).error()
-        parts = {result.number: result.made for result in results if isinstance(result, Part)}
+        parts = {result.number: result.made for result in results if isinstance(result, WorkPart)}
         return [parts[number] for number, _ in enumerate(tasks)]
 
     def _task(

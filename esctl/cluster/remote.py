@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from esctl.ask.scope.lookups import Spooled
 from esctl.cluster.engines import ManyWorkers
-from esctl.cluster.work import Failure, Part, Work
+from esctl.cluster.work import Failure, Work, WorkPart
 from esctl.errors import (
     EsctlError,
     InputError,
@@ -53,7 +53,7 @@ def run_bytes(text: bytes) -> bytes:
     task: Work = pickle.loads(text)
     result = task.run()
     report: dict[str, Any] = {"number": result.number}
-    if isinstance(result, Part):
+    if isinstance(result, WorkPart):
         report |= {"file": result.made.path.name, "names": sorted(result.made.names)}
     else:
         report |= {"kind": _kind(result.kind), "message": result.message, "hint": result.hint}
@@ -61,14 +61,14 @@ def run_bytes(text: bytes) -> bytes:
     return json.dumps(report).encode()
 
 
-def _read_result(text: bytes, folder: Path) -> Part | Failure:
+def _read_result(text: bytes, folder: Path) -> WorkPart | Failure:
     """Read the result of a task. Raises ValueError or KeyError for bytes that no task gives back."""
     report = json.loads(text)
     if "kind" in report:
         return Failure(report["number"], _ERRORS[report["kind"]], report["message"], report["hint"], report["position"])
     if _FILE.fullmatch(report["file"]) is None:
         raise ValueError("a worker names a file that is no part")
-    return Part(report["number"], Spooled(folder / report["file"], frozenset(report["names"])))
+    return WorkPart(report["number"], Spooled(folder / report["file"], frozenset(report["names"])))
 
 
 def _kind(error: type[EsctlError]) -> str:
@@ -111,7 +111,7 @@ class Remote(ManyWorkers):
     def stop(self) -> None:
         """Do nothing: the engine runs what it has begun to the end."""
 
-    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Work]) -> Iterator[WorkPart | Failure]:
         """Run tasks. Raises InputError if the engine fails, or writes where this machine does not see it."""
         try:
             texts = self._map_tasks([pickle.dumps(task) for task in tasks])
@@ -121,7 +121,7 @@ class Remote(ManyWorkers):
         except Exception as error:  # of whatever kind the engine's library has
             raise InputError(f"{self.name} failed: {_first_line(error)}", "see it whole with --debug") from error
         for result in results:
-            if isinstance(result, Part) and not result.made.path.exists():
+            if isinstance(result, WorkPart) and not result.made.path.exists():
                 raise InputError(
                     f"{self.name} wrote a part of the answer where this machine does not see it", SEEN_HINT
                 )

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from esctl.ask.scope.lookups import Lookups, Spooled
 from esctl.cluster.joins import rows_sql, stored_items, stored_types, types_of
 from esctl.cluster.spans import Span
-from esctl.cluster.work import Failure, Part, check_versions
+from esctl.cluster.work import Failure, WorkPart, check_versions
 from esctl.engine.duckdb import Session, explained, open_session
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError, InputError
@@ -89,12 +89,12 @@ class Task(Struct, frozen=True):
         found = tuple(tuple(Pieces() if isinstance(each, Pieces) else each for each in one) for one in self.found)
         return replace(self, found=found)
 
-    def run(self) -> Part | Failure:
+    def run(self) -> WorkPart | Failure:
         """Answer the question for the span; a Failure names the first event that is at fault, if any."""
         try:
             check_versions(self.versions)
             _check_store(self)
-            return Part(self.number, _answer(self))
+            return WorkPart(self.number, _answer(self))
         except EsctlError as error:
             if self.uncut != self:  # so that the first event at fault is found
                 return self.uncut.run()

@@ -24,11 +24,11 @@ class Work(Protocol):
     def folder(self) -> Path:
         """Return the folder that it writes to."""
 
-    def run(self) -> Part | Failure:
+    def run(self) -> WorkPart | Failure:
         """Do the work on whatever machine this is; an EsctlError is returned as a Failure."""
 
 
-class Part(Struct, frozen=True):
+class WorkPart(Struct, frozen=True):
     """The result of a task: a file, and the names that came up for a spool."""
 
     number: int

@@ -30,13 +30,13 @@ _KEY_COLUMN, _UNDOES_COLUMN = "\0entity", "\0undoes"
 _ROWS = 1000
 
 
-def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
+def state_messages(store_state: StoreState, answer: Answer) -> Iterator[Message]:
     """Yield a message for each state of a replay, by kind and entity.
 
     The key is the entity; a deleted entity has no value.
     """
     listed = f"entity, {printable_json_sql('state')}, CAST(version AS VARCHAR), CAST(position AS VARCHAR)"
-    about = _log_headers(snapshot)
+    about = _log_headers(store_state)
     with pieces(answer.session.connection, f"SELECT {listed} FROM ({answer.sql}) ORDER BY kind, entity") as found:
         for piece in found:
             for entity, state, version, position in piece:
@@ -44,13 +44,13 @@ def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
                 yield Message(_encode(entity), _encode(state), (*about, *own))
 
 
-def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iterator[Message]:
+def event_messages(store_state: StoreState, answer: Answer, after: int = 0) -> Iterator[Message]:
     """Yield a message for each event of a listing after a position, by position; the value is the record's bytes.
 
     Events that are not folded are left out: duplicates, conflicts, invalid and erased records. An event that concerns
     several entities is sent once, with the first as its key.
     """
-    about = _log_headers(snapshot)
+    about = _log_headers(store_state)
     folded = f"{FIRST_DELIVERY} AND position > {int(after)}"
     sql = f"""SELECT position, min_by(entity, (role IS NOT NULL, role)) AS entity FROM ({answer.sql})
         WHERE {folded} GROUP BY position ORDER BY position"""
@@ -58,26 +58,26 @@ def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iter
         rows = answer.session.connection.execute(sql).fetchall()
     for start in range(0, len(rows), _ROWS):
         some = rows[start : start + _ROWS]
-        raws = raw_of(snapshot, [position for position, _ in some])
+        raws = raw_of(store_state, [position for position, _ in some])
         for position, entity in some:
             own = _headers(entity=entity, position=str(position))
             yield Message(_encode(entity), raws.get(position), (*about, *own))
 
 
-def erased_messages(snapshot: StoreState, known: int, until: int) -> Iterator[Message]:
+def erased_messages(store_state: StoreState, known: int, until: int) -> Iterator[Message]:
     """Yield a message without key and value for each record up to position `until` that was erased since.
 
     `known` is the number of redactions when events were last sent.
     """
-    about = _log_headers(snapshot)
-    for redaction in snapshot.redactions[known:]:
+    about = _log_headers(store_state)
+    for redaction in store_state.redactions[known:]:
         for first, last in redaction.positions:
             for position in range(first, min(last, until) + 1):
                 yield Message(None, None, (*about, *_headers(position=str(position), erased="true")))
 
 
 def compensation_messages(
-    snapshot: StoreState, answer: Answer, template: Mapping[str, Any] | None, option: str
+    store_state: StoreState, answer: Answer, template: Mapping[str, Any] | None, option: str
 ) -> Iterator[Message]:
     """Yield a message for each change of a revert, in the order to apply them, shaped by a template if one is given."""
     from esctl.ask.changes.event_template import shape_answer
@@ -88,15 +88,15 @@ def compensation_messages(
     selection = Selection(whole.sql, len(whole.columns), tuple(enumerate(value.columns)))
     key, undoes = (f"r.c{len(whole.columns) - back}" for back in (2, 1))
     sql = selection.select([f"{key}::VARCHAR", f"{undoes}::VARCHAR", object_sql(selection.cells, UTC)], None)
-    about = _log_headers(snapshot)
+    about = _log_headers(store_state)
     with pieces(answer.session.connection, sql) as found:
         for piece in found:
             for entity, positions, text in piece:
                 yield Message(_encode(entity), _encode(text), (*about, *_headers(entity=entity, undoes=positions)))
 
 
-def _log_headers(snapshot: StoreState) -> Headers:
-    return _headers(store=snapshot.store_id, head=str(snapshot.head), root=snapshot.root)
+def _log_headers(store_state: StoreState) -> Headers:
+    return _headers(store=store_state.store_id, head=str(store_state.head), root=store_state.root)
 
 
 def _headers(**values: str | None) -> Headers:

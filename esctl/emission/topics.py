@@ -27,7 +27,7 @@ class Emitted(Struct, frozen=True):
 
 
 def send_events(
-    snapshot: StoreState,
+    store_state: StoreState,
     destination: Destination,
     selection: Mapping[str, Any],
     events: Callable[[int], Iterator[Message]],
@@ -43,19 +43,19 @@ def send_events(
     the topic was made anew since, unless all are sent `again`.
     """
     purpose = _purpose("events", selection)
-    with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
+    with KafkaChannel(destination, store_state.store_id, states=False, shown=shown) as channel:
         last_sent = None if again else channel.sent(purpose)
         after = int(last_sent["position"]) if last_sent is not None else 0
-        known = int(last_sent["redactions"]) if last_sent is not None else len(snapshot.redactions)
+        known = int(last_sent["redactions"]) if last_sent is not None else len(store_state.redactions)
         notes = _notes(last_sent, mapping)
-        if last_sent is not None and after == snapshot.head and known == len(snapshot.redactions):
+        if last_sent is not None and after == store_state.head and known == len(store_state.redactions):
             return Emitted(0, after, notes)
-        found, position = events(after), snapshot.head
+        found, position = events(after), store_state.head
         if limit is not None:
             found, position = _limited(found, limit, after, position)
-        messages = chain(erased_messages(snapshot, known, after), found)
-        now = {"position": position, "root": snapshot.root, "head": snapshot.head, "mapping": mapping}
-        count = channel.send(messages, purpose, {**now, "redactions": len(snapshot.redactions)})
+        messages = chain(erased_messages(store_state, known, after), found)
+        now = {"position": position, "root": store_state.root, "head": store_state.head, "mapping": mapping}
+        count = channel.send(messages, purpose, {**now, "redactions": len(store_state.redactions)})
     return Emitted(count, after, notes)
 
 
@@ -78,7 +78,7 @@ def _notes(last_sent: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]
 
 
 def send_once(
-    snapshot: StoreState,
+    store_state: StoreState,
     destination: Destination,
     selection: Mapping[str, Any],
     messages: Iterator[Message],
@@ -91,20 +91,20 @@ def send_once(
     Raises UsageError if they were sent when the log had another head: undoing twice what was done once is a new change.
     """
     purpose = _purpose("revert", selection)
-    with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
+    with KafkaChannel(destination, store_state.store_id, states=False, shown=shown) as channel:
         last_sent = None if again else channel.sent(purpose)
-        if last_sent is not None and last_sent.get("head") != snapshot.head:
+        if last_sent is not None and last_sent.get("head") != store_state.head:
             raise UsageError(
                 f"these compensations were sent before, when the log ended at position {last_sent.get('head')}",
                 "ingest what became of them first; to send them once more: --again",
             )
         if last_sent is not None:
-            return Emitted(0, notes=(f"they were sent already, at position {snapshot.head}",))
-        return Emitted(channel.send(messages, purpose, {"head": snapshot.head, "root": snapshot.root}))
+            return Emitted(0, notes=(f"they were sent already, at position {store_state.head}",))
+        return Emitted(channel.send(messages, purpose, {"head": store_state.head, "root": store_state.root}))
 
 
 def send_states(
-    snapshot: StoreState,
+    store_state: StoreState,
     destination: Destination,
     selection: Mapping[str, Any],
     messages: Iterator[Message],
@@ -112,13 +112,13 @@ def send_states(
     shown: Channel | None,
 ) -> Emitted:
     """Send states of some entities, or at another point. Raises UsageError if the topic has the states of a view."""
-    with KafkaChannel(destination, snapshot.store_id, states=True, shown=shown) as channel:
+    with KafkaChannel(destination, store_state.store_id, states=True, shown=shown) as channel:
         if channel.is_view():
             raise UsageError(
                 f"the topic {destination.topic} holds all states of a projection, which others would mix with",
                 "name another topic, or leave entities, --at and --before out",
             )
-        progress = {"head": snapshot.head, "root": snapshot.root}
+        progress = {"head": store_state.head, "root": store_state.root}
         return Emitted(channel.send(messages, _purpose("states", selection), progress))
 
 

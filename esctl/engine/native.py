@@ -114,7 +114,7 @@ def record_ends(window: npt.NDArray[np.uint8], begins: bool) -> npt.NDArray[np.i
     return np.concatenate(found)
 
 
-def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
+def judge_texts(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
     """Judge JSON texts (large_string) as `index.decode.strict_json.examine` does each.
 
     Returns the rows whose texts are rewritten, ascending (int64), their new texts, and by row why it is not JSON.

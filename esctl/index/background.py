@@ -20,7 +20,7 @@ _SWITCH_SECONDS = 0.0005
 
 
 class BackgroundIndexer:
-    """Brings an index up to date in a thread of its own, one snapshot at a time, within a `with` block.
+    """Brings an index up to date in a thread of its own, one store state at a time, within a `with` block.
 
     An error in the thread is raised by the next call.
     """
@@ -47,18 +47,18 @@ class BackgroundIndexer:
             self._pool.shutdown()
             sys.setswitchinterval(self._switch)
 
-    def put(self, snapshot: StoreState, fresh: Sequence[pa.Table]) -> None:
-        """Index a snapshot, whose newest records are `fresh`, in the background, once the previous one is done."""
+    def put(self, store_state: StoreState, fresh: Sequence[pa.Table]) -> None:
+        """Index a store state, whose newest records are `fresh`, in the background, once the previous one is done."""
         self.wait()
-        self._running = self._pool.submit(self._updater.run, snapshot, fresh)
+        self._running = self._pool.submit(self._updater.run, store_state, fresh)
 
     def check(self) -> None:
-        """Raise the error of the running snapshot if it has ended with one; do not wait for it."""
+        """Raise the error of the running update if it has ended with one; do not wait for it."""
         if self._running is not None and self._running.done():
             self.wait()
 
     def wait(self) -> None:
-        """Wait until the last snapshot put is indexed, and raise its error if it has one."""
+        """Wait until the last store state put is indexed, and raise its error if it has one."""
         running, self._running = self._running, None
         if running is not None:
             running.result()

@@ -18,14 +18,14 @@ FRESH_ROWS = 1_000_000
 """Most rows of a chunk of records in memory: a commit is limited by bytes, not rows."""
 
 
-def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
+def chunks(store_state: StoreState, first: int, last: int) -> Iterator[pa.Table]:
     """Read positions [first, last] of the log, a chunk at a time."""
     import pyarrow as pa
 
     from esctl.log.reader import iter_batches
 
     held: list[pa.RecordBatch] = []
-    for batch in iter_batches(snapshot, first, last, min(READ_ROWS, CHUNK_ROWS)):
+    for batch in iter_batches(store_state, first, last, min(READ_ROWS, CHUNK_ROWS)):
         held.append(batch)
         if sum(b.num_rows for b in held) >= CHUNK_ROWS or sum(b.nbytes for b in held) >= CHUNK_BYTES:
             yield pa.Table.from_batches(held)
@@ -34,12 +34,12 @@ def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: StoreState) -> list[pa.Table]:
+def fresh_chunks(fresh: Sequence[pa.Table], first: int, store_state: StoreState) -> list[pa.Table]:
     """Cut records in memory into chunks; return none unless they are exactly what the index lacks."""
     import pyarrow as pa
 
     count = sum(table.num_rows for table in fresh)
-    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, store_state.head + 1 - first):
         return []
     table = pa.concat_tables(fresh)
     return [table.slice(start, FRESH_ROWS) for start in range(0, count, FRESH_ROWS)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from esctl.engine.quoting import identifier, literal
-from esctl.index.reads import Read, read_json
+from esctl.index.payload_reads import Read, read_json
 
 
 class Edits(Struct, frozen=True):

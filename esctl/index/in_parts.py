@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from esctl.engine.duckdb import explained
 from esctl.engine.workers import Call, own_connection
 from esctl.errors import EsctlError, InputError
-from esctl.index.building import extend, extend_by_one, with_entry
 from esctl.index.chunks import CHUNK_BYTES, CHUNK_ROWS, chunks
+from esctl.index.extend import extend, extend_by_one, with_entry
 from esctl.index.files.freshness import usable_manifest
 from esctl.index.files.last_placed import Place, place_finder
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest, read_manifest, write_manifest
@@ -28,7 +28,7 @@ from esctl.index.files.write import locked
 from esctl.index.seen_ids.numberings import is_divided
 from esctl.index.seen_ids.repeated import find_repeated, unseen_before
 from esctl.index.seen_ids.run_file import DamagedRunError
-from esctl.index.understand import RecordReader
+from esctl.index.understand import RecordDecoder
 from esctl.index.update import Updater
 from esctl.log.reader import first_positions
 from esctl.log.store_state import StoreState, sendable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class RangeContext(Struct, frozen=True):
     """What all ranges share: the log, the mapping and the folder of the index, and the manifest before the ranges."""
 
-    snapshot: StoreState
+    store_state: StoreState
     mapping: MappingConfig
     folder: Path
     known: Manifest
@@ -61,7 +61,7 @@ class Built(Struct, frozen=True):
 Range = tuple[int, int]
 
 
-def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> None:
+def build_in_parts(workers: Workers, updater: Updater, store_state: StoreState) -> None:
     """Bring an index up to the head of a log, with workers as far as it can be done in parts."""
     updater.make_folder()
     reader = updater.record_reader
@@ -69,26 +69,31 @@ def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> 
         found = read_manifest(updater.folder)
         if found is None:
             make_readers_file(updater.folder)  # nobody can have read it before
-        manifest = usable_manifest(found, snapshot)
-        ranges = _ranges(snapshot, manifest.head + 1)
+        manifest = usable_manifest(found, store_state)
+        ranges = _ranges(store_state, manifest.head + 1)
         is_fresh = found is None or (found.redactions, found.head) == (manifest.redactions, manifest.head)
-        if is_fresh and not manifest.unjudged and len(ranges) > 2 and workers.parts(snapshot.head - manifest.head) > 1:
+        if (
+            is_fresh
+            and not manifest.unjudged
+            and len(ranges) > 2
+            and workers.parts(store_state.head - manifest.head) > 1
+        ):
             # The first range decides how payloads are laid out and how most sources are read.
-            manifest = extend_by_one(reader, snapshot, manifest, *ranges[0])
+            manifest = extend_by_one(reader, store_state, manifest, *ranges[0])
             if manifest.head == ranges[0][1] and not manifest.unjudged:
-                _build_rest(workers, updater, snapshot, manifest, ranges[1:])
-        extend(reader, snapshot)
+                _build_rest(workers, updater, store_state, manifest, ranges[1:])
+        extend(reader, store_state)
 
 
 def _build_rest(
-    workers: Workers, updater: Updater, snapshot: StoreState, manifest: Manifest, ranges: Sequence[Range]
+    workers: Workers, updater: Updater, store_state: StoreState, manifest: Manifest, ranges: Sequence[Range]
 ) -> None:
     found: list[tuple[str, Detection]] = []
     reader = replace(updater, detected=lambda name, detection: found.append((name, detection))).record_reader
-    firsts = first_positions(snapshot, manifest.head + 1)
+    firsts = first_positions(store_state, manifest.head + 1)
     begun = {name: first for name, first in firsts.items() if name not in manifest.sources}
-    known = replace(reader.with_new_sources(snapshot, manifest, begun), ids=reader.ids(manifest).runs)
-    context = RangeContext(sendable(snapshot), updater.config, updater.folder, known, begun, workers.memory_limit)
+    known = replace(reader.with_new_sources(store_state, manifest, begun), ids=reader.ids(manifest).runs)
+    context = RangeContext(sendable(store_state), updater.config, updater.folder, known, begun, workers.memory_limit)
     manifest = _with_built(manifest, known, _build_ranges(workers, context, ranges), begun)
     with suppress(DamagedRunError):
         manifest = replace(manifest, ids=reader.id_runs.merge_due(updater.folder, manifest.ids))
@@ -98,11 +103,11 @@ def _build_rest(
             updater.detected(name, detection)
 
 
-def _ranges(snapshot: StoreState, first: int) -> list[Range]:
+def _ranges(store_state: StoreState, first: int) -> list[Range]:
     """Cut the log from a position on, between segments, into ranges of about one chunk each."""
     found: list[Range] = []
     rows = size = 0
-    for entry in snapshot.segments:
+    for entry in store_state.segments:
         if entry.last < first:
             continue
         start = max(entry.first, first)
@@ -179,7 +184,7 @@ class _UnknownBeforeError(Exception):
     """A record needs the time of the last record before the range, which is not known here."""
 
 
-def _build(reader: RecordReader, context: RangeContext, wanted: Range, before: Sequence[IdRun]) -> Built:
+def _build(reader: RecordDecoder, context: RangeContext, wanted: Range, before: Sequence[IdRun]) -> Built:
     first, last = wanted
     unseen = unseen_before(reader.id_runs, first)
     manifest = replace(context.known, head=first - 1, ids=tuple(before) or unseen)
@@ -192,11 +197,11 @@ def _build(reader: RecordReader, context: RangeContext, wanted: Range, before: S
             raise _UnknownBeforeError
         return found
 
-    for table in chunks(context.snapshot, first, last):
-        known, understood = reader.events(context.snapshot, manifest, table, find=find)
+    for table in chunks(context.store_state, first, last):
+        known, understood = reader.events(context.store_state, manifest, table, find=find)
         if understood.meetings:
             return Built()
-        manifest = with_entry(reader, context.snapshot, known, understood, table)
+        manifest = with_entry(reader, context.store_state, known, understood, table)
         files.append(manifest.files[-1])
     given = {run.file for run in before}
     fresh = [run for run in manifest.ids if run.count and run.file not in given]

@@ -19,10 +19,10 @@ from esctl.index.files.levels import groups_in, with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.files.readers import ReaderShare
+from esctl.index.payload_reads import Form as Form
+from esctl.index.payload_reads import Read as Read
+from esctl.index.payload_reads import read_json as read_json
 from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, predicate
-from esctl.index.reads import Form as Form
-from esctl.index.reads import Read as Read
-from esctl.index.reads import read_json as read_json
 from esctl.log.ranges import Checked, require
 
 ENVELOPE: tuple[str, ...] = (
@@ -60,7 +60,7 @@ class IndexView(Struct, frozen=True):
 
     folder: Path
     manifest: Manifest
-    upto: int | None = None  # the head of the reader's own snapshot, if the index reaches further
+    upto: int | None = None  # the head of the reader's own store state, if the index reaches further
     unread: frozenset[str] = frozenset()  # files whose rows a question does not need
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from esctl.engine.workers import Workers
     from esctl.index.background import BackgroundIndexer
-    from esctl.index.builder import ChunkEvents
+    from esctl.index.chunk_events import ChunkEvents
     from esctl.index.envelope.detect import Detection
     from esctl.index.scan import IndexView
     from esctl.index.update import Updater
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from esctl.intake.spread import Spread
     from esctl.log.store_state import StoreState
     from esctl.log.writer import LogWriter, Part
-    from esctl.sources.files.generations import Known
+    from esctl.sources.files.generations import KnownSources
     from esctl.sources.protocol import Delivery, SourceReader
 
 
@@ -67,37 +67,39 @@ def ingest(
     from esctl.index.background import BackgroundIndexer
     from esctl.intake.kept import KeptBytes
     from esctl.log.writer import LogWriter
-    from esctl.sources.files.generations import Known
+    from esctl.sources.files.generations import KnownSources
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
     build = updater(lambda name, detection: found.append((name, detection)))
     with LogWriter(store, connection=second_cursor(connection)) as writer, _report_kept(writer):
-        before, ahead = StoreBefore(writer.snapshot, build.run(writer.snapshot).manifest, started), writer.ahead
-        intake = Intake(options, observe, known := Known(before.snapshot.cursors))
+        before, ahead = StoreBefore(writer.store_state, build.run(writer.store_state).manifest, started), writer.ahead
+        intake = Intake(options, observe, known := KnownSources(before.store_state.cursors))
         known.kept = kept = KeptBytes(writer, intake)
         known.begun, known.maybe_begun = intake.begun, intake.maybe_begun
         with BackgroundIndexer(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
             run = _Run(writer, build, behind, intake, pool, kept)
             with _start_spread(workers, writer, known) as run.spread:
                 _read(run, sources)
-        snapshot = writer.snapshot
+        store_state = writer.store_state
         # Before another writer adds to what is counted.
-        view = _update_index(workers, build, snapshot, before.snapshot.head)
+        view = _update_index(workers, build, store_state, before.store_state.head)
     return before.outcome(
-        intake, run.names, found, run.pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
+        intake, run.names, found, run.pending, (store_state, view.manifest), skipped=run.skipped, ahead=ahead
     )  # fmt: skip
 
 
-def _update_index(workers: Workers | None, build: Updater, snapshot: StoreState, before: int) -> IndexView:
+def _update_index(workers: Workers | None, build: Updater, store_state: StoreState, before: int) -> IndexView:
     if workers is not None:
         from esctl.index.in_parts import build_in_parts
 
-        build_in_parts(workers, build, snapshot)
-    return build.settle(snapshot) if snapshot.head > before else build.run(snapshot)
+        build_in_parts(workers, build, store_state)
+    return build.settle(store_state) if store_state.head > before else build.run(store_state)
 
 
-def _start_spread(workers: Workers | None, writer: LogWriter, known: Known) -> AbstractContextManager[Spread | None]:
+def _start_spread(
+    workers: Workers | None, writer: LogWriter, known: KnownSources
+) -> AbstractContextManager[Spread | None]:
     if workers is None:
         return nullcontext()
     from esctl.intake.spread import SettledBytes, Spread
@@ -113,7 +115,7 @@ def _report_kept(writer: LogWriter) -> Iterator[None]:
     """Add to an error how many records were committed before it and are kept."""
     from esctl.log.commits import open_log
 
-    before = writer.snapshot.head
+    before = writer.store_state.head
     try:
         yield
     except (EsctlError, OSError) as error:
@@ -196,7 +198,7 @@ def _flush(run: _Run) -> None:
 def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
     options = run.intake.options
     checked = _examine(run, parts) if options.strict or options.skip_duplicates else parts
-    parts = run.intake.with_samples(checked, run.writer.snapshot.cursors)
+    parts = run.intake.with_samples(checked, run.writer.store_state.cursors)
     if not parts:
         return
     if run.spread is not None:
@@ -214,13 +216,13 @@ def _examine(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
     if not any(batch.num_rows for part in parts for batch in part.batches):
         return parts
     run.behind.wait()  # so that duplicates of what was read before are found
-    understood = run.updater.preview(run.writer.snapshot, parts)
+    understood = run.updater.preview(run.writer.store_state, parts)
     if run.intake.options.strict and understood.invalid:
         raise _refusal(understood)
     if not run.intake.options.skip_duplicates or not understood.duplicate_positions:
         return parts
     run.skipped += len(understood.duplicate_positions)
-    return _without_positions(parts, set(understood.duplicate_positions), run.writer.snapshot.head + 1)
+    return _without_positions(parts, set(understood.duplicate_positions), run.writer.store_state.head + 1)
 
 
 def _without_positions(parts: Sequence[Part], positions: set[int], first: int) -> list[Part]:

@@ -51,7 +51,7 @@ class _Run(Struct):
     callbacks: Callbacks
     behind: BackgroundIndexer
     connection: duckdb.DuckDBPyConnection  # the writer's own
-    snapshot: StoreState
+    store_state: StoreState
     names: dict[str, None] = field(default_factory=dict)  # of the sources that were followed
     waiting_since: float = 0.0
     ahead: int = 0  # microseconds that the log was ahead of the clock
@@ -77,20 +77,20 @@ def follow(
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
-    snapshot = open_log(store).read()
+    store_state = open_log(store).read()
 
     def detected(name: str, detection: Detection) -> None:
         found.append((name, detection))
         callbacks.detected(name, detection)
 
     build = updater(detected)
-    before = StoreBefore(snapshot, build.run(snapshot).manifest, started)
-    intake = Intake(options, callbacks.observe, dict(snapshot.cursors))
+    before = StoreBefore(store_state, build.run(store_state).manifest, started)
+    intake = Intake(options, callbacks.observe, dict(store_state.cursors))
     with BackgroundIndexer(build) as behind:
-        run = _Run(store, sources, intake, pace, callbacks, behind, second_cursor(connection), snapshot)
+        run = _Run(store, sources, intake, pace, callbacks, behind, second_cursor(connection), store_state)
         pending = _read(run)
-    after = build.run(run.snapshot).manifest
-    return before.outcome(intake, run.names, found, pending, (run.snapshot, after), ahead=run.ahead)
+    after = build.run(run.store_state).manifest
+    return before.outcome(intake, run.names, found, pending, (run.store_state, after), ahead=run.ahead)
 
 
 def _read(run: _Run) -> list[tuple[str, int]]:
@@ -141,16 +141,16 @@ def _commit(run: _Run) -> None:
     """Commit what was read, then have it indexed while more is read."""
     from esctl.log.writer import LogWriter, read_meanwhile
 
-    parts = run.intake.with_samples(run.intake.empty(), run.snapshot.cursors)
+    parts = run.intake.with_samples(run.intake.empty(), run.store_state.cursors)
     if not parts:
         return
     run.callbacks.before_commit()
     written: list[pa.Table] = []
     with LogWriter(run.store, timeout=PATIENCE, connection=run.connection) as writer:
         for name in {part.source for part in parts}:
-            if writer.snapshot.cursors.get(name) != run.snapshot.cursors.get(name):
+            if writer.store_state.cursors.get(name) != run.store_state.cursors.get(name):
                 raise read_meanwhile(name, run.store)
         run.ahead = max(run.ahead, writer.ahead)
-        run.snapshot = writer.append(parts, written)
+        run.store_state = writer.append(parts, written)
     run.intake.tell_kept()
-    run.behind.put(run.snapshot, written)
+    run.behind.put(run.store_state, written)

@@ -70,7 +70,7 @@ class Outcome(Struct, frozen=True):
     detections: tuple[tuple[str, Detection], ...]
     pending: tuple[tuple[str, int], ...]
     skipped: int
-    snapshot: StoreState
+    store_state: StoreState
     homeless: int
     first: bool
     apart: tuple[Apart, ...] = ()
@@ -175,7 +175,7 @@ class Intake(Struct):
 class StoreBefore(Struct, frozen=True):
     """The store and its index as an ingest found them, and when it began."""
 
-    snapshot: StoreState
+    store_state: StoreState
     manifest: Manifest
     started: float = field(default_factory=time.monotonic)
 
@@ -193,15 +193,15 @@ class StoreBefore(Struct, frozen=True):
         """Return the outcome of an ingest from the named sources; `after`: the store state and manifest after it."""
         from esctl.index.seen_ids.apart import newly_apart
 
-        snapshot, manifest = after
+        store_state, manifest = after
         return Outcome(
-            self._summary(intake.records, skipped, snapshot.head, manifest),
+            self._summary(intake.records, skipped, store_state.head, manifest),
             tuple(detections),
             tuple(pending),
             skipped,
-            snapshot,
+            store_state,
             homeless=manifest.homeless - self.manifest.homeless,
-            first=self.snapshot.seq == 0,
+            first=self.store_state.seq == 0,
             apart=newly_apart(self.manifest, manifest),
             ahead=ahead,
             unzoned=intake.unzoned(names),

@@ -68,7 +68,7 @@ class KeptBytes:
     def digest(self, name: str, size: int) -> str | None:
         """Return the SHA-256 (hex) of a source's first bytes; "" if it has fewer, None if records of it were erased."""
         with self.lock:
-            if self._writer.snapshot.redactions and erased_positions(self._writer.snapshot, name):
+            if self._writer.store_state.redactions and erased_positions(self._writer.store_state, name):
                 return None
             front = self._front
             found = front.digest_to(size) if front is not None and front.name == name and front.size <= size else None

@@ -93,22 +93,22 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
     )
 
 
-def snapshot_to_json(snapshot: StoreState, identity: str) -> dict[str, Any]:
+def store_state_to_json(store_state: StoreState, identity: str) -> dict[str, Any]:
     """Return a summary file's content. `identity`: the digest that the first commit follows from."""
-    redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
+    redactions = [_redaction_to_json(redaction) for redaction in store_state.redactions]
     body = {
         "identity": identity,
-        "seq": snapshot.seq,
-        "at": stored_time(snapshot.at),
-        "commit_sha256": snapshot.commit_sha256,
-        "tree": snapshot.tree.to_json(),
-        "segments": [entry for chunk in chunks_of(snapshot.segments) for entry in _chunk_to_json(chunk)],
-        "cursors": _cursors_to_json(snapshot.cursors),
+        "seq": store_state.seq,
+        "at": stored_time(store_state.at),
+        "commit_sha256": store_state.commit_sha256,
+        "tree": store_state.tree.to_json(),
+        "segments": [entry for chunk in chunks_of(store_state.segments) for entry in _chunk_to_json(chunk)],
+        "cursors": _cursors_to_json(store_state.cursors),
     }
     return sealed(body | ({"redactions": redactions} if redactions else {}))
 
 
-def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState:
+def store_state_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState:
     """Read a summary of the store whose state without commits is `base`. Raises ValueError, KeyError or TypeError."""
     value = unsealed(value)
     if value["identity"] != base.commit_sha256:
@@ -131,10 +131,10 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
     )
 
 
-def split_into_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
+def split_into_parts(store_state: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
     """Put segments into parts where they fill one; return the store state, and the new parts' files by name."""
     chunks, files = list[Chunk](), dict[str, bytes]()
-    earlier = chunks_of(snapshot.segments)
+    earlier = chunks_of(store_state.segments)
     for number, chunk in enumerate(earlier, 1):
         if isinstance(chunk, SegmentPart):
             chunks.append(chunk)
@@ -146,7 +146,7 @@ def split_into_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, byt
                 chunks.append(part)
             else:
                 chunks.append(entries)
-    return replace(snapshot, segments=join_chunks(snapshot.path, chunks)), files
+    return replace(store_state, segments=join_chunks(store_state.path, chunks)), files
 
 
 def _group_for_parts(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, ...], bool]]:

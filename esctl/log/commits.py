@@ -19,9 +19,9 @@ from esctl.log.commit_json import (
     commit_from_json,
     commit_to_json,
     part_from_bytes,
-    snapshot_from_json,
-    snapshot_to_json,
     split_into_parts,
+    store_state_from_json,
+    store_state_to_json,
 )
 from esctl.log.lines import from_line, to_line
 from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
@@ -107,13 +107,13 @@ class CommitLog:
         """Return the last position of the log after commit number `seq`, by its file. Raises as `read` does."""
         return self._read_commit(seq)[0].tree.size if seq else 0
 
-    def append(self, snapshot: StoreState, commit: Commit) -> StoreState:
+    def append(self, store_state: StoreState, commit: Commit) -> StoreState:
         """Make a commit durable and return the store state after it. What it names must be durable already.
 
         Raises ConflictError if another writer made this commit first, InputError if it cannot be written.
         """
         data = to_line(commit_to_json(commit))
-        after = after_commits(snapshot, [(commit, sha256(data).hexdigest())])
+        after = after_commits(store_state, [(commit, sha256(data).hexdigest())])
         target = self.folder / commit_name(commit.seq)
         with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
@@ -134,26 +134,26 @@ class CommitLog:
         """Return whether commit number `seq` was made or, in a store kept elsewhere, may yet appear after a failure."""
         return may_be_there(self.folder / commit_name(seq))
 
-    def keep_head(self, snapshot: StoreState) -> None:
+    def keep_head(self, store_state: StoreState) -> None:
         """Write a summary of the last commit if opening would read much after the newest one. Needs the store's lock.
 
         A large summary is written less often, because writing it takes time in proportion to its size.
         """
         most = (1 if self._replaced else HEAD_AFTER) * (1 + self._summed_bytes // HEAD_BYTES)
-        if snapshot.seq - self._summed >= most:
+        if store_state.seq - self._summed >= most:
             with suppress(InputError):
-                self._write_summary(snapshot, _HEAD)
+                self._write_summary(store_state, _HEAD)
 
-    def mend_summary(self, snapshot: StoreState) -> None:
+    def mend_summary(self, store_state: StoreState) -> None:
         """Write the newest summary of a hundredth commit if it is missing or damaged. Needs the store's lock."""
-        due = snapshot.seq - snapshot.seq % SUMMARY_EVERY
+        due = store_state.seq - store_state.seq % SUMMARY_EVERY
         if due and self._read_summary(due) is None:
             self._write_summary(self.read(due))
 
-    def missing_summaries(self, snapshot: StoreState) -> list[int]:
+    def missing_summaries(self, store_state: StoreState) -> list[int]:
         """List the hundredth commits, up to a store state, whose summary is missing or damaged."""
         whole: dict[SegmentPart, bool] = {}
-        due = range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY)
+        due = range(SUMMARY_EVERY, store_state.seq + 1, SUMMARY_EVERY)
         return [seq for seq in due if not self._is_whole(self._read_summary(seq), whole)]
 
     def _is_whole(self, summary: StoreState | None, known: dict[SegmentPart, bool]) -> bool:
@@ -171,15 +171,15 @@ class CommitLog:
         """Write the summary of the commits up to number `seq`. Needs the store's lock."""
         self._write_summary(self.read(seq, summaries=False))
 
-    def _write_summary(self, snapshot: StoreState, kind: str = "summary-") -> StoreState:
+    def _write_summary(self, store_state: StoreState, kind: str = "summary-") -> StoreState:
         """Write a summary, after the parts that it names; return the store state with these in place of segments."""
-        parted, parts = split_into_parts(snapshot)
+        parted, parts = split_into_parts(store_state)
         data = summary_line(parted, self._empty.commit_sha256)
-        for name, content in {**parts, f"{kind}{commit_name(snapshot.seq)}": data}.items():
+        for name, content in {**parts, f"{kind}{commit_name(store_state.seq)}": data}.items():
             # On a conflict, another writer makes the same file.
             with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
-                write_replacing(self._files, self.folder / name, content, f"summary-{commit_name(snapshot.seq)}")
-        self._summed, self._summed_bytes, self._replaced = snapshot.seq, len(data), False
+                write_replacing(self._files, self.folder / name, content, f"summary-{commit_name(store_state.seq)}")
+        self._summed, self._summed_bytes, self._replaced = store_state.seq, len(data), False
         return parted
 
     def _newest_summary(self, names: Iterable[str], stop: int) -> StoreState:
@@ -194,7 +194,7 @@ class CommitLog:
         """Return a summary, or None if it is missing, damaged or of another store: it can be derived again."""
         try:
             data = read_regular(self.folder / (name or f"summary-{commit_name(seq)}"), _LARGEST_FILE)
-            summary = snapshot_from_json(self._empty, from_line(data))
+            summary = store_state_from_json(self._empty, from_line(data))
             commit, digest = self._read_commit(seq)
         except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -259,9 +259,9 @@ def summary_names(names: Iterable[str]) -> dict[str, int]:
     return {name: int(match[1]) for name in names if (match := _SUMMARY_NAME.fullmatch(name))}
 
 
-def summary_line(snapshot: StoreState, identity: str) -> bytes:
+def summary_line(store_state: StoreState, identity: str) -> bytes:
     """Return the bytes of a summary file. `identity`: the digest that the first commit follows from."""
-    return to_line(snapshot_to_json(snapshot, identity))
+    return to_line(store_state_to_json(store_state, identity))
 
 
 def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:

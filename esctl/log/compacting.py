@@ -39,12 +39,12 @@ ABANDONED = 3600.0
 _LABEL = "compact"
 
 
-def segments_to_merge(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
+def segments_to_merge(store_state: StoreState) -> list[tuple[SegmentEntry, ...]]:
     """Return the groups of neighbouring small segments, each to be merged into one."""
     groups: list[list[SegmentEntry]] = [[]]
     rows = size = 0
-    for segment in snapshot.segments:
-        count, raw = segment.last - segment.first + 1, _raw_bytes(snapshot, segment)
+    for segment in store_state.segments:
+        count, raw = segment.last - segment.first + 1, _raw_bytes(store_state, segment)
         if SMALL * count > SEGMENT_ROWS or SMALL * raw > MOST_RAW:
             groups.append([])
             rows = size = 0
@@ -57,16 +57,16 @@ def segments_to_merge(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
     return [tuple(group) for group in groups if len(group) > 1]
 
 
-def _raw_bytes(snapshot: StoreState, segment: SegmentEntry) -> int:
+def _raw_bytes(store_state: StoreState, segment: SegmentEntry) -> int:
     """Return the unpacked bytes of a segment's records, or its size on disk if it is large, damaged or gone."""
     import pyarrow.parquet as pq
 
     if SMALL * segment.size > MOST_RAW:
         return segment.size
-    if damage(snapshot.path / "log" / segment.file, segment.size, segment.ranges[-1:]):
+    if damage(store_state.path / "log" / segment.file, segment.size, segment.ranges[-1:]):
         return segment.size
     try:
-        about = pq.read_metadata(snapshot.path / "log" / segment.file)
+        about = pq.read_metadata(store_state.path / "log" / segment.file)
     except OSError:
         return segment.size
     return sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
@@ -90,13 +90,15 @@ def compact_log(
     return before.segments, tuple(segment for segment in after.segments if segment.first <= before.head)
 
 
-def _write_merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
+def _write_merged(
+    store_state: StoreState, group: Sequence[SegmentEntry], files: Filesystem
+) -> tuple[Path, SegmentEntry]:
     """Write the records of some segments as one under a temporary name, and check that they read back the same."""
     import pyarrow.parquet as pq
 
-    records = read_table(snapshot, group[0].first, group[-1].last).combine_chunks()
+    records = read_table(store_state, group[0].first, group[-1].last).combine_chunks()
     label = f"{_LABEL}-{group[0].first}-{group[-1].last}"
-    temporary, entry = write_unnamed(temporary_name(snapshot.path / "log", label), records, files)
+    temporary, entry = write_unnamed(temporary_name(store_state.path / "log", label), records, files)
     again = pq.read_table(temporary, schema=records.schema, page_checksum_verification=True)
     if not again.equals(records):
         _discard(temporary, files)
@@ -115,7 +117,7 @@ def _commit_merged(
 ) -> None:
     try:
         with LogWriter(path, timeout=PATIENCE, files=files, connection=connection) as writer:
-            there = segments_in(writer.snapshot.segments, group[0].first, group[-1].last)
+            there = segments_in(writer.store_state.segments, group[0].first, group[-1].last)
             if set(group) <= set(there):  # else another compaction, or a redaction, was here before
                 writer.replace(Replacement("compact", group, ready=[ready]))
     finally:

@@ -27,11 +27,11 @@ CONTENT = ("raw", "key", "headers", "salt")
 """Columns that are emptied. Position, times, source, offset and the leaf hash stay."""
 
 
-def check_erasable(snapshot: StoreState) -> None:
+def check_erasable(store_state: StoreState) -> None:
     """Raise UsageError, saying why, for a store in which nothing can be erased."""
-    if not snapshot.erasable:
+    if not store_state.erasable:
         raise UsageError(
-            f"the store in {snapshot.path} is not erasable: its records are hashed without a salt, so that what is "
+            f"the store in {store_state.path} is not erasable: its records are hashed without a salt, so that what is "
             "erased could still be guessed from its hash",
             "that is settled when a store is made: esctl ingest --erasable, into a new store",
         )
@@ -48,14 +48,14 @@ def erase(
     Segments are rewritten one at a time, and their old files unlinked once the commit is durable. Raises UsageError in
     a store that is not erasable, InputError for a segment that is not what was committed.
     """
-    snapshot = writer.snapshot
-    check_erasable(snapshot)
-    known = [at for at in positions if 1 <= at <= snapshot.head and snapshot.redaction_of(at) is None]
+    store_state = writer.store_state
+    check_erasable(store_state)
+    known = [at for at in positions if 1 <= at <= store_state.head and store_state.redaction_of(at) is None]
     wanted = np.unique(np.array(known, dtype=np.int64))
     if not len(wanted):
-        return snapshot
-    affected = [segment for segment in snapshot.segments if len(_positions_in(wanted, segment))]
-    tables = _rewrite_segments(snapshot, affected, wanted, connection)
+        return store_state
+    affected = [segment for segment in store_state.segments if len(_positions_in(wanted, segment))]
+    tables = _rewrite_segments(store_state, affected, wanted, connection)
     done = replace(redaction, positions=to_ranges(wanted.tolist()))
     return writer.replace(Replacement("redact", affected, tables, done))
 
@@ -76,13 +76,13 @@ def _positions_in(wanted: Positions, segment: SegmentEntry) -> Positions:
 
 
 def _rewrite_segments(
-    snapshot: StoreState,
+    store_state: StoreState,
     segments: Sequence[SegmentEntry],
     wanted: Positions,
     connection: duckdb.DuckDBPyConnection | None,
 ) -> Iterator[pa.Table]:
     for segment in segments:
-        table = read_table(snapshot, segment.first, segment.last)
+        table = read_table(store_state, segment.first, segment.last)
         leaves = leaf_hashes(table, connection)
         erased = without_content(table, _positions_in(wanted, segment) - segment.first, leaves)
         if leaf_hashes(erased, connection) != leaves:

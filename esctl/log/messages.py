@@ -16,13 +16,13 @@ from esctl.model import KafkaCursor
 _ROWS = 8192
 
 
-def export_messages(snapshot: StoreState, source: str, cursor: KafkaCursor) -> Iterator[bytes]:
+def export_messages(store_state: StoreState, source: str, cursor: KafkaCursor) -> Iterator[bytes]:
     """Yield the messages of a partition as JSON Lines, in order, without erased ones.
 
     Bytes that are not UTF-8 become an object `{"base64": ...}`.
     """
     columns = ["position", "source", "offset", "key", "headers", "source_time", "raw", "erased_leaf"]
-    for batch in iter_batches(snapshot, 1, snapshot.head, _ROWS, columns):
+    for batch in iter_batches(store_state, 1, store_state.head, _ROWS, columns):
         own = batch.filter(pc.and_(pc.equal(batch["source"], source), pc.is_null(batch["erased_leaf"])))
         yield b"".join(_line(row, cursor) for row in own.to_pylist())
 

@@ -28,25 +28,25 @@ from esctl.model import FileCursor
 _DAMAGED = "the store is damaged: restore the file from a copy"
 
 
-def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(store_state: StoreState, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the records at positions [first, last], in order, as a table of SCHEMA or of some of its columns.
 
     Positions outside the log give no rows. Raises InputError, naming the file, for a missing or damaged segment.
     """
     names = list(columns or SCHEMA.names)
-    tables = [_read_range(held, names) for held in _open_ranges(snapshot, first, last)]
+    tables = [_read_range(held, names) for held in _open_ranges(store_state, first, last)]
     return pa.concat_tables(tables) if tables else _empty_table(names)
 
 
 def iter_batches(
-    snapshot: StoreState, first: int, last: int, rows: int, columns: Sequence[str] | None = None
+    store_state: StoreState, first: int, last: int, rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the records at positions [first, last] in batches of at most `rows`, for more than fits in memory.
 
     Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    for held in _open_ranges(snapshot, first, last):
+    for held in _open_ranges(store_state, first, last):
         groups, start = _groups_of_range(held)
         at = held.segment.first + start
         for batch in held.segment_file.checked(groups).iter_batches(rows, groups, names):
@@ -56,25 +56,25 @@ def iter_batches(
                 yield batch.slice(skip, stop - skip).select(names)
 
 
-def raw_of(snapshot: StoreState, positions: Iterable[int]) -> dict[int, bytes | None]:
+def raw_of(store_state: StoreState, positions: Iterable[int]) -> dict[int, bytes | None]:
     """Return the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
     Positions outside the log are left out. Raises as `read_table` does.
     """
-    found = records_at(snapshot, positions, ["position", "raw"])
+    found = records_at(store_state, positions, ["position", "raw"])
     return dict(zip(found["position"].to_pylist(), found["raw"].to_pylist(), strict=True))
 
 
-def records_at(snapshot: StoreState, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
+def records_at(store_state: StoreState, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
     """Read the records at these positions, in order, as a table of SCHEMA or of some of its columns.
 
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    wanted = sorted(position for position in set(positions) if 0 < position <= snapshot.head)
+    wanted = sorted(position for position in set(positions) if 0 < position <= store_state.head)
     found: list[pa.Table] = []
     while wanted:
-        with _open_at(snapshot, wanted[0]) as file:
+        with _open_at(store_state, wanted[0]) as file:
             stop = bisect_right(wanted, file.segment.last)
             found += _rows_in(file, wanted[:stop], names)
         wanted = wanted[stop:]
@@ -85,32 +85,32 @@ def _empty_table(names: list[str]) -> pa.Table:
     return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
-def erased_positions(snapshot: StoreState, source: str) -> list[int]:
+def erased_positions(store_state: StoreState, source: str) -> list[int]:
     """List the positions of a source's records that were erased. Raises as `read_table` does."""
     found: list[int] = []
-    for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
-        table = read_table(snapshot, first, last, ["position", "source"])
+    for first, last in (range_ for redaction in store_state.redactions for range_ in redaction.positions):
+        table = read_table(store_state, first, last, ["position", "source"])
         found += table["position"].filter(pc.equal(table["source"], source)).to_pylist()
     return sorted(found)
 
 
-def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
+def export_raw(store_state: StoreState, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
     """Return a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
     Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
     (with `skip_erased` it is left out), and as `read_table` does.
     """
-    cursor = snapshot.cursors.get(source)
+    cursor = store_state.cursors.get(source)
     if cursor is None:
-        near = difflib.get_close_matches(source, snapshot.cursors, 1)
+        near = difflib.get_close_matches(source, store_state.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", did_you_mean(near))
-    check_unerased(snapshot, source, skip_erased=skip_erased)
-    return iter_pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
+    check_unerased(store_state, source, skip_erased=skip_erased)
+    return iter_pieces(store_state, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
 
 
-def check_unerased(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
+def check_unerased(store_state: StoreState, source: str, *, skip_erased: bool) -> None:
     """Raise InputError if records of a source were erased, unless `skip_erased` lets them be left out."""
-    erased = erased_positions(snapshot, source)
+    erased = erased_positions(store_state, source)
     if erased and not skip_erased:
         raise InputError(
             f"{len(erased)} records of {source} were erased, the first at position {erased[0]}: it cannot be exported "
@@ -119,22 +119,22 @@ def check_unerased(snapshot: StoreState, source: str, *, skip_erased: bool) -> N
         )
 
 
-def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def iter_firsts(store_state: StoreState, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns, `offset` among them, of the records that begin in the first `size` bytes of their sources.
 
     Raises as `read_table` does.
     """
-    for held in _open_ranges(snapshot, 1, snapshot.head):
+    for held in _open_ranges(store_state, 1, store_state.head):
         parquet = held.segment_file.parquet
         groups = [each for each in _groups_of_range(held)[0] if (_bounds(parquet, each, "offset") or (0, 0))[0] < size]
         for batch in _batches_where(held, groups, ["position", *columns], pc.field("offset") < size):
             yield batch.select(list(columns))
 
 
-def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
+def first_positions(store_state: StoreState, first: int = 1) -> dict[str, int]:
     """Return each source's first position in the row groups from that of `first` on, in order. Raises InputError."""
     found: dict[str, int] = {}
-    for held in _open_ranges(snapshot, first, snapshot.head):
+    for held in _open_ranges(store_state, first, store_state.head):
         (groups, start), file = _groups_of_range(held), held.segment_file
         at = held.segment.first + start
         for group in groups:
@@ -160,12 +160,12 @@ def _bounds(file: pq.ParquetFile, group: int, column: str) -> tuple[Any, Any] | 
     return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
 
 
-def iter_pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
+def iter_pieces(store_state: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
     """Yield a header (base64), the bytes of a source's records without erased ones, and a tail (base64)."""
     if header:
         yield base64.b64decode(header)
     columns = ["position", "source", "raw", "erased_leaf"]
-    for held in _open_ranges(snapshot, 1, snapshot.head):
+    for held in _open_ranges(store_state, 1, store_state.head):
         parquet = held.segment_file.parquet
         groups = [group for group in _groups_of_range(held)[0] if _may_hold(parquet, group, source)]
         is_kept = (pc.field("source") == source) & pc.field("erased_leaf").is_null()
@@ -229,11 +229,11 @@ class _SegmentRange(Struct, frozen=True):
         return self.segment_file.segment
 
 
-def _open_ranges(snapshot: StoreState, first: int, last: int) -> Iterator[_SegmentRange]:
+def _open_ranges(store_state: StoreState, first: int, last: int) -> Iterator[_SegmentRange]:
     """Yield the segments that hold positions [first, last], each open until the next is asked for."""
-    at, last = max(first, 1), min(last, snapshot.head)
+    at, last = max(first, 1), min(last, store_state.head)
     while at <= last:
-        with _open_at(snapshot, at) as file:
+        with _open_at(store_state, at) as file:
             yield _SegmentRange(file, at, min(last, file.segment.last))
         at = file.segment.last + 1
 
@@ -286,17 +286,17 @@ def _groups_of_range(held: _SegmentRange) -> tuple[list[int], int]:
 
 
 @contextmanager
-def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
+def _open_at(store_state: StoreState, position: int) -> Iterator[_SegmentFile]:
     """Open the segment that holds a position.
 
     If it was replaced since the store state was read, open the segment that holds the same records now.
     """
-    (entry,) = segments_in(snapshot.segments, position, position)
+    (entry,) = segments_in(store_state.segments, position, position)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_open(snapshot, entry))
+            file = stack.enter_context(_open(store_state, entry))
         except InputError:
-            now = _state_after_replacing(snapshot, entry)
+            now = _state_after_replacing(store_state, entry)
             if now is None:
                 raise
             file = stack.enter_context(_open_at(now, position))
@@ -304,8 +304,8 @@ def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
 
 
 @contextmanager
-def _open(snapshot: StoreState, segment: SegmentEntry) -> Iterator[_SegmentFile]:
-    path = snapshot.path / "log" / segment.file
+def _open(store_state: StoreState, segment: SegmentEntry) -> Iterator[_SegmentFile]:
+    path = store_state.path / "log" / segment.file
     try:
         descriptor = open_parts(path, segment.size)
     except OSError as error:
@@ -333,18 +333,18 @@ def _unreadable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path}: {reason}", _DAMAGED)
 
 
-def _state_after_replacing(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
+def _state_after_replacing(store_state: StoreState, segment: SegmentEntry) -> StoreState | None:
     """Return the store state as it is now if it no longer names the segment, else None.
 
     Raises InputError if records of the segment were erased meanwhile.
     """
-    now = open_log(snapshot.path).read()
-    if now.head < snapshot.head or segment in segments_in(now.segments, segment.first, segment.last):
+    now = open_log(store_state.path).read()
+    if now.head < store_state.head or segment in segments_in(now.segments, segment.first, segment.last):
         return None
-    for redaction in now.redactions[len(snapshot.redactions) :]:
+    for redaction in now.redactions[len(store_state.redactions) :]:
         if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):
             raise InputError(
-                f"{snapshot.path / 'log' / segment.file} was replaced meanwhile: records were erased",
+                f"{store_state.path / 'log' / segment.file} was replaced meanwhile: records were erased",
                 "run the command again",
             )
     return now

@@ -39,7 +39,7 @@ class Replacement(Struct, frozen=True):
 
 
 def replace_segments(
-    log: CommitLog, files: Filesystem, snapshot: StoreState, wanted: Replacement, at: int
+    log: CommitLog, files: Filesystem, store_state: StoreState, wanted: Replacement, at: int
 ) -> StoreState:
     """Write new segments, make one commit that names them in place of the old, then unlink the old.
 
@@ -48,18 +48,18 @@ def replace_segments(
     can be written, ConflictError if another writer has committed meanwhile, OSError if erased records cannot be removed
     for good.
     """
-    check_committed(snapshot, wanted.removed)
+    check_committed(store_state, wanted.removed)
     blocks = _block_roots_by_end(wanted.removed)
     written: list[SegmentEntry] = []
     commit = None
     try:
-        made = (write_segment(snapshot.path / "log", table, files) for table in wanted.tables)
+        made = (write_segment(store_state.path / "log", table, files) for table in wanted.tables)
         named = (name_segment(temporary, entry, files) for temporary, entry in wanted.ready)
         for entry in chain(made, named):
             ends = _block_ends(entry)
             written.append(entry.with_blocks(tuple(blocks[end] for end in ends)))
-        commit = _make_commit(snapshot, wanted, written, at)
-        after = log.append(snapshot, commit)
+        commit = _make_commit(store_state, wanted, written, at)
+        after = log.append(store_state, commit)
     except BaseException as error:
         lost = isinstance(error, ConflictError)
         # append may fail after the commit was made: then the new segments are evidence.
@@ -73,13 +73,13 @@ def replace_segments(
     return after
 
 
-def _make_commit(snapshot: StoreState, wanted: Replacement, written: Sequence[SegmentEntry], at: int) -> Commit:
+def _make_commit(store_state: StoreState, wanted: Replacement, written: Sequence[SegmentEntry], at: int) -> Commit:
     return Commit(
-        seq=snapshot.seq + 1,
+        seq=store_state.seq + 1,
         kind=wanted.kind,
         at=at,
-        prev=snapshot.commit_sha256,
-        tree=snapshot.tree,
+        prev=store_state.commit_sha256,
+        tree=store_state.tree,
         add=tuple(written),
         remove=tuple(entry.file for entry in wanted.removed),
         redaction=replace(wanted.redaction, at=at) if wanted.redaction is not None else None,
@@ -93,10 +93,10 @@ def _unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[Segme
     files.sync_folder(log.path / "log")
 
 
-def check_committed(snapshot: StoreState, segments: Iterable[SegmentEntry]) -> None:
+def check_committed(store_state: StoreState, segments: Iterable[SegmentEntry]) -> None:
     """Check that segments are byte for byte what was committed. Raises InputError, naming the first that is not."""
     for segment in segments:
-        path = snapshot.path / "log" / segment.file
+        path = store_state.path / "log" / segment.file
         with describe_failure(f"read {path}"), open(open_plain(path), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != segment.sha256:

@@ -115,18 +115,18 @@ def state_without_commits(path: Path, store_id: str, erasable: bool) -> StoreSta
     return StoreState(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 
 
-def after_commits(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
+def after_commits(store_state: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
     """Return a store state after further commits, each given with the SHA-256 of its file.
 
     Raises InputError, naming the commit, if one does not follow from those before it.
     """
-    segments = GrowingSegments(snapshot.path, snapshot.segments)
-    cursors, redactions = dict(snapshot.cursors), list(snapshot.redactions)
-    seq, at, prev, tree = snapshot.seq, snapshot.at, snapshot.commit_sha256, snapshot.tree
+    segments = GrowingSegments(store_state.path, store_state.segments)
+    cursors, redactions = dict(store_state.cursors), list(store_state.redactions)
+    seq, at, prev, tree = store_state.seq, store_state.at, store_state.commit_sha256, store_state.tree
     for commit, digest in commits:
-        name = snapshot.path / "commits" / commit_name(seq + 1)
+        name = store_state.path / "commits" / commit_name(seq + 1)
         if commit.seq != seq + 1 or commit.prev != prev:
-            before = f"from {snapshot.path / 'format.json'}" if seq == 0 else "the commit before it"
+            before = f"from {store_state.path / 'format.json'}" if seq == 0 else "the commit before it"
             raise InputError(f"{name} does not follow {before}", _RESTORE_HINT)
         try:
             _grow(segments, tree, commit)
@@ -140,9 +140,9 @@ def after_commits(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -
         redactions += [commit.redaction] if commit.redaction is not None else []
         seq, at, prev, tree = commit.seq, commit.at, digest, commit.tree
     return StoreState(
-        snapshot.path,
-        snapshot.store_id,
-        snapshot.erasable,
+        store_state.path,
+        store_state.store_id,
+        store_state.erasable,
         seq,
         at,
         prev,

@@ -19,22 +19,22 @@ def sweep(log: CommitLog, files: Filesystem) -> StoreState:
     A file for positions or commits after the head may be about to be committed, so it stays.
     """
     names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
-    snapshot = log.read()  # read after the listing: names that it lacks, no later commit has
+    store_state = log.read()  # read after the listing: names that it lacks, no later commit has
     unfinished = {name for name in names["log"] if _UNFINISHED.fullmatch(name)}
-    left = find_unnamed(snapshot.segments, names["log"]) | unfinished
+    left = find_unnamed(store_state.segments, names["log"]) | unfinished
     stale = [
         log.path / "log" / name
         for name in sorted(left)
-        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.head
+        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name)) and int(found[1]) <= store_state.head
     ]
     stale += [
         log.path / "commits" / name
         for name in names["commits"]
-        if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
+        if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= store_state.seq
     ]
     stale += [log.path / "commits" / name for name in old_heads(names["commits"])]
     stale += [log.path / name for name in names["."] if name.startswith(TEMPORARY)]
     for path in stale:
         with suppress(OSError):
             files.unlink(path)
-    return snapshot
+    return store_state

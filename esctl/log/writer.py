@@ -86,7 +86,7 @@ class LogWriter:
         self._log = open_log(path, self._files)
         self._clock = clock
         self._lock = WriterLock(path, timeout)
-        self._snapshot: StoreState | None = None
+        self._store_state: StoreState | None = None
         self._staged: _Staged | None = None
         self._connection = connection
         self._pool: ThreadPoolExecutor | None = None
@@ -94,9 +94,9 @@ class LogWriter:
     def __enter__(self) -> Self:
         self._lock.acquire()
         try:
-            self._snapshot = sweep(self._log, self._files)
+            self._store_state = sweep(self._log, self._files)
             self._log.sync()
-            self._log.mend_summary(self._snapshot)
+            self._log.mend_summary(self._store_state)
             self._pool = ThreadPoolExecutor(1, "segment")
         except BaseException:
             self._lock.release()
@@ -111,7 +111,7 @@ class LogWriter:
             if self._pool:
                 self._pool.shutdown()
             if kind is None:
-                self._log.keep_head(self.snapshot)
+                self._log.keep_head(self.store_state)
                 sweep(self._log, self._files)
         finally:
             self._lock.release()
@@ -119,7 +119,7 @@ class LogWriter:
     @property
     def ahead(self) -> int:
         """Return how many microseconds the last commit is ahead of the clock; the next commit is dated after it."""
-        return max(self.snapshot.at - self._clock(), 0) if self.snapshot.seq else 0
+        return max(self.store_state.at - self._clock(), 0) if self.store_state.seq else 0
 
     @property
     def erasable(self) -> bool:
@@ -127,16 +127,16 @@ class LogWriter:
         return self._log.erasable
 
     @property
-    def snapshot(self) -> StoreState:
+    def store_state(self) -> StoreState:
         """Return the store state that this writer last committed or read."""
-        if self._snapshot is None:
+        if self._store_state is None:
             raise RuntimeError("a LogWriter is used inside `with`")
-        return self._snapshot
+        return self._store_state
 
     @property
     def present(self) -> StoreState:
         """Return the store state as it would be if everything staged were committed."""
-        staged, before = self._staged, self.snapshot
+        staged, before = self._staged, self.store_state
         if staged is None:
             return before
         cursors = {**before.cursors, **staged.cursors}
@@ -185,7 +185,7 @@ class LogWriter:
             self.abandon()
             raise
         for part in parts:
-            if part.cursor != self.snapshot.cursors.get(part.source):
+            if part.cursor != self.store_state.cursors.get(part.source):
                 staged.cursors[part.source] = part.cursor
 
     def place(self) -> tuple[int, int]:
@@ -211,12 +211,12 @@ class LogWriter:
         except BaseException:
             self.abandon()
             raise
-        staged.cursors.update({name: it for name, it in cursors.items() if it != self.snapshot.cursors.get(name)})
+        staged.cursors.update({name: it for name, it in cursors.items() if it != self.store_state.cursors.get(name)})
 
     def _ensure_staged(self) -> _Staged:
         if self._staged is None:
-            now = max(self.snapshot.at + 1, self._clock())
-            self._staged = _Staged(now, self.snapshot.tree)
+            now = max(self.store_state.at + 1, self._clock())
+            self._staged = _Staged(now, self.store_state.tree)
         return self._staged
 
     def commit(self) -> StoreState:
@@ -239,12 +239,12 @@ class LogWriter:
         """
         if self._staged is not None:
             raise RuntimeError("staged records are to be committed or abandoned first")
-        at = max(self.snapshot.at + 1, self._clock())
+        at = max(self.store_state.at + 1, self._clock())
         try:
-            self._snapshot = replace_segments(self._log, self._files, self.snapshot, wanted, at)
+            self._store_state = replace_segments(self._log, self._files, self.store_state, wanted, at)
         except ConflictError as error:
             raise self._busy_error() from error
-        return self._snapshot
+        return self._store_state
 
     def abandon(self) -> None:
         """Remove what is staged and not committed."""
@@ -253,7 +253,7 @@ class LogWriter:
             self._discard(staged.segments)
 
     def _commit_staged(self) -> StoreState:
-        staged, before = self._staged, self.snapshot
+        staged, before = self._staged, self.store_state
         if staged is None or not (staged.segments or staged.cursors):
             self._staged = None
             return before
@@ -268,7 +268,7 @@ class LogWriter:
         )
         self._staged = None
         try:
-            self._snapshot = self._log.append(before, commit)
+            self._store_state = self._log.append(before, commit)
         except ConflictError:
             self._staged = staged
             raise
@@ -276,15 +276,15 @@ class LogWriter:
             if not self._log.has(commit.seq):  # append may fail after it was made: its segments are then evidence
                 self._discard(staged.segments)
             raise
-        return self._snapshot
+        return self._store_state
 
     def _reload(self, sources: Iterable[str]) -> None:
         """Read the commits of a writer that bypassed the lock, and drop what was staged on top of the old head."""
-        before = self.snapshot.cursors
+        before = self.store_state.cursors
         self.abandon()
-        self._snapshot = self._log.read()
+        self._store_state = self._log.read()
         for source in sources:
-            if self._snapshot.cursors.get(source) != before.get(source):
+            if self._store_state.cursors.get(source) != before.get(source):
                 raise read_meanwhile(source, self.path)
 
     def _restage(self) -> None:
@@ -294,8 +294,8 @@ class LogWriter:
         self._staged = None
         try:
             self._reload(staged.cursors)
-            now = max(self.snapshot.at + 1, staged.recorded_at)
-            again = self._staged = _Staged(now, self.snapshot.tree, cursors=staged.cursors)
+            now = max(self.store_state.at + 1, staged.recorded_at)
+            again = self._staged = _Staged(now, self.store_state.tree, cursors=staged.cursors)
             for segment in staged.segments:
                 with describe_failure(f"read {segment.file}"):
                     table = pq.read_table(fetched_path(self.path / "log" / segment.file), schema=SCHEMA)

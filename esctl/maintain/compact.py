@@ -40,14 +40,14 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
     return [_compared("log", segments_before, segments_after), _compared("index", before.files, after.files)]
 
 
-def plan_compaction(snapshot: StoreState, updater: Updater) -> list[Compacted]:
+def plan_compaction(store_state: StoreState, updater: Updater) -> list[Compacted]:
     """Return what `compact` would do. Bytes afterwards are not known yet: those before are given."""
     from esctl.index.files.merge import merge_groups
     from esctl.log.compacting import segments_to_merge
 
-    fewer = sum(len(group) - 1 for group in segments_to_merge(snapshot))
-    files = updater.run(snapshot).manifest.files
-    log, index = _compared("log", snapshot.segments, snapshot.segments), _compared("index", files, files)
+    fewer = sum(len(group) - 1 for group in segments_to_merge(store_state))
+    files = updater.run(store_state).manifest.files
+    log, index = _compared("log", store_state.segments, store_state.segments), _compared("index", files, files)
     return [replace(log, files_after=log.files_before - fewer), replace(index, files_after=len(merge_groups(files)))]
 
 

@@ -46,14 +46,14 @@ def redact(path: Path, wanted: ErasureRequest, updater: Updater, files: Filesyst
 
     files = files or Filesystem()
     with LogWriter(path, files=files, connection=updater.connection) as writer, _erasure_told(writer):
-        check_erasable(writer.snapshot)
-        mappings = _recognise_mappings(writer.snapshot, wanted.positions, updater)
+        check_erasable(writer.store_state)
+        mappings = _recognise_mappings(writer.store_state, wanted.positions, updater)
         redaction = Redaction(0, (), wanted.reason, wanted.actor, mappings)
-        snapshot = erase(writer, wanted.positions, redaction, updater.connection)
-        clear_derived(path, snapshot, files)
-        updater.run(snapshot)
-    check_gone(snapshot)
-    return snapshot
+        store_state = erase(writer, wanted.positions, redaction, updater.connection)
+        clear_derived(path, store_state, files)
+        updater.run(store_state)
+    check_gone(store_state)
+    return store_state
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
     """Add to an error, if the erasure was committed before it, that it was."""
     from esctl.log.commits import open_log
 
-    before = len(writer.snapshot.redactions)
+    before = len(writer.store_state.redactions)
     try:
         yield
     except (EsctlError, OSError) as error:
@@ -70,14 +70,14 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
         raise with_more(error, "the records are erased, but files that held them may still be there", _AGAIN) from error
 
 
-def check_gone(snapshot: StoreState) -> None:
+def check_gone(store_state: StoreState) -> None:
     """Raise InputError, naming it, if a segment that was replaced still exists."""
     from esctl.log.segments import find_unnamed
 
-    for name in sorted(find_unnamed(snapshot.segments, entries(snapshot.path / "log"))):
-        if int(name[:20]) <= snapshot.head:
+    for name in sorted(find_unnamed(store_state.segments, entries(store_state.path / "log"))):
+        if int(name[:20]) <= store_state.head:
             raise InputError(
-                f"{snapshot.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
+                f"{store_state.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
             )
 
 
@@ -87,12 +87,12 @@ def complete_erasure(path: Path, files: Filesystem | None = None) -> None:
 
     files = files or Filesystem()
     with LogWriter(path, files=files) as writer:  # entering it removes segments that were replaced
-        if writer.snapshot.redactions:
-            clear_derived(path, writer.snapshot, files)
-    check_gone(writer.snapshot)
+        if writer.store_state.redactions:
+            clear_derived(path, writer.store_state, files)
+    check_gone(writer.store_state)
 
 
-def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
+def clear_derived(path: Path, store_state: StoreState, files: Filesystem) -> None:
     """Remove all indexes older than the last erasure, of any mapping, and all snapshots of states."""
     from esctl.index.files.write import clear_stale
 
@@ -100,7 +100,7 @@ def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
     for file in sorted(files_below(path / SNAPSHOTS), key=lambda file: _is_no_manifest(file.name)):
         files.unlink(file)
     for index in subfolders(path / "index"):
-        clear_stale(index, len(snapshot.redactions), files)
+        clear_stale(index, len(store_state.redactions), files)
 
 
 def _is_no_manifest(name: str) -> bool:
@@ -108,7 +108,9 @@ def _is_no_manifest(name: str) -> bool:
     return not name.endswith(".json")
 
 
-def _recognise_mappings(snapshot: StoreState, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
+def _recognise_mappings(
+    store_state: StoreState, positions: Sequence[int], updater: Updater
+) -> dict[str, dict[str, Any]]:
     """Return the mappings recognised in the sources of some records, by source, while they can still be read."""
     from msgspec.structs import asdict
 
@@ -117,7 +119,7 @@ def _recognise_mappings(snapshot: StoreState, positions: Sequence[int], updater:
     from esctl.engine.quoting import text_list
     from esctl.index.seen_ids.apart import apart
 
-    view = updater.run(snapshot)
+    view = updater.run(store_state)
     own = view.relation(["source"], None, [position_condition(positions)])
     every = view.relation(["source", "position"], None, [])
     alone = apart(view.manifest)  # their numberings could not be found again after an erasure
@@ -126,7 +128,7 @@ def _recognise_mappings(snapshot: StoreState, positions: Sequence[int], updater:
         firsts = updater.connection.execute(
             f"SELECT source, min(position) FROM ({every}) WHERE {chosen} GROUP BY 1"
         ).fetchall()
-    stanzas = {source: updater.recognise(snapshot, source, first) for source, first in firsts}
+    stanzas = {source: updater.recognise(store_state, source, first) for source, first in firsts}
     return {source: asdict(_with_own_numbering(view.manifest, source, stanza)) for source, stanza in stanzas.items()}
 
 

@@ -109,33 +109,33 @@ def _mend_leftovers(run: _Run, lost: bool) -> None:
                 run.unlink("temporary file", str(Path(folder) / name), "left by a process that was ended")
     if exists(path / HOLDER) and not run.dry:
         run.unlink("lock", HOLDER, "left by a process that was ended")
-    snapshot = run.chain.snapshot
-    if snapshot is None or lost:
+    store_state = run.chain.store_state
+    if store_state is None or lost:
         return
-    for name in sorted(find_unnamed(snapshot.segments, entries(path / "log"))):
+    for name in sorted(find_unnamed(store_state.segments, entries(path / "log"))):
         first, last = map(int, name[:41].split("-"))
-        if first <= snapshot.head:
+        if first <= store_state.head:
             run.unlink("segment", f"log/{name}", "replaced by others, or never committed: no commit names it")
         else:
             message = "no commit names it; an interrupted ingest leaves such, and the next one removes it"
             run.steps.append(RepairStep("segment", "kept", f"log/{name}", message, first, last))
-    _mend_summaries(run, snapshot)
+    _mend_summaries(run, store_state)
 
 
-def _mend_summaries(run: _Run, snapshot: StoreState) -> None:
-    log = open_log(snapshot.path, run.files)
-    for seq in log.missing_summaries(snapshot):
+def _mend_summaries(run: _Run, store_state: StoreState) -> None:
+    log = open_log(store_state.path, run.files)
+    for seq in log.missing_summaries(store_state):
         file = f"commits/summary-{commit_name(seq)}"
         run.mend("summary", file, "missing or damaged: written anew", partial(log.write_summary, seq))
 
 
 def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
-    snapshot, path = run.chain.snapshot, run.chain.path
+    store_state, path = run.chain.store_state, run.chain.path
     mended = False
     for folder in subfolders(path / "index"):
         place = f"index/{folder.name}"
         if problem := index_problem(folder, run.chain):
-            if lost or snapshot is None:
+            if lost or store_state is None:
                 message = f"{problem}; it may be all that is left of the records"
                 run.steps.append(RepairStep("index", "kept", place, message))
                 continue
@@ -144,11 +144,11 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
             end = "built anew" if own else "removed, to be built when its mapping is in force again"
             run.mend("index", place, f"{problem}: {end}", partial(clear, folder, run.files))
             if own and not run.dry:
-                updater.run(snapshot)
+                updater.run(store_state)
         else:
             for name in sorted(name for name in entries(folder) if name.startswith(TEMPORARY)):
                 run.unlink("temporary file", f"{place}/{name}", "left by a process that was ended")
-            for name in unnamed_files(folder) if snapshot is not None and snapshot.redactions else ():
+            for name in unnamed_files(folder) if store_state is not None and store_state.redactions else ():
                 run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
     states = path / "snapshots"
     if mended:

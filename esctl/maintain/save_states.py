@@ -41,7 +41,7 @@ def take_every(store: OpenStore, events: int) -> list[StateSnapshot]:
     from esctl.model import AsOf
 
     made = []
-    for position in range(events, store.snapshot.head + 1, events):
+    for position in range(events, store.store_state.head + 1, events):
         made += take(store, AsOf(f"@{position}", "position", number=position))
     return made
 

@@ -209,15 +209,15 @@ def _count_left_out(part: str, count: int) -> dict[str, int]:
 def _checkpoint(store: OpenStore, wanted: str) -> Checkpoint | None:
     """Return the checkpoint asked for, else the newest that the store state covers, or None if there is none."""
     if wanted:
-        return choose_checkpoint(store.snapshot, wanted, 0)
+        return choose_checkpoint(store.store_state, wanted, 0)
     sizes = [int(path.name.partition("-")[0]) for path in checkpoint_files(store.path)]
-    fitting = [size for size in sizes if size <= store.snapshot.head]
-    return choose_checkpoint(store.snapshot, str(max(fitting)), 0) if fitting else None
+    fitting = [size for size in sizes if size <= store.store_state.head]
+    return choose_checkpoint(store.store_state, str(max(fitting)), 0) if fitting else None
 
 
 def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) -> tuple[Evidence, dict[str, int]]:
     """Return the wanted and the erased records, these of any entity, and how many of them are left out."""
-    scope, snapshot = ground.scope, ground.store.snapshot
+    scope, store_state = ground.scope, ground.store.store_state
     gone = scope.view.relation(["position"], None, [IS_ERASED])
     rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({gone}) ORDER BY 1").fetchall()
     erased = [position for (position,) in rows]
@@ -225,9 +225,9 @@ def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) 
     size = checkpoint.head.size if checkpoint is not None else 0
     covered = [position for position in positions if position <= size]
     beyond = [position for position in positions if position > size]
-    proofs = prove(snapshot, covered, checkpoint) if checkpoint is not None and covered else ()
+    proofs = prove(store_state, covered, checkpoint) if checkpoint is not None and covered else ()
     limit = _ByteLimit()
-    evidence = pack(checkpoint, limit.check(proofs), limit.check(contents(snapshot, beyond)))
+    evidence = pack(checkpoint, limit.check(proofs), limit.check(contents(store_state, beyond)))
     return evidence, _count_left_out("records", len(erased))
 
 

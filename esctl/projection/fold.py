@@ -24,7 +24,7 @@ from esctl.projection.cells import FieldPlan, FieldStep, TypeAndRole, any_guard,
 from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
-from esctl.projection.reads import Reads
+from esctl.projection.query_reads import Reads
 from esctl.projection.spec import Operation, Projection, Rule, family
 from esctl.projection.values import (
     INTEGER,

@@ -114,20 +114,20 @@ class Shelf(Struct, frozen=True):
         self.unfit.extend(str(path) for path, found in kept.items() if found not in fit)
         return [found for found in fit if found.extent.position <= self.log.head]
 
-    def is_whole(self, folder: Path, snapshot: StateSnapshot, *, lines: bool) -> bool:
+    def is_whole(self, folder: Path, store_state: StateSnapshot, *, lines: bool) -> bool:
         """Return whether the files of a snapshot that will be read match their digests; add damaged ones to `unfit`."""
-        parts = (snapshot.cells, snapshot.lines) if lines else (snapshot.cells,)
+        parts = (store_state.cells, store_state.lines) if lines else (store_state.cells,)
         damaged = [part.file for part in parts if not _is_whole(folder, part)]
         self.unfit.extend(str(folder / name) for name in damaged)
         return not damaged
 
-    def _is_of_log(self, snapshot: StateSnapshot) -> bool:
+    def _is_of_log(self, store_state: StateSnapshot) -> bool:
         """Return whether the log has the commit that a snapshot was made from, and nothing has been erased since."""
-        if snapshot.redactions != len(self.log.redactions):
+        if store_state.redactions != len(self.log.redactions):
             return False
-        path = self.store / "commits" / commit_name(snapshot.seq)
+        path = self.store / "commits" / commit_name(store_state.seq)
         try:
-            return hashlib.sha256(read_regular(path, LARGEST_MANIFEST)).hexdigest() == snapshot.commit_sha256
+            return hashlib.sha256(read_regular(path, LARGEST_MANIFEST)).hexdigest() == store_state.commit_sha256
         except (OSError, InputError):
             return False
 
@@ -224,12 +224,12 @@ class Draft:
                 ends = _compress_lines(self.raw, path)
             with staged(cells, durable=True) as path:
                 _write_cells(path, batches, ends)
-            snapshot = about(self.name, _describe_file(cells), _describe_file(lines))
-            text = with_digest(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
+            store_state = about(self.name, _describe_file(cells), _describe_file(lines))
+            text = with_digest(json.dumps({"format": FORMAT, **to_builtins(store_state)}, separators=(",", ":")))
             LocalDepot(self.folder).replace(f"{self.name}.json", text.encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from error
-        return snapshot
+        return store_state
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:

@@ -42,7 +42,7 @@ _SORTED_TABLE = "esctl_sorted"
 """The table of the rows that are being written: it keeps their order, so that a file is a range of row numbers."""
 
 
-class Part(Struct, frozen=True):
+class FolderPart(Struct, frozen=True):
     """A file: it has the keys (kind, entity) from its first one up to the first one of the next file."""
 
     file: str
@@ -61,7 +61,7 @@ class ParquetFolder:
         self._made = False  # by us, with nothing in it yet
         self._lock: int | None = None
         self._kept: KeptProgress | None = None
-        self._parts: tuple[Part, ...] = ()
+        self._parts: tuple[FolderPart, ...] = ()
         self._files = Filesystem()
 
     def __enter__(self) -> Self:
@@ -164,10 +164,12 @@ class ParquetFolder:
             return
         self._kept, self._parts = from_text(data, str(self._folder / MANIFEST))
 
-    def _source_sql(self, parts: Sequence[Part]) -> str:
+    def _source_sql(self, parts: Sequence[FolderPart]) -> str:
         return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
 
-    def _write_parts(self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    def _write_parts(
+        self, staged: Staged, fields: tuple[Field, ...], parts: tuple[FolderPart, ...]
+    ) -> tuple[FolderPart, ...]:
         """Write the new files; return the files that count from now on."""
         types = {field.column: column_type(field) for field in fields}
         cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
@@ -176,7 +178,7 @@ class ParquetFolder:
         stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched_sql}))"
         with explained():
             self._session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CHANGED_TABLE} AS {cells}")
-        listed: list[Part] = []
+        listed: list[FolderPart] = []
         for run, changes in self._runs(staged, parts):
             if not changes:
                 listed += run
@@ -188,7 +190,7 @@ class ParquetFolder:
         self._session.connection.execute(f"DROP TABLE {_CHANGED_TABLE}")
         return tuple(listed)
 
-    def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], int]]:
+    def _runs(self, staged: Staged, parts: tuple[FolderPart, ...]) -> Iterator[tuple[tuple[FolderPart, ...], int]]:
         """Yield runs of files that stay, or are rewritten together, with the number of changes that fall into each."""
         firsts = ", ".join(f"({literal(part.kind)}, {literal(part.entity)})" for part in parts[1:])
         place = f"(SELECT count(*) FROM (VALUES {firsts}) f(k, e) WHERE (f.k, f.e) <= (t.kind, t.entity))"
@@ -205,7 +207,7 @@ class ParquetFolder:
             run = list(numbers)
             yield tuple(parts[number] for number in run), sum(hits.get(number, 0) for number in run)
 
-    def _write_files(self, rows: str, most: int) -> list[Part]:
+    def _write_files(self, rows: str, most: int) -> list[FolderPart]:
         """Write sorted rows to files of about equal size. `most`: an upper bound of their number."""
         connection = self._session.connection
         with naming_file(self._folder, _FOLDER_HINT):
@@ -223,7 +225,7 @@ class ParquetFolder:
             connection.execute(f"DROP TABLE {_SORTED_TABLE}")
         return found
 
-    def _write_file(self, rows: str) -> list[Part]:
+    def _write_file(self, rows: str) -> list[FolderPart]:
         """Write a file of rows, if there are any."""
         path = self._folder / f"{secrets.token_hex(16)}.parquet"
         create_new(path).close()  # with the rights of its folder
@@ -236,7 +238,7 @@ class ParquetFolder:
         with path.open("rb+") as file:
             self._files.sync(file)
         kind, entity = first
-        return [Part(path.name, kind, entity, written[0])]
+        return [FolderPart(path.name, kind, entity, written[0])]
 
     def _undo(self) -> None:
         """Remove what was written, unless the manifest names it already, because a later step failed."""
@@ -259,7 +261,7 @@ def column_type(field: Field) -> str:
     return "VARCHAR" if field.kind == "json" else duckdb_type(field)
 
 
-def to_text(new: KeptProgress, parts: Sequence[Part]) -> bytes:
+def to_text(new: KeptProgress, parts: Sequence[FolderPart]) -> bytes:
     """Write a manifest: one JSON object, the basis as `--basis-from` reads it."""
     progress = new.progress
     manifest = {
@@ -275,13 +277,13 @@ def to_text(new: KeptProgress, parts: Sequence[Part]) -> bytes:
     return json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[Part, ...]]:
+def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[FolderPart, ...]]:
     """Read a manifest. Raises InputError for one that `to_text` did not write."""
     try:
         manifest = json.loads(data)
         basis = parse_basis(json.dumps(manifest["basis"]))
         fields = msgspec.convert(manifest["fields"], tuple[Field, ...])
-        parts = msgspec.convert(manifest["parts"], tuple[Part, ...])
+        parts = msgspec.convert(manifest["parts"], tuple[FolderPart, ...])
         if basis is None or not all(_OWN_NAME.fullmatch(part.file) for part in parts):
             raise ValueError
         return KeptProgress(Progress(str(manifest["store"]), str(manifest["projection"]), basis), fields), parts
@@ -289,7 +291,7 @@ def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[Part, ...]]:
         raise InputError(f"{where} is not as esctl wrote it", _REMAKE_HINT) from error
 
 
-def _bounds_sql(parts: Sequence[Part], run: Sequence[Part]) -> str:
+def _bounds_sql(parts: Sequence[FolderPart], run: Sequence[FolderPart]) -> str:
     """Write the condition that a key falls into a run of neighbouring files."""
     start, end = parts.index(run[0]), parts.index(run[-1]) + 1
     tests = [f"(kind, entity) >= ({literal(run[0].kind)}, {literal(run[0].entity)})"] if start else []

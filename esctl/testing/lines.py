@@ -31,7 +31,7 @@ class Lines:
         if not rows:
             return f"@{position}"
         name, offset = str(rows[0]["source"]), int(rows[0]["offset"])
-        cursor = self._store.snapshot.cursors.get(name)
+        cursor = self._store.store_state.cursors.get(name)
         line = self._line(name, offset) if cursor is not None and cursor.format in _LINES else 0
         return f"{name}:{line}" if line else f"{name} at {offset}"
 

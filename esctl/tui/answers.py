@@ -50,7 +50,7 @@ class Answers:
         self.text, self.kind = "", ""
         self.sort: Sort = "name"
         self.following, self._listing = False, False
-        self.head = store.snapshot.head
+        self.head = store.store_state.head
         self.standing = ""
         self.screen: Screen | None = None
         self.problem: Exception | None = None
@@ -59,7 +59,7 @@ class Answers:
         self.deliver: Callable[[Answered], object] = self._early.append
         self.asker = Asker(store, self._tell)
         second_store = store.reopened()
-        second_store.snapshot = store.snapshot
+        second_store.store_state = store.store_state
         self.lister = Asker(second_store, self._tell)
         self._begin()
 

@@ -33,7 +33,7 @@ def load(ground: Ground, entity: Entity, clock: Clock, pinned: str, position: in
             spot = questions.find_spot(store, ground, steps, clock, pinned)
         except EsctlError as error:
             note = f"{error.message}: this is the last event instead"
-    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.snapshot.head, note)
+    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.store_state.head, note)
 
 
 def reload(ground: Ground, entity: Entity, walk: Walk, store: Store) -> Loaded:
@@ -44,4 +44,4 @@ def reload(ground: Ground, entity: Entity, walk: Walk, store: Store) -> Loaded:
     spot = walk.spot_in(steps)
     if spot.free:
         spot = questions.find_spot(store, ground, steps, walk.clock, spot.spec)
-    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.snapshot.head, kept=before)
+    return Loaded(steps, spot, questions.ask_state(store, ground, steps, spot), store.store_state.head, kept=before)

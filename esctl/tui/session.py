@@ -169,4 +169,4 @@ class Session(Answers):
     def look(self) -> None:
         """Ask whether the log has grown, if it is followed."""
         if self.following and not self.busy:
-            self.asker.ask("head", lambda store: store.reopened().snapshot.head)
+            self.asker.ask("head", lambda store: store.reopened().store_state.head)

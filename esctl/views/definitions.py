@@ -17,7 +17,7 @@ from esctl.log.lock import store_lock
 from esctl.storage.depots import LocalDepot
 from esctl.storage.local import read_regular
 from esctl.storage.places import explained_writing
-from esctl.views.targets import Options, Target, parse_target, same_place
+from esctl.views.targets import Options, ViewTarget, parse_target, same_place
 
 FILE = "views.json"
 _LARGEST = 16 << 20
@@ -81,7 +81,7 @@ def check_alone(known: Mapping[str, Definition], view: Definition) -> None:
             )
 
 
-def _target(view: Definition) -> Target | None:
+def _target(view: Definition) -> ViewTarget | None:
     """Return the target of a view; None if it is not valid, which is reported elsewhere."""
     try:
         return parse_target(view.to, view.name, view.base, view.options)

@@ -32,7 +32,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     property: Mapping[str, str] = field(default_factory=dict)
 
 
-class Target(Struct, frozen=True):
+class ViewTarget(Struct, frozen=True):
     """A target of a view. `place` is a file, a folder, the address of a database, or the URL of a topic."""
 
     kind: str
@@ -41,7 +41,7 @@ class Target(Struct, frozen=True):
     options: Options = Options()
 
 
-def parse_target(text: str, name: str, base: Path, options: Options = Options()) -> Target:  # noqa: B008  # frozen
+def parse_target(text: str, name: str, base: Path, options: Options = Options()) -> ViewTarget:  # noqa: B008  # frozen
     """Read `--to`; relative paths start from `base`, and the table is `name` if none is given.
 
     Raises UsageError for a text that is not a target or has a password in it, which would be kept in the store.
@@ -58,16 +58,16 @@ def parse_target(text: str, name: str, base: Path, options: Options = Options())
     if kind in ("postgres", "postgresql"):
         return _database(text, name)
     if kind == "parquet":
-        return Target(kind, str((base / rest).absolute()))
+        return ViewTarget(kind, str((base / rest).absolute()))
     file, slash, table = rest.rpartition("/")
     if not slash or not file or (base / file).is_dir():
         file, table = rest, name
     if not table or file.endswith("/"):
         raise UsageError(f"--to {text}: it names no {'table' if file else 'file'}", _HINT)
-    return Target(kind, str((base / file).absolute()), table)
+    return ViewTarget(kind, str((base / file).absolute()), table)
 
 
-def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
+def open_view_sink(target: ViewTarget, session: Session, *, writing: bool) -> Sink:
     """Return the sink of a target, not yet entered. Raises UsageError if an extra is missing."""
     if target.kind == "duckdb":
         from esctl.sinks.duckdb_file import DuckdbFile
@@ -93,7 +93,7 @@ def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
     return ParquetFolder(session, Path(target.place), writing=writing)
 
 
-def _database(text: str, name: str) -> Target:
+def _database(text: str, name: str) -> ViewTarget:
     """Read `postgres://[USER@]HOST[:PORT]/[DATABASE/][SCHEMA.]TABLE[?OPTION=...]`."""
     try:
         parts = urlsplit(text)
@@ -112,10 +112,12 @@ def _database(text: str, name: str) -> Target:
     user = parts.netloc.rpartition("@")[0]
     host = f"{parts.hostname or ''}{f':{port}' if port else ''}"
     query = f"?{parts.query}" if parts.query else ""
-    return Target("postgres", f"postgresql://{user}{'@' * bool(user)}{host}/{database}{query}", unquote(table) or name)
+    return ViewTarget(
+        "postgres", f"postgresql://{user}{'@' * bool(user)}{host}/{database}{query}", unquote(table) or name
+    )
 
 
-def _topic(text: str, base: Path, options: Options) -> Target:
+def _topic(text: str, base: Path, options: Options) -> ViewTarget:
     """Read `kafka://HOST[:PORT],.../TOPIC`. Raises UsageError also for properties that may be secrets."""
     from esctl.sinks.kafka.destination import Destination, topic_of
     from esctl.sinks.kafka.keys import check_key
@@ -129,7 +131,7 @@ def _topic(text: str, base: Path, options: Options) -> Target:
                 f"put it into a file and name that by -F, or name a variable: -X '{name}=${{NAME}}'",
             )
     file = str((base / options.properties).absolute()) if options.properties else ""
-    return Target("kafka", text, options=replace(options, properties=file))
+    return ViewTarget("kafka", text, options=replace(options, properties=file))
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -137,12 +139,12 @@ def is_secret(name: str, value: str) -> bool:
     return _SECRET.search(name) is not None and not _VARIABLE.fullmatch(value)
 
 
-def same_place(one: Target, other: Target) -> bool:
+def same_place(one: ViewTarget, other: ViewTarget) -> bool:
     """Return whether two targets are the same file and table, folder, database and table, or topic."""
     return _place(one) == _place(other)
 
 
-def _place(target: Target) -> tuple[str, ...]:
+def _place(target: ViewTarget) -> tuple[str, ...]:
     if target.kind == "kafka":
         from esctl.sinks.kafka.destination import Destination, topic_of
 

@@ -19,7 +19,7 @@ from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
 from esctl.store import OpenStore
 from esctl.views.definitions import Definition, check_alone, definitions
 from esctl.views.difference import Difference, difference
-from esctl.views.targets import open_sink, parse_target
+from esctl.views.targets import open_view_sink, parse_target
 
 
 class Refreshed(Struct, frozen=True):
@@ -116,19 +116,19 @@ class View:
         """Remove what the view holds in its target. Raises UsageError if that is of another store."""
         with self.sink(writing=True) as sink:
             before = _read_progress(sink, anew=True)
-            if before is not None and before.store != self._store.snapshot.store_id:
+            if before is not None and before.store != self._store.store_state.store_id:
                 raise UsageError(f"{self.definition.to} holds a view of another store", "look at: esctl view list")
             sink.drop()
 
     def sink(self, session: Session | None = None, *, writing: bool = False) -> Sink:
         """Return the sink of the view's target, not yet entered; `session`: to be used instead of the store's."""
         target = parse_target(self.definition.to, self.name, self.definition.base, self.definition.options)
-        return open_sink(target, session or self._store.session, writing=writing)
+        return open_view_sink(target, session or self._store.session, writing=writing)
 
     def _present(self) -> tuple[Scope, Progress]:
         scope = folding(self._store.scope(projection=self.definition.projection))
         basis = self._store.basis_of(scope)
-        return scope, Progress(self._store.snapshot.store_id, self.definition.projection, basis)
+        return scope, Progress(self._store.store_state.store_id, self.definition.projection, basis)
 
     def _choose_refresh(
         self, scope: Scope, before: Progress, now: Progress
@@ -151,11 +151,11 @@ class View:
                 f"{self.definition.to} holds a view of another store", "give the view another target with --to"
             )
         position = before.basis.position
-        snapshot = self._store.snapshot
-        if position == snapshot.head:
-            then = snapshot
+        store_state = self._store.store_state
+        if position == store_state.head:
+            then = store_state
         else:
-            found = ended_at(open_log(self._store.path), snapshot, position) if position < snapshot.head else None
+            found = ended_at(open_log(self._store.path), store_state, position) if position < store_state.head else None
             if found is None:
                 raise InputError(
                     f"view {self.name} is at position {position}, where this log never ended",

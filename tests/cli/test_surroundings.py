@@ -144,6 +144,6 @@ def test_a_clock_set_back_moves_no_record_back(tmp_path: Path, monkeypatch: pyte
         with LogWriter(path, clock=lambda now=now: now, files=logs.Unsynced()) as writer:  # type: ignore[misc]
             writer.append([logs.part(f"source-{number}", [b'{"n":1}\n'])])
     assert verify(path, VerifyOptions(full=True)).is_intact
-    snapshot = logs.reopened(path)
-    times = read_table(snapshot, 1, 3, ["recorded_at"])["recorded_at"].cast("int64").to_pylist()
+    store_state = logs.reopened(path)
+    times = read_table(store_state, 1, 3, ["recorded_at"])["recorded_at"].cast("int64").to_pylist()
     assert times == [logs.NOW, logs.NOW + 1, logs.NOW + 2]

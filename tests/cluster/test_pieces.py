@@ -16,15 +16,15 @@ from esctl.api import Store
 from esctl.ask.scope.scope import Scope, claims
 from esctl.ask.states.replay import replay
 from esctl.ask.states.save import partial_states
+from esctl.cluster.cut_span import pieces_of
 from esctl.cluster.engines import InProcess
-from esctl.cluster.pieces import pieces_of
 from esctl.cluster.question import ask_in_parts as ask
 from esctl.cluster.question import in_parts
 from esctl.cluster.spans import Span, spans_at, spans_of
 from esctl.cluster.task import Task
-from esctl.cluster.work import Failure, Part
+from esctl.cluster.work import Failure, WorkPart
 from esctl.errors import EsctlError
-from esctl.index import building
+from esctl.index import extend
 from esctl.index.files import merge
 from esctl.index.files import write as write_index
 from esctl.index.files.manifest import Manifest
@@ -56,7 +56,7 @@ class Pieced(InProcess):
         """Give the spans between the names."""
         return [replace(span, pieces=self.pieces) for span in spans_at(self.cuts)]
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[WorkPart | Failure]:
         """Run tasks, and note which they are."""
         self.ran += [task.piece != ALWAYS for task in tasks]
         for result in super().run(tasks):
@@ -92,7 +92,7 @@ def test_each_way_to_fold_comes_to_the_same_bytes(way: str, tmp_path: Path) -> N
 
 
 EVENTS = 1_500
-assert building.ROW_GROUP == merge.ROW_GROUP == write_index.ROW_GROUP  # imported before it is another
+assert extend.ROW_GROUP == merge.ROW_GROUP == write_index.ROW_GROUP  # imported before it is another
 RULES = """
 [projections.account]
 entities = "account-*"

@@ -84,7 +84,7 @@ def test_spark_connect_verifies_and_takes_in_in_parts(
     with Store.create(tmp_path / "s") as store:
         store.engine = engine
         assert store.ingest(*files, options=IngestOptions(SourceOptions(batch_rows=40))).summary.duplicates == 10
-        assert (store.snapshot.seq, len(store.snapshot.segments)) == (1, 3)
+        assert (store.store_state.seq, len(store.store_state.segments)) == (1, 3)
         assert store.verify(full=True).verified.is_intact
         engine.close()  # type: ignore[union-attr]
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from esctl.api import Store
 from esctl.cluster.local_pool import LocalPool
 from esctl.cluster.spans import Span, spans_at
-from esctl.cluster.work import Failure, Part, Work
+from esctl.cluster.work import Failure, Work, WorkPart
 from esctl.errors import UnavailableError
 from esctl.index import chunks, in_parts
 from esctl.index.files import write
@@ -56,7 +56,7 @@ class OnOthers(Cut):
         """Give spans however small the log."""
         return spans_at(["thing-10", "thing-20", "thing-21"])
 
-    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
+    def run(self, tasks: Sequence[Work]) -> Iterator[WorkPart | Failure]:
         """Run tasks as they come out of a pickle, on the other machine."""
         found = []
         for task in tasks:
@@ -185,7 +185,7 @@ def test_workers_write_into_a_store_elsewhere(world: World, tmp_path: Path, monk
         with Store.create(place) as store:
             store.engine = engine
             told.append(replace(store.ingest(*files, options=OPTIONS).summary, seconds=0, events_per_second=0))
-            heads.append(store.snapshot.tree)
+            heads.append(store.store_state.tree)
             store.engine = None
             assert store.verify(full=True).verified.is_intact
     assert told[0] == told[1]
@@ -193,7 +193,9 @@ def test_workers_write_into_a_store_elsewhere(world: World, tmp_path: Path, monk
     assert in_mirror(world, "worker")
     names = world.names()
     with Store.open(URL) as store, Store.open(tmp_path / "disk") as disk:
-        assert {name for name in names if name.startswith("log/")} == {f"log/{e.file}" for e in store.snapshot.segments}
+        assert {name for name in names if name.startswith("log/")} == {
+            f"log/{e.file}" for e in store.store_state.segments
+        }
         assert store.replay().rows() == disk.replay().rows()
 
 

@@ -19,7 +19,7 @@ from esctl.engine import native
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import text_list
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.index.envelope.event_read import read_rows
 from esctl.index.envelope.event_sql import Group, event_select
 from esctl.index.files.payload_columns import PayloadColumn
@@ -108,7 +108,7 @@ def test_texts_are_judged_alike(seed: int) -> None:
     connection = connect(threads=1)
 
     def judged(batch: list[bytes | None]) -> list[tuple[object, ...]]:
-        found = judge(pa.array(batch, pa.large_binary()), Cursor(format="jsonl"), connection)
+        found = judge_records(pa.array(batch, pa.large_binary()), Cursor(format="jsonl"), connection)
         return list(zip(*(part.to_pylist() for part in (found.text, found.invalid, found.marked)), strict=True))
 
     for size in [1, 4, 40, 600] * effort.examples(25, 1):
@@ -145,7 +145,9 @@ def test_what_stands_in_texts_is_read_alike(seed: int) -> None:
     drawn = random.Random(seed)
     connection = connect(threads=1)
     for size in [1, 600] * effort.examples(40, 2):
-        judged = judge(pa.array([record(drawn) for _ in range(size)], pa.large_binary()), Cursor(format="jsonl"))
+        judged = judge_records(
+            pa.array([record(drawn) for _ in range(size)], pa.large_binary()), Cursor(format="jsonl")
+        )
         pointers = tuple(drawn.sample(PLACES, drawn.randint(1, len(PLACES))))
         payload, excluded = drawn.choice(PLACES), tuple(drawn.sample(("a", "b", ""), drawn.randint(0, 2)))
         read = native.read(judged.text, judged.marked, native.Places(pointers, payload, excluded))
@@ -182,7 +184,7 @@ def test_payloads_are_in_their_columns_alike(seed: int) -> None:
         names = drawn.sample(("a", "b", "c", "d/e", "é"), drawn.randint(1, 4))
         columns = [PayloadColumn(name, *drawn.choice(KINDS)) for name in names]  # type: ignore[arg-type]
         raws = [payload_record(drawn, names) for _ in range(300)]
-        judged = judge(pa.array(raws, pa.large_binary()), Cursor(format="jsonl"))
+        judged = judge_records(pa.array(raws, pa.large_binary()), Cursor(format="jsonl"))
         chunk = {"position": range(300), "text": judged.text, "marked": judged.marked, "grp": pa.repeat(0, 300)}
         without = drawn.choice(((), ("b",)))
         stanza = Stanza(name="drawn", id=("i",), data=drawn.choice((("p",), ())), data_without=without)

@@ -73,25 +73,25 @@ def test_a_question_goes_on_as_soon_as_others_have_built_what_it_needs(
         manifest.rename(hidden)
         looks: list[int] = []
 
-        def look(folder: Path, snapshot: StoreState) -> IndexView | None:
+        def look(folder: Path, store_state: StoreState) -> IndexView | None:
             looks.append(len(looks))
             if len(looks) == 3:
                 hidden.rename(manifest)
-            return current_view(folder, snapshot)
+            return current_view(folder, store_state)
 
         monkeypatch.setattr(update, "current_view", look)
         with FileLock(builder.folder / LOCK):
-            assert builder.run(store.snapshot).manifest.head == 5
+            assert builder.run(store.store_state).manifest.head == 5
         assert len(looks) == 3
 
 
 class Failing:
     """Builds no index of what was read."""
 
-    def run(self, snapshot: StoreState, fresh: Sequence[Any] = ()) -> Any:
+    def run(self, store_state: StoreState, fresh: Sequence[Any] = ()) -> Any:
         if fresh:
             raise InputError("no room for the index")
-        return SimpleNamespace(manifest=empty_manifest(snapshot))
+        return SimpleNamespace(manifest=empty_manifest(store_state))
 
 
 def test_what_goes_wrong_behind_a_reader_is_told_though_nothing_more_comes(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def taken(folder: Path, *names: str, **options: bool) -> Outcome:
 
 
 def kept(folder: Path) -> list[bytes]:
-    snapshot = open_log(folder / ".esctl").read()
-    return [raw.strip() for raw in read_table(snapshot, 1, snapshot.head, ["raw"])["raw"].to_pylist()]
+    store_state = open_log(folder / ".esctl").read()
+    return [raw.strip() for raw in read_table(store_state, 1, store_state.head, ["raw"])["raw"].to_pylist()]
 
 
 def begun(outcome: Outcome) -> list[tuple[str, str]]:

@@ -86,12 +86,12 @@ def kept(store: Store, asked: bool = effort.ALL) -> dict[str, Any]:
     rows = store.view.relation(NAMES, {"data": Read((), "json")})
     said = asked_of(store) if asked else {}
     return said | {
-        "tree": store.snapshot.tree,
-        "cursors": dict(store.snapshot.cursors),
-        "blocks": store.snapshot.blocks,
+        "tree": store.store_state.tree,
+        "cursors": dict(store.store_state.cursors),
+        "blocks": store.store_state.blocks,
         "events": store.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall(),
-        "bytes": {name: b"".join(export_raw(store.snapshot, name)) for name in store.snapshot.cursors},
-        "files": sorted(set(os.listdir(store.path / "log")) - {entry.file for entry in store.snapshot.segments}),
+        "bytes": {name: b"".join(export_raw(store.store_state, name)) for name in store.store_state.cursors},
+        "files": sorted(set(os.listdir(store.path / "log")) - {entry.file for entry in store.store_state.segments}),
     }
 
 
@@ -253,7 +253,7 @@ def test_segments_are_those_of_one_process(tmp_path: Path, files: list[Path], lo
         with Store.create(tmp_path / name) as store:
             store.engine = engine
             store.ingest(files[2], options=replace(IN_FOURS, strict=engine is None))
-            made.append([(each.sha256, each.ranges, each.blocks) for each in store.snapshot.segments])
+            made.append([(each.sha256, each.ranges, each.blocks) for each in store.store_state.segments])
     assert made[0] == made[1]
     assert len(made[0]) == 4
 
@@ -276,14 +276,14 @@ def test_workers_write_all_and_index_most(tmp_path: Path, files: list[Path], lot
     lots.setattr(
         in_parts,
         "extend",
-        lambda how, snapshot, extend=in_parts.extend: (seen.append("extend"), extend(how, snapshot))[1],
+        lambda how, store_state, extend=in_parts.extend: (seen.append("extend"), extend(how, store_state))[1],
     )
     ingested(tmp_path / "s", [files[2:]], Cut(4))
     assert seen.count("write_apart") == 4
     assert seen.count("build_range") == 3
     with Store.open(tmp_path / "s") as store:
-        assert store.snapshot.seq == 1
-        assert len(store.snapshot.segments) == 4
+        assert store.store_state.seq == 1
+        assert len(store.store_state.segments) == 4
 
 
 def test_what_is_known_is_not_taken_again_though_workers_still_have_it(
@@ -321,8 +321,8 @@ def test_an_erasable_store_has_a_salt_for_each_record(
 ) -> None:
     ingested(tmp_path / "s", [files], Cut(3), erasable=True)
     with Store.open(tmp_path / "s") as store:
-        column = read_table(store.snapshot, 1, store.snapshot.head, ["salt"])["salt"]
-        assert len(column.unique()) == store.snapshot.head
+        column = read_table(store.store_state, 1, store.store_state.head, ["salt"])["salt"]
+        assert len(column.unique()) == store.store_state.head
         assert not [row for row in store.verify(full=True) if row["result"] == "failed"]
 
 
@@ -417,7 +417,7 @@ def test_an_interrupt_ends_the_processes(tmp_path: Path, files: list[Path], lots
         with pytest.raises(KeyboardInterrupt):
             store.ingest(files[0], options=IN_FOURS, observe=interrupted)
         store.engine = None
-        assert (store.snapshot.seq, kept(store)["files"]) == (0, [])
+        assert (store.store_state.seq, kept(store)["files"]) == (0, [])
 
 
 def test_what_a_killed_ingest_left_is_swept(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:

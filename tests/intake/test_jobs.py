@@ -37,7 +37,7 @@ def kept(log: Path, jobs: int) -> tuple[Any, ...]:
             names = ["position", "id", "entity", "time", "invalid", "duplicate_of", "conflict"]
             rows = store.view.relation(names, {"data": Read((), "json")})
             events = store.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall()
-            return store.snapshot.tree, store.snapshot.head, events
+            return store.store_state.tree, store.store_state.head, events
     finally:
         processors.use_processors(None)
 

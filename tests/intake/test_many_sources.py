@@ -23,7 +23,7 @@ from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log.commits import open_log
 from esctl.model import Cursor, FileCursor, Stanza
 from esctl.sources.files.finding import Source, expand
-from esctl.sources.files.generations import HEAD_SIZE, Known, find_candidates, same_files
+from esctl.sources.files.generations import HEAD_SIZE, KnownSources, find_candidates, same_files
 from esctl.sources.files.reading import SourceOptions, file_readers
 from esctl.sources.protocol import SourceReader
 from tests.support.cli_harness import good, plain_event, refused, write_lines
@@ -52,9 +52,9 @@ def test_many_files_are_committed_as_they_are_read(
     monkeypatch.setattr(intake, "COMMIT_PARTS", 10)
     found = expand([str(files(tmp_path, 25))])
     assert taken(tmp_path, found, **options).summary.new == 50
-    snapshot = open_log(tmp_path / ".esctl").read()
-    assert (snapshot.seq, snapshot.head, len(snapshot.cursors)) == (commits, 50, 25)
-    assert {cursor.sampled for cursor in snapshot.cursors.values()} == {2}
+    store_state = open_log(tmp_path / ".esctl").read()
+    assert (store_state.seq, store_state.head, len(store_state.cursors)) == (commits, 50, 25)
+    assert {cursor.sampled for cursor in store_state.cursors.values()} == {2}
     again = taken(tmp_path, found, **options).summary
     assert (again.records, again.new, open_log(tmp_path / ".esctl").read().seq) == (0, 0, commits)
 
@@ -115,13 +115,13 @@ def test_records_are_judged_once_however_many_sources_they_are_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
-    kept = exact_json.judge
+    kept = exact_json.judge_records
 
     def counting(raws: Any, *others: Any) -> exact_json.Judged:
         judged.append(len(raws))
         return kept(raws, *others)
 
-    monkeypatch.setattr(exact_json, "judge", counting)
+    monkeypatch.setattr(exact_json, "judge_records", counting)
     assert taken(tmp_path, expand([str(files(tmp_path, 25))]), skip_duplicates=True).summary.new == 50
     assert judged == [50, 50]  # before they are kept, and for the index
 
@@ -188,14 +188,14 @@ def test_what_a_line_was_read_to_is_found_again() -> None:
         lines = [draw.choice([b'{"n": 1}', b"{}", b"", b"  ", b'"x y"', b"12 "]) for _ in range(6)]
         text = draw.choice([b"\n", b"\r\n"]).join(lines) + draw.choice([b"", b"\n"])
         ends = [end for end in range(1, len(text) + 1) if text[end - 1] == 10 or not text[end:].split(b"\n")[0].strip()]
-        known = Known({f"{end}": cursor(text, end) for end in ends})
+        known = KnownSources({f"{end}": cursor(text, end) for end in ends})
         found = {one.name for one in find_candidates("new", text, known, foreign=True, agrees=every)}
         assert found == {str(end) for end in ends}
 
 
 def test_what_else_was_read_is_found_again() -> None:
     text = b'[{"a": 1}, {"a": 2}]' * 10
-    known = Known(
+    known = KnownSources(
         {
             "values": cursor(text, 10, "json"),
             "tailed": cursor(text, 7, tail="IA=="),
@@ -214,7 +214,7 @@ def test_what_else_was_read_is_found_again() -> None:
 
 def test_files_of_columns_are_known_by_all_of_them() -> None:
     text = b"PAR1" * 9
-    known = Known({"a": cursor(text, len(text), "parquet"), "b": cursor(text[4:], len(text) - 4, "arrow")})
+    known = KnownSources({"a": cursor(text, len(text), "parquet"), "b": cursor(text[4:], len(text) - 4, "arrow")})
     assert [one.name for one in same_files("new", known["a"].sha256, known, foreign=True)] == ["a"]
     assert same_files("new", known["a"].sha256, known, foreign=False) == []
     assert [one.name for one in same_files("b", known["b"].sha256, known, foreign=False)] == ["b"]

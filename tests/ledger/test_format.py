@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from esctl.ledger.prove.judge import Trust, judge, read_proof
+from esctl.ledger.prove.judge import Trust, judge_proof, read_proof
 from esctl.ledger.sign.note import parse_note, verified_by
 from esctl.log.segment import SCHEMA, leaf_hashes
 from tests.support import forgery, ledger_vectors
@@ -37,7 +37,7 @@ def test_the_vectors_are_judged_as_they_say() -> None:
     read = read_proof(f"{PROOF}\n".encode(), "vector")
     assert read.checkpoint.head.root.hex() == ROOT.split()[1]
     raw = records[3]["raw"].encode()
-    assert judge(read, raw, Trust((verifier,), True)).result == "proven"
+    assert judge_proof(read, raw, Trust((verifier,), True)).result == "proven"
 
 
 def judged_apart(store: Path) -> subprocess.CompletedProcess[str]:
@@ -69,10 +69,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("store", [False, True], indirect=True, ids=["plain", "erasable"])
 def test_the_verifier_of_the_docs_gives_the_same_root(store: Path) -> None:
-    snapshot = logs.reopened(store)
+    store_state = logs.reopened(store)
     done = judged_apart(store)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"4105 records, root {snapshot.root}\n"
+    assert done.stdout == f"4105 records, root {store_state.root}\n"
     for edit in (forgery.edited(_changed), forgery.edited(lambda raws: raws[:-1]), _later):
         kept = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
         forgery.forge(store, edit, trees=False)

@@ -27,19 +27,21 @@ from esctl.storage.protocol import ConflictError
 from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, batch, check, cursor, part, reopened, store
 
 
-def moved(snapshot: StoreState, name: str = "s", records: int = 0, **rest: Any) -> Commit:
+def moved(store_state: StoreState, name: str = "s", records: int = 0, **rest: Any) -> Commit:
     """A commit that moves a cursor and adds no record."""
     cursors = {name: cursor(b"x" * records, records)}
-    commit = Commit(snapshot.seq + 1, "append", snapshot.at + 1, snapshot.commit_sha256, snapshot.tree, cursors=cursors)
+    commit = Commit(
+        store_state.seq + 1, "append", store_state.at + 1, store_state.commit_sha256, store_state.tree, cursors=cursors
+    )
     return replace(commit, **rest)
 
 
 def many(path: Path, count: int) -> StoreState:
     log = create_store(path, files=Unsynced())
-    snapshot = log.read()
+    store_state = log.read()
     for number in range(count):
-        snapshot = log.append(snapshot, moved(snapshot, f"s{number % 7}", number))
-    return snapshot
+        store_state = log.append(store_state, moved(store_state, f"s{number % 7}", number))
+    return store_state
 
 
 def commit_file(path: Path, seq: int) -> Path:
@@ -49,23 +51,23 @@ def commit_file(path: Path, seq: int) -> Path:
 def test_what_was_committed_is_read_back(tmp_path: Path) -> None:
     odd = replace(part("ü\n", [b"{}\n"]).cursor, header=as_header(b"a,b\n"), dialect={"delimiter": ";"}, sampled=1)
     after = store(tmp_path / "s", [[part("a", [b"1\n", b"2\n"])], [replace(part("ü\n", [b"{}\n"]), cursor=odd)]])
-    snapshot = reopened(tmp_path / "s")
-    assert snapshot == after
-    assert (snapshot.head, snapshot.seq, snapshot.at) == (3, 2, NOW + 1)
-    assert [(segment.first, segment.last) for segment in snapshot.segments] == [(1, 2), (3, 3)]
-    assert snapshot.cursors["ü\n"] == odd
-    assert set(snapshot.cursors) == {"a", "ü\n"}
-    check(snapshot)
+    store_state = reopened(tmp_path / "s")
+    assert store_state == after
+    assert (store_state.head, store_state.seq, store_state.at) == (3, 2, NOW + 1)
+    assert [(segment.first, segment.last) for segment in store_state.segments] == [(1, 2), (3, 3)]
+    assert store_state.cursors["ü\n"] == odd
+    assert set(store_state.cursors) == {"a", "ü\n"}
+    check(store_state)
     assert open_log(tmp_path / "s").read(1).head == 2
     assert open_log(tmp_path / "s").read(0).head == 0
 
 
 def test_a_new_store_is_empty(tmp_path: Path) -> None:
     log = create_store(tmp_path / "deep" / ".esctl", erasable=True)
-    snapshot = log.read()
-    assert (snapshot.head, snapshot.seq, snapshot.segments, dict(snapshot.cursors)) == (0, 0, (), {})
-    assert snapshot.root == sha256(b"").hexdigest()
-    assert snapshot.erasable
+    store_state = log.read()
+    assert (store_state.head, store_state.seq, store_state.segments, dict(store_state.cursors)) == (0, 0, (), {})
+    assert store_state.root == sha256(b"").hexdigest()
+    assert store_state.erasable
     assert json.loads((tmp_path / "deep" / ".esctl" / "format.json").read_text()) == {
         "format": 1,
         "store_id": log.store_id,
@@ -336,11 +338,11 @@ def test_instants_are_written_exactly(microseconds: int) -> None:
 
 
 def test_a_commit_survives_its_json(tmp_path: Path) -> None:
-    snapshot = store(tmp_path / "s", [[part("a", [b"1\n"] * 5000)]])
+    store_state = store(tmp_path / "s", [[part("a", [b"1\n"] * 5000)]])
     data = commit_file(tmp_path / "s", 1).read_bytes()
     commit = commit_from_json(from_line(data))
     assert to_line(commit_to_json(commit)) == data
-    assert commit.add == snapshot.segments
+    assert commit.add == store_state.segments
     assert len(commit.add[0].blocks) == 1
 
 

@@ -49,21 +49,21 @@ def check_committed(path: Path, expected: pa.Table, heads: dict[int, str]) -> No
     """Whatever happened, what the store says is committed must be there and right."""
     if not (path / "format.json").exists():
         return
-    snapshot = open_log(path).read()
-    assert snapshot.head in heads
-    assert snapshot.root == heads[snapshot.head]
-    assert read_table(snapshot, 1, snapshot.head).equals(expected.slice(0, snapshot.head))
+    store_state = open_log(path).read()
+    assert store_state.head in heads
+    assert store_state.root == heads[store_state.head]
+    assert read_table(store_state, 1, store_state.head).equals(expected.slice(0, store_state.head))
 
 
 def check_resumed(path: Path, run: Run, reference: StoreState, expected: pa.Table) -> None:
     """The same run again ends as the undisturbed one did."""
     run(path, Unsynced())
-    snapshot = open_log(path).read()
-    assert snapshot.root == reference.root
-    assert read_table(snapshot, 1, snapshot.head).equals(expected)
-    assert snapshot.blocks == reference.blocks
-    assert dict(snapshot.cursors) == dict(reference.cursors)
-    assert stray_files(snapshot) == []
+    store_state = open_log(path).read()
+    assert store_state.root == reference.root
+    assert read_table(store_state, 1, store_state.head).equals(expected)
+    assert store_state.blocks == reference.blocks
+    assert dict(store_state.cursors) == dict(reference.cursors)
+    assert stray_files(store_state) == []
 
 
 @pytest.mark.parametrize("name", RUNS)

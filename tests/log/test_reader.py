@@ -100,9 +100,9 @@ def test_a_source_is_exported_apart_from_others(tmp_path: Path) -> None:
     whole = b"head\n" + b"".join(b"".join(piece) for piece in pieces) + b"\n \n"
     ends = cursor(whole, 4, header=as_header(b"head\n"), tail=as_header(b"\n \n"))
     commits = [[other, Part("mine", [batch(piece)], ends), other] for piece in pieces]
-    snapshot = store(tmp_path / "s", commits)
-    assert b"".join(export_raw(snapshot, "mine")) == whole
-    assert b"".join(export_raw(snapshot, "other")) == b"no\n" * 18
+    store_state = store(tmp_path / "s", commits)
+    assert b"".join(export_raw(store_state, "mine")) == whole
+    assert b"".join(export_raw(store_state, "other")) == b"no\n" * 18
 
 
 def test_an_unknown_source_is_named(written: StoreState) -> None:

@@ -27,11 +27,11 @@ def three_segments(path: Path) -> StoreState:
     return store(path, [[part(name, [b'{"n":%d}\n' % n for n in range(ROWS)])] for name in "abc"])
 
 
-def merged(path: Path, snapshot: StoreState, files: Filesystem | None = None, kind: str = "compact") -> StoreState:
+def merged(path: Path, store_state: StoreState, files: Filesystem | None = None, kind: str = "compact") -> StoreState:
     """Make one segment of all."""
-    whole = read_table(snapshot, 1, snapshot.head).combine_chunks()
+    whole = read_table(store_state, 1, store_state.head).combine_chunks()
     with LogWriter(path, clock=clock, files=files or Unsynced()) as writer:
-        return writer.replace(Replacement(kind, snapshot.segments, [whole]))  # type: ignore[arg-type]
+        return writer.replace(Replacement(kind, store_state.segments, [whole]))  # type: ignore[arg-type]
 
 
 def test_segments_are_replaced_in_one_commit(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     merged(tmp_path, before, counting)
     for step in range(len(counting.steps)):
         path = tmp_path / f"again{step}"
-        snapshot = three_segments(path)
-        records = read_table(snapshot, 1, snapshot.head)
+        store_state = three_segments(path)
+        records = read_table(store_state, 1, store_state.head)
         with suppress(InputError):
-            merged(path, snapshot, Failing(step))
+            merged(path, store_state, Failing(step))
         now = open_log(path).read()
-        assert (now.head, now.root) == (before.head, snapshot.root)
+        assert (now.head, now.root) == (before.head, store_state.root)
         assert read_table(now, 1, now.head).equals(records)
 
 

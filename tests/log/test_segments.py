@@ -63,8 +63,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             with writing(path) as writer:
                 writer.append([part(f"s{number % 4}-{number}", raws(number))])
                 if number == 20:
-                    held = writer.snapshot.segments[3:9]
-                    table = read_table(writer.snapshot, held[0].first, held[-1].last).combine_chunks()
+                    held = writer.store_state.segments[3:9]
+                    table = read_table(writer.store_state, held[0].first, held[-1].last).combine_chunks()
                     writer.replace(Replacement("compact", held, [table]))
                 if number == 27:
                     erase(writer, [2, 40], Redaction(0, (), "asked to", "dpo"))
@@ -84,8 +84,8 @@ def parts_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def parts_of(snapshot: StoreState) -> list[SegmentPart]:
-    return [chunk for chunk in chunks_of(snapshot.segments) if isinstance(chunk, SegmentPart)]
+def parts_of(store_state: StoreState) -> list[SegmentPart]:
+    return [chunk for chunk in chunks_of(store_state.segments) if isinstance(chunk, SegmentPart)]
 
 
 def findings(path: Path) -> list[str]:
@@ -105,38 +105,38 @@ def test_opening_reads_no_part_and_few_commits(
 ) -> None:
     read, keep = list[str](), commits.read_regular
     monkeypatch.setattr(commits, "read_regular", lambda path, limit: [read.append(path.name), keep(path, limit)][1])
-    snapshot = open_log(made).read()
-    assert (bytes_of(snapshot.segments), len(snapshot.segments)) > (0, 30)
+    store_state = open_log(made).read()
+    assert (bytes_of(store_state.segments), len(store_state.segments)) > (0, 30)
     assert not parts_read
     assert len(read) < 8
 
 
 def test_what_lies_at_a_position_reads_one_part(made: Path, parts_read: list[str]) -> None:
-    snapshot, whole = open_log(made).read(), tuple(open_log(made).read(summaries=False).segments)
+    store_state, whole = open_log(made).read(), tuple(open_log(made).read(summaries=False).segments)
     assert not parts_read
     for segment in whole[:5]:
-        assert segments_in(snapshot.segments, segment.first, segment.last) == (segment,)
+        assert segments_in(store_state.segments, segment.first, segment.last) == (segment,)
     assert len(set(parts_read)) < 3
     parts_read.clear()
-    assert raw_of(snapshot, [7]).keys() == {7}
+    assert raw_of(store_state, [7]).keys() == {7}
     assert len(parts_read) == 1
-    for position in (0, 1, 30, snapshot.head):
+    for position in (0, 1, 30, store_state.head):
         there = tuple(segment for segment in whole if segment.first <= position)
-        assert begun_by(snapshot.segments, position) == there
-    assert pickle.loads(pickle.dumps(snapshot.segments)) == whole  # its own
+        assert begun_by(store_state.segments, position) == there
+    assert pickle.loads(pickle.dumps(store_state.segments)) == whole  # its own
     assert PartedSegments(made, ()) != whole
-    assert snapshot.segments != 5
+    assert store_state.segments != 5
 
 
 def test_a_writer_that_sweeps_reads_no_part_but_where_a_stray_file_lies(store: Path, parts_read: list[str]) -> None:
     with writing(store):
         pass
     assert not parts_read
-    snapshot = open_log(store).read()
+    store_state = open_log(store).read()
     stray = store / "log" / f"{7:020d}-{9:020d}.0badc0de.parquet"
     stray.write_bytes(b"x")
     names = [path.name for path in (store / "log").iterdir()]
-    assert find_unnamed(snapshot.segments, [*names, "notes.txt"]) == {stray.name}
+    assert find_unnamed(store_state.segments, [*names, "notes.txt"]) == {stray.name}
     assert len(parts_read) == 1
     with writing(store):
         pass
@@ -146,9 +146,9 @@ def test_a_writer_that_sweeps_reads_no_part_but_where_a_stray_file_lies(store: P
 
 def test_parts_are_read_where_something_in_them_is_replaced(store: Path, parts_read: list[str]) -> None:
     with writing(store) as writer:
-        held = writer.snapshot.segments[-6:-3]
+        held = writer.store_state.segments[-6:-3]
         parts_read.clear()
-        table = read_table(writer.snapshot, held[0].first, held[-1].last).combine_chunks()
+        table = read_table(writer.store_state, held[0].first, held[-1].last).combine_chunks()
         after = writer.replace(Replacement("compact", held, [table]))
         assert len(set(parts_read)) <= 3
         with pytest.raises(InputError, match="contradicts"):
@@ -165,8 +165,8 @@ def test_parts_are_read_where_something_in_them_is_replaced(store: Path, parts_r
 
 
 def test_a_damaged_part_is_named_and_mended(store: Path) -> None:
-    rng, snapshot = random.Random(5), open_log(store).read()
-    for each in some(parts_of(snapshot), 3):
+    rng, store_state = random.Random(5), open_log(store).read()
+    for each in some(parts_of(store_state), 3):
         path = store / "commits" / each.file
         good = path.read_bytes()
         for bit in (0, rng.randrange(len(good) * 8), len(good) * 8 - 1):
@@ -226,7 +226,7 @@ def test_a_writer_of_several_commits_leaves_a_summary_of_the_last(
     for count in (9, 3, 9):
         with writing(tmp_path) as writer:
             for number in range(count):
-                writer.append([part(f"{count}-{writer.snapshot.seq}", raws(number))])
+                writer.append([part(f"{count}-{writer.store_state.seq}", raws(number))])
     heads = [path.name for path in (tmp_path / "commits").glob("head-*")]
     assert heads == [f"head-{21:020d}.json"]  # the one before is gone
     assert open_log(tmp_path).read() == open_log(tmp_path).read(summaries=False)
@@ -257,13 +257,13 @@ def test_a_commit_that_was_made_while_names_were_listed_is_not_missed(
 def test_a_summary_of_a_last_commit_may_go_while_all_is_verified(store: Path) -> None:
     with writing(store) as writer:
         writer.append([part("more", raws(1))])
-    snapshot = open_log(store).read()
-    names = ["head-00000000000000000038.json", f"summary-{snapshot.seq:020d}.json"]
+    store_state = open_log(store).read()
+    names = ["head-00000000000000000038.json", f"summary-{store_state.seq:020d}.json"]
     found = Summaries.of(store, names, open_log(store).read(0))
-    found.names = dict.fromkeys(names, snapshot.seq)
+    found.names = dict.fromkeys(names, store_state.seq)
     for name in names:
         (store / "commits" / name).unlink(missing_ok=True)
-    found.compare(snapshot)
+    found.compare(store_state)
     assert list(found.findings) == [f"commits/{names[1]}"]
 
 

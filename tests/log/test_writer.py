@@ -45,13 +45,13 @@ def path(tmp_path: Path) -> Path:
 
 def test_several_sources_in_one_commit(path: Path) -> None:
     with LogWriter(path, clock=clock) as writer:
-        snapshot = writer.append([part("a", [b"1\n", b"2\n"]), part("b", [b"3\n"])])
-    table = check(snapshot)
+        store_state = writer.append([part("a", [b"1\n", b"2\n"]), part("b", [b"3\n"])])
+    table = check(store_state)
     assert table["source"].to_pylist() == ["a", "a", "b"]
     assert table["raw"].to_pylist() == [b"1\n", b"2\n", b"3\n"]
     assert table["recorded_at"].cast(pa.int64()).to_pylist() == [NOW] * 3
-    assert (snapshot.seq, len(snapshot.segments), set(snapshot.cursors)) == (1, 1, {"a", "b"})
-    assert stray_files(snapshot) == []
+    assert (store_state.seq, len(store_state.segments), set(store_state.cursors)) == (1, 1, {"a", "b"})
+    assert stray_files(store_state) == []
 
 
 def test_what_an_append_returns_is_what_is_read(path: Path) -> None:
@@ -79,7 +79,7 @@ def test_nothing_new_makes_no_commit(path: Path) -> None:
         assert writer.append([same]).seq == 1  # the source was seen, though it has no record yet
         assert writer.append([same]).seq == 1
         assert writer.append([Part("a", [batch([])], same.cursor)]).seq == 1
-        assert writer.snapshot.head == 0
+        assert writer.store_state.head == 0
 
 
 def test_recorded_at_never_goes_back(path: Path) -> None:
@@ -93,8 +93,8 @@ def test_recorded_at_never_goes_back(path: Path) -> None:
 
 @pytest.mark.parametrize("erasable", [False, True])
 def test_salts_are_random_where_records_can_be_erased(tmp_path: Path, erasable: bool) -> None:
-    snapshot = store(tmp_path / "s", [[part("a", [b"same\n"] * 50)]] * 2, erasable=erasable)
-    salts = check(snapshot)["salt"].to_pylist()
+    store_state = store(tmp_path / "s", [[part("a", [b"same\n"] * 50)]] * 2, erasable=erasable)
+    salts = check(store_state)["salt"].to_pylist()
     if erasable:
         assert {len(salt) for salt in salts} == {16}
         assert len(set(salts)) == 100
@@ -105,8 +105,8 @@ def test_salts_are_random_where_records_can_be_erased(tmp_path: Path, erasable: 
 def test_tables_chunks_and_narrow_columns_are_taken(path: Path) -> None:
     table = pa.table({"offset": pa.array([0, 2], pa.int32()), "raw": pa.array([b"1\n", b"2\n"], pa.binary())})
     with LogWriter(path, clock=clock) as writer:
-        snapshot = writer.append([Part("a", [table, table.to_batches()[0].slice(1)], cursor(b"", 3))])
-    assert check(snapshot)["raw"].to_pylist() == [b"1\n", b"2\n", b"2\n"]
+        store_state = writer.append([Part("a", [table, table.to_batches()[0].slice(1)], cursor(b"", 3))])
+    assert check(store_state)["raw"].to_pylist() == [b"1\n", b"2\n", b"2\n"]
 
 
 def test_large_appends_are_cut_into_segments(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +114,10 @@ def test_large_appends_are_cut_into_segments(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(parts_module, "SEGMENT_RAW_BYTES", 1000)
     with LogWriter(path, clock=clock) as writer:
         small, large = [b"%d\n" % number for number in range(250)], [b"%600d\n" % number for number in range(4)]
-        snapshot = writer.append([part("a", small), Part("b", [batch([raw]) for raw in large], cursor(b"", 4))])
-    assert [segment.last - segment.first + 1 for segment in snapshot.segments] == [100, 100, 51, 1, 1, 1]
-    assert check(snapshot)["raw"].to_pylist() == small + large
-    assert snapshot.seq == 1
+        store_state = writer.append([part("a", small), Part("b", [batch([raw]) for raw in large], cursor(b"", 4))])
+    assert [segment.last - segment.first + 1 for segment in store_state.segments] == [100, 100, 51, 1, 1, 1]
+    assert check(store_state)["raw"].to_pylist() == small + large
+    assert store_state.seq == 1
 
 
 @settings(max_examples=effort.examples(25, 8))
@@ -134,9 +134,9 @@ def test_any_segmentation_gives_the_same_tree(
         for count in commits:
             writer.stage([Part("a", [batch(raws[start : start + count], start)], cursor(b"x" * start, start))])
             start += count
-        snapshot = writer.commit()
-    check(snapshot)
-    assert all(segment.last - segment.first < rows for segment in snapshot.segments)
+        store_state = writer.commit()
+    check(store_state)
+    assert all(segment.last - segment.first < rows for segment in store_state.segments)
 
 
 def test_staged_records_are_one_commit_with_one_time(path: Path) -> None:
@@ -144,11 +144,11 @@ def test_staged_records_are_one_commit_with_one_time(path: Path) -> None:
     with LogWriter(path, clock=lambda: next(now)) as writer:
         writer.stage([part("a", [b"1\n"])])
         writer.stage([part("b", [b"2\n"])])
-        assert (reopened(path).head, writer.snapshot.head) == (0, 0)
-        snapshot = writer.commit()
-        assert (snapshot.head, snapshot.seq, len(snapshot.segments)) == (2, 1, 2)
-        assert writer.commit() == snapshot
-    assert check(snapshot)["recorded_at"].cast(pa.int64()).to_pylist() == [NOW, NOW]
+        assert (reopened(path).head, writer.store_state.head) == (0, 0)
+        store_state = writer.commit()
+        assert (store_state.head, store_state.seq, len(store_state.segments)) == (2, 1, 2)
+        assert writer.commit() == store_state
+    assert check(store_state)["recorded_at"].cast(pa.int64()).to_pylist() == [NOW, NOW]
 
 
 def test_abandoned_records_leave_nothing(path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_locked_store_names_the_holder(path: Path) -> None:
         thread.join()
     assert f"is being written by process {os.getpid()}" in outcome[0].message
     with LogWriter(path, timeout=0.05) as writer:
-        assert writer.snapshot.head == 0
+        assert writer.store_state.head == 0
 
 
 def test_a_read_only_store_is_an_error_with_a_hint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,12 +221,12 @@ def test_a_writer_past_the_lock_loses_and_tries_again(path: Path) -> None:
         first.append([part("a", [b"1\n"])])
         second.append([part("b", [b"2\n", b"3\n"])])
         first.append([part("c", [b"4\n"])])
-    snapshot = reopened(path)
-    table = check(snapshot)
+    store_state = reopened(path)
+    table = check(store_state)
     assert table["raw"].to_pylist() == [b"1\n", b"2\n", b"3\n", b"4\n"]
     assert len(set(table["recorded_at"].to_pylist())) == 3
-    assert set(snapshot.cursors) == {"a", "b", "c"}
-    assert stray_files(snapshot) == []
+    assert set(store_state.cursors) == {"a", "b", "c"}
+    assert stray_files(store_state) == []
 
 
 def test_a_source_read_by_two_is_recorded_once(path: Path) -> None:
@@ -243,12 +243,12 @@ def test_staged_records_move_behind_those_of_the_winner(path: Path) -> None:
         second.stage([part("b", LINES)])
         second.stage([part("c", [b"c\n"])])
         first.append([part("a", [b"1\n", b"2\n"])])
-        snapshot = second.commit()
-        assert stray_files(snapshot) == [], "what was written for other positions is gone at once"
-    table = check(snapshot)
+        store_state = second.commit()
+        assert stray_files(store_state) == [], "what was written for other positions is gone at once"
+    table = check(store_state)
     assert table["raw"].to_pylist() == [b"1\n", b"2\n", *LINES, b"c\n"]
     assert table["recorded_at"].cast(pa.int64()).unique().to_pylist() == [NOW, NOW + 1]
-    assert stray_files(snapshot) == []
+    assert stray_files(store_state) == []
 
 
 def test_a_loser_of_the_same_source_drops_what_it_staged(path: Path) -> None:
@@ -272,12 +272,12 @@ def test_processes_at_once_lose_nothing_and_record_nothing_twice(path: Path, wri
     for process in running:
         process.join(120)
     assert [process.exitcode for process in running] == [0, 0, 0]
-    snapshot = reopened(path)
-    table = check(snapshot)
+    store_state = reopened(path)
+    table = check(store_state)
     expected = {b"%s-%d\n" % (source.encode(), number) for source in sources for number in range(80)}
     assert Counter(table["raw"].to_pylist()) == Counter(expected)
-    assert snapshot.seq == 24
-    assert stray_files(snapshot) == []
+    assert store_state.seq == 24
+    assert stray_files(store_state) == []
 
 
 def test_only_what_an_interrupted_writer_left_is_removed(path: Path) -> None:

@@ -83,8 +83,8 @@ def test_readers_of_an_earlier_snapshot_go_on(tmp_path: Path) -> None:
     firsts = list(iter_firsts(earlier, len(LINES[0]), ["source", "offset"]))
     assert pa.Table.from_batches(firsts).to_pydict() == {"source": ["a", "b"], "offset": [0, 0]}
     assert raw_of(before, [0, 1, 2 * ROWS, 10**9]) == {1: LINES[0], 2 * ROWS: LINES[-1]}
-    for snapshot, name in ((before, "d"), (earlier, "b")):
-        assert b"".join(export_raw(snapshot, name)) == b"".join(LINES)
+    for store_state, name in ((before, "d"), (earlier, "b")):
+        assert b"".join(export_raw(store_state, name)) == b"".join(LINES)
 
 
 def test_a_missing_segment_is_still_told(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         compact_log(path, Unsynced())
         with LogWriter(path, clock=clock, files=Unsynced()) as writer:
             writer.append([part("later", LINES[:5])])
-            after = writer.snapshot
+            after = writer.store_state
         assert len(after.segments) == 2
         check(after)
         assert stray_files(after) == []

@@ -112,7 +112,7 @@ def test_what_is_erased_is_nowhere_in_the_store(folder: Path) -> None:
     }
     assert [row["position"] for row in good("log", "--erased", cwd=folder).rows] == NAMED
     store = Store.open(folder / ".esctl")
-    (status,) = Relation(status_of(store.scope(), store.snapshot)).rows()
+    (status,) = Relation(status_of(store.scope(), store.store_state)).rows()
     assert (status["erased"], status["invalid"], status["without_entity"]) == (len(NAMED), 0, 0)
     doctor = good("doctor", cwd=folder)  # no finding of its own
     assert "note: 6 erased events in scope" in doctor.err
@@ -132,7 +132,7 @@ def test_sources_go_on_as_before(folder: Path) -> None:
     gone(folder, 25)
     again = good("ingest", "-", cwd=folder, stdin=json.dumps(plain_event(30)).encode() + b"\n").row
     assert (again["new"], again["duplicates"]) == (1, 0)
-    assert store.snapshot.erased == 2
+    assert store.store_state.erased == 2
 
 
 def test_an_erased_event_says_when_why_and_by_whom(folder: Path) -> None:
@@ -234,8 +234,8 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
         ((), ("thing-9",), "", NotFoundError),
     ):
         with pytest.raises(error):
-            select_records(store.scope(entities), store.snapshot, events, where)
-    assert store.snapshot.erased == 0
+            select_records(store.scope(entities), store.store_state, events, where)
+    assert store.store_state.erased == 0
 
 
 def test_a_store_that_is_not_erasable_says_so(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ class Dying(Failing):
 
 def test_killed_at_every_step(made: Path, tmp_path: Path) -> None:
     counting = Dying()
-    root = gone(shutil.copytree(made, tmp_path / "undisturbed"), files=counting).snapshot.root
+    root = gone(shutil.copytree(made, tmp_path / "undisturbed"), files=counting).store_state.root
     assert len(counting.steps) > 25
     for step in range(0, len(counting.steps), 1 if effort.ALL else 3):
         folder = shutil.copytree(made, tmp_path / f"at{step}")
@@ -352,7 +352,7 @@ def test_who_still_reads_what_was_replaced_is_told_so(made: Path, tmp_path: Path
     folder = shutil.copytree(made, tmp_path / "copy")
     before = open_log(folder / ".esctl").read()
     old = Store.open(folder / ".esctl")
-    assert old.snapshot == before
+    assert old.store_state == before
     gone(folder)
     with pytest.raises(InputError, match="was replaced meanwhile"):
         read_table(before, 1, before.head)

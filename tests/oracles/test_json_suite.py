@@ -122,7 +122,7 @@ def test_values_are_not_transformed(real_logs: Path, tmp_path: Path) -> None:
 def test_evidence_is_the_files_own_bytes(loaded: tuple[Store, dict[str, dict[str, Any]]], real_logs: Path) -> None:
     store, rows = loaded
     for file in cases(real_logs, "test_parsing"):
-        raw = b"".join(export_raw(store.snapshot, rows[file.name]["source"]))
+        raw = b"".join(export_raw(store.store_state, rows[file.name]["source"]))
         assert raw == file.read_bytes(), file.name
 
 

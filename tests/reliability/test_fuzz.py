@@ -17,7 +17,7 @@ from esctl.config import read_config
 from esctl.engine.sizes import parse_size
 from esctl.engine.zones import find_zone
 from esctl.errors import InputError, UsageError
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.index.envelope.paths import parse_path
 from esctl.index.files.manifest import FORMAT, read_manifest
 from esctl.ledger.sign.last_seen import pin_path, pinned_keys, read_pin
@@ -116,7 +116,7 @@ def test_an_arrow_file_that_points_outside_itself_is_damaged(tmp_path: Path) -> 
 
 def test_half_a_surrogate_pair_in_a_key_is_an_invalid_record() -> None:
     raws = pa.array([b'{"a\\ud800":{"b":1}}', b'{"a":{"b":1}}', b'{"\\udc00":[{"\\ud800":1}]}'], pa.large_binary())
-    judged = judge(raws, Cursor(format="jsonl"))
+    judged = judge_records(raws, Cursor(format="jsonl"))
     assert [reason is None for reason in judged.invalid.to_pylist()] == [False, True, False]
 
 

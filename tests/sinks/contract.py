@@ -56,7 +56,7 @@ def grow_store(folder: Path, count: int) -> Store:
 
 
 def progress(store: Store) -> Progress:
-    return Progress(store.snapshot.store_id, "a", store.basis_of(store.scope(projection="a")))
+    return Progress(store.store_state.store_id, "a", store.basis_of(store.scope(projection="a")))
 
 
 def replayed(store: Store, projection: str = "a") -> Rows:
@@ -126,7 +126,7 @@ class SinkContract(ABC):
         for count in steps:
             store = grow_store(tmp_path, count)
             self.put(tmp_path, store, at)
-            at = store.snapshot.head
+            at = store.store_state.head
             self.assert_is(tmp_path, store)
 
     def test_the_same_changes_again_change_nothing(self, tmp_path: Path) -> None:

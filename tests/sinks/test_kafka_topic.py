@@ -97,9 +97,9 @@ def test_only_entities_with_new_events_are_sent_again(broker: Broker, tmp_path: 
     assert sorted(str(each.headers["esctl-entity"]) for each in new) == ["a7", "a9"]
     store = log.open()
     for each in new:
-        assert each.headers["esctl-store"] == store.snapshot.store_id
-        assert each.headers["esctl-root"] == store.snapshot.root
-        assert each.headers["esctl-head"] == str(store.snapshot.head)
+        assert each.headers["esctl-store"] == store.store_state.store_id
+        assert each.headers["esctl-root"] == store.store_state.root
+        assert each.headers["esctl-head"] == str(store.store_state.head)
         assert each.headers["esctl-version"] in ("2", "3")
 
 

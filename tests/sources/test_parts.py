@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esctl.sources.formats.prefixes import find_prefix
-from esctl.sources.formats.text.parted import CRI
+from esctl.sources.formats.text.split_lines import CRI
 from tests.support.cli_harness import esctl, good
 
 EVENTS = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.formats.detect import sniff
@@ -28,7 +28,7 @@ def rows_of(folder: Path, data: bytes, size: int = 1 << 20, **options: Any) -> l
     for delivery in read(Source(str(path), path), SourceOptions(batch_bytes=size, **options), {}):
         if not delivery.batch.num_rows:
             continue
-        judged = judge(delivery.batch["raw"], delivery.cursor)
+        judged = judge_records(delivery.batch["raw"], delivery.cursor)
         texts, reasons = judged.text.to_pylist(), judged.invalid.to_pylist()
         found += [reason if text is None else json.loads(text) for text, reason in zip(texts, reasons, strict=True)]
         header = delivery.cursor.header.encode()

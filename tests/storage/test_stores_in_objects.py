@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from esctl.api import Store
 from esctl.errors import EsctlError, InputError
+from esctl.index import merge_policy
 from tests.support.effort import ALL, some
 from tests.support.objects import URL, Crash, World, forget_machines, worlds
 
@@ -204,7 +205,7 @@ def test_writers_that_pass_the_lock_by_lose_nothing(
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(write, range(count)))
     with Store.open(URL) as store:
-        assert (store.snapshot.head, len(store.snapshot.cursors)) == (15 * count, 3 * count)
+        assert (store.store_state.head, len(store.store_state.cursors)) == (15 * count, 3 * count)
     assert not findings(world.download(tmp_path / "disk"))
 
 
@@ -325,11 +326,11 @@ def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row groups, commits and parts are so small that there are many, as of ten million events and more."""
-    from esctl.index import building
+    from esctl.index import extend
     from esctl.index.files import merge, write
     from esctl.maintain.compact import compact
 
-    assert building.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
+    assert extend.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
     monkeypatch.setattr(write, "ROW_GROUP", 60)
     monkeypatch.setattr("esctl.index.files.levels.MOST_LISTED", 64)
     monkeypatch.setattr("esctl.index.files.levels.MOST_IN_PART", 16)
@@ -359,15 +360,15 @@ def test_one_entity_costs_as_few_of_a_large_store_as_an_ingest_leaves_it(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Commits are as large, beside what is merged, as those of ten million events; no footer is near its row group."""
-    from esctl.index import building, merging
+    from esctl.index import extend
     from esctl.index.files import merge, write
 
-    assert building.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
+    assert extend.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
     monkeypatch.setattr(write, "ROW_GROUP", 60)
     monkeypatch.setattr("esctl.storage.objects._APART", 0)
     monkeypatch.setattr("esctl.intake.intake.COMMIT_PARTS", 1)
-    monkeypatch.setattr(merging, "SMALL_ROWS", 600)
-    monkeypatch.setattr(merging, "COMPACT_ROWS", 600 * 7)
+    monkeypatch.setattr(merge_policy, "SMALL_ROWS", 600)
+    monkeypatch.setattr(merge_policy, "COMPACT_ROWS", 600 * 7)
     costs = []
     for count, left in ((1, 1), (11, 2)):
         for name in world.names():
@@ -396,7 +397,7 @@ def test_a_machine_that_comes_to_many_commits_lists_those_after_the_newest_summa
     with LogWriter(world.machine("writer")) as writer:
         for number in range(20):
             writer.append([part(f"s{number}", [b"{}\n"])])
-        expected = writer.snapshot
+        expected = writer.store_state
     root = world.machine("reader")
     assert replace(open_log(root).read(), path=expected.path) == expected
     assert [name for call, name in world.depot.calls if call == "get"][-2:] == [

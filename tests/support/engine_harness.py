@@ -103,7 +103,7 @@ class Engine:
     """A store's index and the projection to ask with."""
 
     view: IndexView
-    snapshot: StoreState
+    store_state: StoreState
     updater: Updater
     projection: Projection | None
     config: Path | None = None  # the esctl.toml, were there one: python projections lie beside it
@@ -113,7 +113,7 @@ class Engine:
     def rebuilt(self) -> Engine:
         """Give the engine with its index deleted and built again."""
         shutil.rmtree(self.view.folder)
-        return replace(self, view=self.updater.run(self.snapshot))
+        return replace(self, view=self.updater.run(self.store_state))
 
     def scope(self, known_at: int | None = None) -> Scope:
         """Give the ground of a question: this projection, all entities."""
@@ -168,7 +168,7 @@ class Engine:
         return {position: exact(text, ...) for position, text in found}
 
     def _point(self, bounds: Bounds) -> AsOf:
-        return as_of(bounds) or AsOf("all", "position", number=self.snapshot.head)
+        return as_of(bounds) or AsOf("all", "position", number=self.store_state.head)
 
 
 def _differences(answer: Answer) -> list[tuple[Any, ...]]:
@@ -242,12 +242,12 @@ def engine(log: Log, *, eager: bool = False, after: Callable[[int, Engine], None
                 part = _part(records, offset, start + size)
                 writer.append([part])
                 if after is not None:
-                    after(number, _engine(updater, writer.snapshot, log))
+                    after(number, _engine(updater, writer.store_state, log))
                 elif eager:
-                    updater.run(writer.snapshot)
+                    updater.run(writer.store_state)
                 start, offset = start + size, part.cursor.offset
-            snapshot = writer.snapshot
-        made = _engine(updater, snapshot, log)
+            store_state = writer.store_state
+        made = _engine(updater, store_state, log)
         yield made if after is not None else replace(made, shelf=None)
 
 
@@ -262,9 +262,9 @@ def render(answer: Answer, path: Path) -> None:
     write(answer, Target("jsonl", path))
 
 
-def _engine(updater: Updater, snapshot: StoreState, log: Log) -> Engine:
-    shelf = Shelf(snapshot.path, "test", snapshot, always=True)
-    return Engine(updater.run(snapshot), snapshot, updater, projection_of(log), shelf=shelf)
+def _engine(updater: Updater, store_state: StoreState, log: Log) -> Engine:
+    shelf = Shelf(store_state.path, "test", store_state, always=True)
+    return Engine(updater.run(store_state), store_state, updater, projection_of(log), shelf=shelf)
 
 
 class _Clock:

@@ -159,13 +159,13 @@ def forge(path: Path, edit: Edit, *, trees: bool = True, cursors: bool = False) 
     `trees`: their roots too, else only the files' digests and the chain. `cursors`: those too.
     """
     log = open_log(path)
-    snapshot = log.read()
-    table = edit(read_table(snapshot, 1, snapshot.head))
+    store_state = log.read()
+    table = edit(read_table(store_state, 1, store_state.head))
     positions = pa.array(np.arange(1, table.num_rows + 1, dtype=np.int64))
     table = table.set_column(0, table.schema.field(0), positions)
     old = [
         commit_from_json(json.loads((path / "commits" / commit_name(n)).read_bytes()))
-        for n in range(1, snapshot.seq + 1)
+        for n in range(1, store_state.seq + 1)
     ]
     shutil.rmtree(path / "log")
     shutil.rmtree(path / "commits")

@@ -90,7 +90,7 @@ class Ground:
         return asked("audit", lambda: audit(self.scope(bounds), self._point(bounds)))
 
     def diff(self, a: Bounds, b: Bounds | None = None) -> Told:
-        everything = AsOf("all", "position", number=self.engine.snapshot.head)
+        everything = AsOf("all", "position", number=self.engine.store_state.head)
         return asked("diff", lambda: diff(self.scope(), self._point(a) or everything, self._point(b) or everything))
 
     def blame(self, entity: str) -> Told:
@@ -150,9 +150,9 @@ def ground(
                 read |= {part.source: part.cursor for part in parts}
                 writer.append(parts)
                 if eager:
-                    updater.run(writer.snapshot)
-            snapshot = writer.snapshot
-        yield Ground(Engine(updater.run(snapshot), snapshot, updater, projection, config))
+                    updater.run(writer.store_state)
+            store_state = writer.store_state
+        yield Ground(Engine(updater.run(store_state), store_state, updater, projection, config))
 
 
 def _part(source: str, records: Sequence[Record], before: Cursor | None) -> Part:

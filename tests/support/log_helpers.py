@@ -146,7 +146,7 @@ def store(path: Path, parts: Sequence[Sequence[Part]], *, erasable: bool = False
     with LogWriter(path, clock=clock, files=Unsynced()) as writer:
         for each in parts:
             writer.append(each)
-        return writer.snapshot
+        return writer.store_state
 
 
 def reference_leaf(row: dict[str, Any]) -> bytes:
@@ -184,25 +184,25 @@ def reference_leaves(table: pa.Table) -> bytes:
     return b"".join(reference_leaf(row) for row in table.to_pylist())
 
 
-def check(snapshot: StoreState) -> pa.Table:
+def check(store_state: StoreState) -> pa.Table:
     """Judge a whole store by what its files say; give its records."""
-    table = read_table(snapshot, 1, snapshot.head)
-    assert table["position"].to_pylist() == list(range(1, snapshot.head + 1))
+    table = read_table(store_state, 1, store_state.head)
+    assert table["position"].to_pylist() == list(range(1, store_state.head + 1))
     leaves = reference_leaves(table)
-    assert tree_root(leaves).hex() == snapshot.root
-    assert snapshot.blocks == tuple(
-        tree_root(leaves[at * 32 : (at + 4096) * 32]) for at in range(0, snapshot.head - 4095, 4096)
+    assert tree_root(leaves).hex() == store_state.root
+    assert store_state.blocks == tuple(
+        tree_root(leaves[at * 32 : (at + 4096) * 32]) for at in range(0, store_state.head - 4095, 4096)
     )
-    for segment in snapshot.segments:
-        data = (snapshot.path / "log" / segment.file).read_bytes()
+    for segment in store_state.segments:
+        data = (store_state.path / "log" / segment.file).read_bytes()
         assert (len(data), sha256(data).hexdigest()) == (segment.size, segment.sha256)
     return table
 
 
-def stray_files(snapshot: StoreState) -> list[str]:
+def stray_files(store_state: StoreState) -> list[str]:
     """Names of files in the store that are neither its own nor evidence."""
-    named = {f"log/{segment.file}" for segment in snapshot.segments} | {"format.json", "lock"}
-    found = {str(path.relative_to(snapshot.path)) for path in snapshot.path.rglob("*") if path.is_file()}
+    named = {f"log/{segment.file}" for segment in store_state.segments} | {"format.json", "lock"}
+    found = {str(path.relative_to(store_state.path)) for path in store_state.path.rglob("*") if path.is_file()}
     return sorted(name for name in found - named if ".tmp-" in name or not name.startswith("commits/"))
 
 
@@ -214,7 +214,7 @@ def resume(path: Path, files: Filesystem) -> None:
     """Ingest LINES in four commits, from where an earlier run has come to."""
     create_store(path, files=files)
     with LogWriter(path, clock=clock, files=files) as writer:
-        before = writer.snapshot.cursors.get("lines")
+        before = writer.store_state.cursors.get("lines")
         for start in range(before.records if before else 0, len(LINES), ROWS):
             stop = start + ROWS
             done = b"".join(LINES[:start])
@@ -226,7 +226,7 @@ def resume_staged(path: Path, files: Filesystem) -> None:
     """Ingest LINES in one commit of two segments, unless an earlier run has."""
     create_store(path, files=files)
     with LogWriter(path, clock=clock, files=files) as writer:
-        if writer.snapshot.head == 0:
+        if writer.store_state.head == 0:
             for start in (0, 2 * ROWS):
                 stop = start + 2 * ROWS
                 records = batch(LINES[start:stop], len(b"".join(LINES[:start])))

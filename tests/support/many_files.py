@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from esctl.index import chunks, merging
+from esctl.index import chunks, merge_policy
 from esctl.index.files import merge
 from esctl.model import AsOf
 from tests.reference import Event, Reference
@@ -31,7 +31,7 @@ class Scattered:
         """Let the index be cut so: a merged file is of another size than those that it is made of."""
         patch.setattr(chunks, "CHUNK_ROWS", self.rows)
         patch.setattr(chunks, "FRESH_ROWS", self.rows)
-        patch.setattr(merging, "MOST_SMALL", self.fan)
+        patch.setattr(merge_policy, "MOST_SMALL", self.fan)
         patch.setattr(merge, "SIZE_UNIT", 1)
 
 

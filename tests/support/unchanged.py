@@ -92,9 +92,9 @@ def at_once(commits: Commits, random: Random) -> Commits:
 
 def compacted(made: Ground, random: Random) -> Ground:
     engine = made.engine
-    compact(engine.snapshot.path, engine.updater)
-    snapshot = open_log(engine.snapshot.path).read()
-    return replace(made, engine=replace(engine, snapshot=snapshot, view=engine.updater.run(snapshot)))
+    compact(engine.store_state.path, engine.updater)
+    store_state = open_log(engine.store_state.path).read()
+    return replace(made, engine=replace(engine, store_state=store_state, view=engine.updater.run(store_state)))
 
 
 def reindexed(made: Ground, random: Random) -> Ground:
@@ -104,9 +104,9 @@ def reindexed(made: Ground, random: Random) -> Ground:
 def snapshotted(made: Ground, random: Random) -> Ground:
     """Make a snapshot of states somewhere in the log, for answers to go on from."""
     engine = made.engine
-    shelf = Shelf(engine.snapshot.path, "test", engine.snapshot, always=True)
+    shelf = Shelf(engine.store_state.path, "test", engine.store_state, always=True)
     made = replace(made, engine=replace(engine, shelf=shelf))
-    number = random.randint(1, engine.snapshot.head)
+    number = random.randint(1, engine.store_state.head)
     with suppress(UsageError):  # states that are wrong there
         save_snapshots(made.engine.scope(), AsOf("", "position", number=number), "user", render)
     return made

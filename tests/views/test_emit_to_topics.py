@@ -158,7 +158,7 @@ def test_an_event_that_is_too_large_is_named_and_nothing_is_sent(broker: Broker,
 def test_who_comes_second_takes_over_and_the_first_is_told(broker: Broker, log: Log) -> None:
     topic = broker.topic(1)
     to = Destination(broker.url(topic))
-    store = log.open().snapshot.store_id
+    store = log.open().store_state.store_id
 
     def slowly() -> Iterator[Message]:
         yield Message(b"k", b"of the first")
@@ -176,7 +176,7 @@ def test_what_a_sender_left_that_was_killed_is_never_seen(broker: Broker, log: L
     topic = broker.topic(1)
     to = Destination(broker.url(topic))
     left = broker.transaction(
-        topic, [b"never seen"], name=f"esctl.emit.{log.open().snapshot.store_id}.{topic}", end="open"
+        topic, [b"never seen"], name=f"esctl.emit.{log.open().store_state.store_id}.{topic}", end="open"
     )
     assert log.open().send_events(to).count == 3
     assert positions(broker, topic) == [1, 2, 3]

@@ -37,7 +37,7 @@ def position(work: Path, *, refreshed: bool = False) -> int:
     if before is None:
         return 0
     assert view.check().rows == 0
-    then = store if before.basis.position == store.snapshot.head else store.on_basis(before.basis)
+    then = store if before.basis.position == store.store_state.head else store.on_basis(before.basis)
     with view.sink(then.session) as sink:
         assert rows_in(sink, then.session) == replayed(then, "thing")
     return before.basis.position

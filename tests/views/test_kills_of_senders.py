@@ -108,4 +108,4 @@ def test_events_whose_sender_ends_anywhere(broker: Broker, tmp_path: Path) -> No
         assert len(consumed(broker, topic)) in (sent, sent + 1)
         run(tmp_path, 0, *call)
         found = sorted(int(each.headers["esctl-position"]) for each in consumed(broker, topic))
-        assert found == list(range(1, log.open().snapshot.head + 1))
+        assert found == list(range(1, log.open().store_state.head + 1))

@@ -18,7 +18,7 @@ from esctl.ask.states.resume import Resumed, resume
 from esctl.errors import InputError, UsageError
 from esctl.maintain.redact import ErasureRequest, redact
 from esctl.maintain.save_states import take
-from esctl.views.targets import open_sink, parse_target
+from esctl.views.targets import open_view_sink, parse_target
 from tests.sinks.contract import replayed, rows_in
 from tests.support import effort
 from tests.support.kafka import Broker, needs_broker
@@ -89,7 +89,7 @@ class Log:
             take(self.open())
         elif step == "redact":
             store = self.open()
-            if store.snapshot.redaction_of(1 + self.count // 2) is None:
+            if store.store_state.redaction_of(1 + self.count // 2) is None:
                 redact(store.path, ErasureRequest((1 + self.count // 2,), "asked for", "ann"), store.updater())
 
 
@@ -97,7 +97,7 @@ def assert_is(log: Log, to: str) -> None:
     """Hold the view against the log twice: by its own check, and by reading it."""
     store = log.open()
     assert store.find_view("v").check().rows == 0
-    with open_sink(parse_target(to, "v", log.folder), store.session, writing=False) as sink:
+    with open_view_sink(parse_target(to, "v", log.folder), store.session, writing=False) as sink:
         assert rows_in(sink, store.session) == replayed(store, "p")
         found = sink.progress()
         assert found is not None

@@ -31,7 +31,7 @@ from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column, Totals
 from esctl.projection.fold import NotSetwiseError
 from esctl.projection.pairs import SIDES, pair_sql
-from esctl.projection.reads import Reads
+from esctl.projection.query_reads import Reads
 from esctl.projection.sql import touched_sql
 
 COLUMNS = (

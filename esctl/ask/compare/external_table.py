@@ -64,7 +64,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
     from esctl.sources.files.finding import Source
     from esctl.sources.files.reading import SourceOptions, read
 
@@ -85,7 +85,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
             columns = _header(delivery.cursor)
             if not delivery.batch.num_rows:
                 continue
-            judged = judge(delivery.batch.column("raw"), delivery.cursor, session.connection)
+            judged = judge_records(delivery.batch.column("raw"), delivery.cursor, session.connection)
             _refuse_invalid(path, judged, count)
             rows = pa.array(range(count + 1, count + 1 + len(judged.text)), pa.int64())
             writer.write_table(pa.table([rows, judged.text.cast(pa.large_string())], schema=schema))
@@ -195,7 +195,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
     held = f"SELECT row, {read_json('j', (STATE,), 'text', marked=True)} AS state FROM ({table.sql})"
     texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
@@ -205,7 +205,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
             return table
         found = relational(session.connection).sql(texts).to_arrow_table()
     raws = found.column("state").combine_chunks().cast(pa.binary())
-    judged = judge(raws, Cursor(format="jsonl"), session.connection)
+    judged = judge_records(raws, Cursor(format="jsonl"), session.connection)
     spool = session.new_parquet()
     pq.write_table(pa.table({"row": found.column("row"), "state": judged.text}), spool)
     members = [f"{literal(json_string(STATE) + ':')} || coalesce(s.state, 'null')"]

@@ -105,7 +105,7 @@ def _write_rows(session: Session, table: OpenTable, where: str, naming: Naming) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
     from esctl.index.decode.rows.reading import read_rows
 
     spool = session.new_parquet()
@@ -113,7 +113,7 @@ def _write_rows(session: Session, table: OpenTable, where: str, naming: Naming) 
     count = 0
     with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
         for raws in _batches(table.rows()):
-            judged = judge(pa.array(raws, pa.binary()), Cursor(format="jsonl"), session.connection)
+            judged = judge_records(pa.array(raws, pa.binary()), Cursor(format="jsonl"), session.connection)
             if judged.invalid.null_count < len(raws):
                 raise InputError(f"{where}: a row cannot be read: it has text that is not UTF-8", "")
             texts, _ = read_rows(judged.text, judged.marked, "pgoutput", naming)

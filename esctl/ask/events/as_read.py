@@ -33,19 +33,23 @@ class ReadEvent(Struct, frozen=True):
 
 
 def read_as_events(
-    connection: duckdb.DuckDBPyConnection, snapshot: StoreState, positions: Sequence[int], source: str, stanza: Stanza
+    connection: duckdb.DuckDBPyConnection,
+    store_state: StoreState,
+    positions: Sequence[int],
+    source: str,
+    stanza: Stanza,
 ) -> list[ReadEvent]:
     """Read some records of a source as events, in order of position; times are in UTC, None for an undated event."""
     import pyarrow as pa
 
-    table = pa.concat_tables([read_table(snapshot, position, position) for position in positions])
+    table = pa.concat_tables([read_table(store_state, position, position) for position in positions])
     texts = {
         position: raw.decode(errors="replace").strip() if raw else ""
         for position, raw in zip(table["position"].to_pylist(), table["raw"].to_pylist(), strict=True)
     }
     one = "any_value(CASE WHEN undated IS NULL THEN time END), any_value(type), any_value(actor), any_value(invalid)"
     with tempfile.TemporaryDirectory(prefix="esctl-as-read-") as folder, explained():
-        view = Updater(connection, MappingConfig(), Path(folder)).over(snapshot, [table], {source: stanza}, {})
+        view = Updater(connection, MappingConfig(), Path(folder)).over(store_state, [table], {source: stanza}, {})
         rows = view.relation(["position", "time", "undated", "type", "entity", "actor", "invalid"])
         listed = "list(DISTINCT entity) FILTER (entity IS NOT NULL)"
         sql = f"SELECT position, {one}, {listed} FROM ({rows}) GROUP BY position ORDER BY position"

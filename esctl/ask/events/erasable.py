@@ -41,7 +41,7 @@ class ErasureSelection(Struct, frozen=True):
     already: tuple[int, ...]
 
 
-def select_records(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
+def select_records(scope: Scope, store_state: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
     """Find the records to erase: those named, else those that `log` would list for the scope's entities and `where`.
 
     Raises NotFoundError for an event or entity that does not exist, UsageError if neither or both of these are given.
@@ -51,35 +51,35 @@ def select_records(scope: Scope, snapshot: StoreState, events: Sequence[str], wh
     if not (events or scope.entities or where):
         raise UsageError("nothing to erase is named", "name events, or give --entity or --where")
     if events:
-        found = {position for event in events for position in _find_positions(scope, snapshot, event)}
+        found = {position for event in events for position in _find_positions(scope, store_state, event)}
     else:
         listed = log(scope, EventFilters(where=where))
         with explained():
             rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({listed.sql})").fetchall()
         found = {position for (position,) in rows}
-    already = {position for position in found if snapshot.redaction_of(position)}
+    already = {position for position in found if store_state.redaction_of(position)}
     return ErasureSelection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
 
 
-def _find_positions(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
-    if re.fullmatch(r"@[0-9]{1,18}", event) and 1 <= int(event[1:]) <= snapshot.head:
+def _find_positions(scope: Scope, store_state: StoreState, event: str) -> list[int]:
+    if re.fullmatch(r"@[0-9]{1,18}", event) and 1 <= int(event[1:]) <= store_state.head:
         return [int(event[1:])]
     found = find_event(scope, event)
     if not found:
-        hint = f"it may be one of the {snapshot.erased} that were erased: esctl log --erased"
-        raise NotFoundError(f"no event {event!r}", hint if snapshot.erased else events_hint(event))
+        hint = f"it may be one of the {store_state.erased} that were erased: esctl log --erased"
+        raise NotFoundError(f"no event {event!r}", hint if store_state.erased else events_hint(event))
     return found
 
 
-def same_bytes(snapshot: StoreState, positions: Sequence[int]) -> tuple[int, ...]:
+def same_bytes(store_state: StoreState, positions: Sequence[int]) -> tuple[int, ...]:
     """Find the other records, whatever their ids, that equal one of these but for what stands around their text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    contents = {trimmed(raw) for raw in raw_of(snapshot, positions).values()} - {b""}
+    contents = {trimmed(raw) for raw in raw_of(store_state, positions).values()} - {b""}
     values = pa.array(sorted(contents), pa.large_binary())
     equal: set[int] = set()
-    for batch in iter_batches(snapshot, 1, snapshot.head, _BATCH, ["position", "raw"]) if contents else ():
+    for batch in iter_batches(store_state, 1, store_state.head, _BATCH, ["position", "raw"]) if contents else ():
         equal.update(batch["position"].filter(pc.is_in(trimmed_column(batch["raw"]), value_set=values)).to_pylist())
     return tuple(sorted(equal - set(positions)))
 

@@ -23,7 +23,7 @@ from esctl.index.pruning import Predicate, Reach, Test, all_of
 from esctl.index.scan import FIRST_DELIVERY, OWN_TIME, Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
-from esctl.projection.reads import Reads, measure_shapes
+from esctl.projection.query_reads import Reads, measure_shapes
 
 if TYPE_CHECKING:
     from esctl.log.store_state import StoreState

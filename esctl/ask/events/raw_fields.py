@@ -15,7 +15,7 @@ from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import Test
 from esctl.index.scan import read_json
 from esctl.model import Column, Cursor
-from esctl.projection.reads import RECORD
+from esctl.projection.query_reads import RECORD
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -30,28 +30,28 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def status(scope: Scope, snapshot: StoreState) -> Answer:
+def status(scope: Scope, store_state: StoreState) -> Answer:
     """Return one row about the whole store."""
     files = scope.view.manifest.files
     sources = [
         {"source": name, "format": cursor.format, "records": cursor.records} | _place(cursor)
-        for name, cursor in snapshot.cursors.items()
+        for name, cursor in store_state.cursors.items()
     ]
-    kept = [found for _, found in shelf.list_snapshots(snapshot.path) if found is not None]
+    kept = [found for _, found in shelf.list_snapshots(store_state.path) if found is not None]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time", "undated"], None, ["invalid IS NULL"])
     declared = count_ignored(scope)
     known: dict[str, str | int] = {
-        "store": shown(snapshot.path),
-        "head": snapshot.head,
-        "root": snapshot.root,
+        "store": shown(store_state.path),
+        "head": store_state.head,
+        "root": store_state.root,
         "duplicates": sum(file.duplicates for file in files),
         "conflicts": sum(file.conflicts for file in files),
         "invalid": sum(file.invalid for file in files),
-        "erased": snapshot.erased,
+        "erased": store_state.erased,
         "without_entity": sum(file.homeless for file in files) - declared,
         "ignored": declared,
-        "log_bytes": bytes_of(snapshot.segments),
+        "log_bytes": bytes_of(store_state.segments),
         "index_bytes": sum(file.bytes for file in files),
         "snapshots": len(kept),
         "snapshot_bytes": sum(found.cells.bytes + found.lines.bytes for found in kept),

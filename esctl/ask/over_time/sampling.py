@@ -16,7 +16,7 @@ from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.model import AsOf
-from esctl.projection.reads import Reads
+from esctl.projection.query_reads import Reads
 from esctl.projection.trails.running import AFTER, ENDS
 
 

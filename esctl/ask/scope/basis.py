@@ -32,18 +32,18 @@ _LARGEST = 64 << 20
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
-def basis_of(scope: Scope, snapshot: StoreState, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
+def basis_of(scope: Scope, store_state: StoreState, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
     """Return the basis of an answer over a scope, within some bounds."""
     given = [point for point in (*points, scope.known_at) if point is not None]
     return Basis(
-        snapshot.head,
-        snapshot.root,
+        store_state.head,
+        store_state.root,
         {bound_name(point.option): point_text(point) for point in given},
         tuple(skipped.text for skipped in scope.without),
         mapping_hash(mapping),
         projections_hash(scope.projections, scope.projection, scope.config),
         __version__,
-        snapshot.erased,
+        store_state.erased,
         zones.version(),
     )
 

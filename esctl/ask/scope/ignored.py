@@ -9,7 +9,7 @@ from esctl.index.envelope.envelope_sql import ignored_type_sql
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import MappingConfig, Stanza
 from esctl.projection.expressions import Expression
-from esctl.projection.reads import Reads, measure_shapes
+from esctl.projection.query_reads import Reads, measure_shapes
 from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, Value
 

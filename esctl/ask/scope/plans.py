@@ -15,7 +15,7 @@ from esctl.index.files.manifest import PayloadPath
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
-from esctl.projection.reads import EarlierShapes, Reads, measure_shapes, nested_types
+from esctl.projection.query_reads import EarlierShapes, Reads, measure_shapes, nested_types
 from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
 from esctl.projection.values import naming_place, to_text
 

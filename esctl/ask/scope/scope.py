@@ -20,7 +20,7 @@ from esctl.index.pruning import ALWAYS, Predicate, Test, any_of
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.projection.fold import Plan
-from esctl.projection.reads import Reads
+from esctl.projection.query_reads import Reads
 from esctl.projection.row_changes.rules import adapt_projection, default_projection
 from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, cells_sql

@@ -15,7 +15,7 @@ from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError
 from esctl.index.scan import EVENT_COLUMNS, FIRST_DELIVERY
 from esctl.projection.expressions import Expression
-from esctl.projection.reads import Reads, measure_shapes
+from esctl.projection.query_reads import Reads, measure_shapes
 
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)

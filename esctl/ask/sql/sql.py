@@ -31,7 +31,7 @@ from esctl.engine.statements import Node, Select
 from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
-from esctl.projection.reads import RECORD, Reads, measure_shapes
+from esctl.projection.query_reads import RECORD, Reads, measure_shapes
 from esctl.projection.row_changes.rules import adapt_projection, default_projection
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of

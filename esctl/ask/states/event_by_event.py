@@ -18,7 +18,7 @@ from esctl.model import AsOf
 from esctl.projection.code import load_function
 from esctl.projection.fold import declared_members, guard_sql, operand, set_json, truthy
 from esctl.projection.json_values import differences, dumps, loads
-from esctl.projection.reads import Reads, measure_shapes
+from esctl.projection.query_reads import Reads, measure_shapes
 from esctl.projection.spec import ADDITIVE, OBJECT_OPERATIONS, Operation, Projection
 from esctl.projection.stepping import (
     Applied,

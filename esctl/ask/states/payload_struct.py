@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import IndexView
-from esctl.projection.reads import Reads
+from esctl.projection.query_reads import Reads
 from esctl.projection.values import Value
 
 BIGINT_DIGITS = 18

@@ -11,8 +11,8 @@ from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.named_values import no_field
 from esctl.ask.scope.plans import complete_projection, plan_for
 from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, run_fieldless_checks, unheard_notes
+from esctl.ask.states.entity_in_pieces import cells_of_pieces
 from esctl.ask.states.field_types import field_text, field_value
-from esctl.ask.states.pieces import cells_of_pieces
 from esctl.ask.states.resume import Resumed, ready_rows, resume, states_of, unfit_notes
 from esctl.ask.states.state_fields import WHOLE, StateField, States
 from esctl.engine.duckdb import explained, single_row
@@ -27,7 +27,7 @@ from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, NotSetwiseError, Plan
 from esctl.projection.partial import composed_sql
-from esctl.projection.reads import digits_sql
+from esctl.projection.query_reads import digits_sql
 from esctl.projection.spec import Projection
 from esctl.projection.sql import field_column, states_sql
 from esctl.projection.syntax import Path

@@ -33,7 +33,7 @@ from esctl.projection.partial import (
     partial_sql,
     slips_in_sql,
 )
-from esctl.projection.reads import EarlierShapes
+from esctl.projection.query_reads import EarlierShapes
 from esctl.projection.values import Shape
 from esctl.saved_states.files import Extent, StateSnapshot, lines_of
 

@@ -28,7 +28,7 @@ from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
 from esctl.projection.row_changes.rules import COPIES, row_stanzas, table_sql
-from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
+from esctl.projection.row_changes.steps import MATCH, Change, Edit, StepPart, follow
 from esctl.storage.places import fetched_path
 
 _TABLE = table_sql()
@@ -193,10 +193,10 @@ def _leave_out_unconcerned(rows: str, followed: str) -> str:
     return f"SELECT * FROM ({marked}) WHERE until IS NULL OR moves OR NOT replaced"
 
 
-def _read_part(row: tuple[Any, ...]) -> Part:
+def _read_part(row: tuple[Any, ...]) -> StepPart:
     _, role_order, role, _, kind, entity, data = row
     read = loads(data) if data is not None else None
-    return Part(entity, role, role_order, kind, read if isinstance(read, dict) else None)
+    return StepPart(entity, role, role_order, kind, read if isinstance(read, dict) else None)
 
 
 def _table_condition(tables: AbstractSet[str]) -> str:
@@ -217,7 +217,7 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
         HAVING NOT arg_max({_DELETES} OR coalesce(role IN ('old', 'ended'), false), key) ORDER BY ALL"""
     rows = scope.connection.execute(sql).fetchall()
     return [
-        Edit(position, (), tuple(Part(entity, "table", 0, kind) for _, kind, entity in group))
+        Edit(position, (), tuple(StepPart(entity, "table", 0, kind) for _, kind, entity in group))
         for position, group in groupby(rows, key=lambda row: row[0])
     ]
 
@@ -244,7 +244,7 @@ def _view_with_edits(scope: Scope, edits: Sequence[Edit]) -> IndexView:
     return replace(scope.view, edits=Edits(gone, come, tuple(sorted(fields)), frozenset(made)))
 
 
-def _write_rows(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
+def _write_rows(scope: Scope, file: Path, parts: Sequence[tuple[int, StepPart]]) -> set[str]:
     """Write the rows to put in, each with the envelope of its event; return the fields of their payloads."""
     import pyarrow as pa
 

@@ -13,7 +13,7 @@ from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import relational
 from esctl.index.decode.rows import UNTIL
 from esctl.index.scan import Read
-from esctl.projection.row_changes.steps import Edit, Part
+from esctl.projection.row_changes.steps import Edit, StepPart
 
 _ENDS = "esctl_row_ends"
 _UNIT = r"""CASE WHEN NOT contains(until, ':') AND NOT regexp_full_match(until, '-?[0-9.]+') THEN 86400000000
@@ -43,7 +43,7 @@ def row_ends(scope: Scope, tests: Sequence[Any]) -> list[Edit]:
         rows = connection.execute(sql).fetchall()
     finally:
         connection.unregister(_ENDS)
-    return [Edit(position, (), (Part(e, "ended", 1, kind, time=at),)) for position, kind, e, at in rows]
+    return [Edit(position, (), (StepPart(e, "ended", 1, kind, time=at),)) for position, kind, e, at in rows]
 
 
 def _read_ends(scope: Scope, ends: Any) -> Any:

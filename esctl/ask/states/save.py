@@ -14,7 +14,7 @@ from esctl.ask.scope.bounds import bound
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows
-from esctl.ask.states.pieces import cells_of_pieces
+from esctl.ask.states.entity_in_pieces import cells_of_pieces
 from esctl.ask.states.replay import COLUMNS, state_fields, state_row
 from esctl.ask.states.resume import resume, snapshot_folder, whole_claim
 from esctl.ask.states.state_fields import States
@@ -26,7 +26,7 @@ from esctl.log.commits import open_log
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NotSetwiseError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
-from esctl.projection.reads import measured_shapes
+from esctl.projection.query_reads import measured_shapes
 from esctl.saved_states.files import Draft, Extent, SnapshotFile, StateSnapshot, drop, sweep
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import AsOf
-from esctl.projection.reads import Reads, measure_shapes
+from esctl.projection.query_reads import Reads, measure_shapes
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
 
 OWN = ("entity", "kind", "version", "position", "time")

@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli.arguments import Actors, At, Before, Engine, Entities, From, KnownAt, ProjectionName, To, Types
 from esctl.cli.completion import complete_field
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, asks_for, question
+from esctl.cli.render import render_answer
 
 TABLE = ("position", "time", "entity", "type", "actor", "changes")
 

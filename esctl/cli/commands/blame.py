@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli.arguments import At, Before, Engine, KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity, complete_field
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 from esctl.errors import UsageError
 
 TABLE = ("entity", "field", "value", "contributions", "position", "time", "type", "actor")

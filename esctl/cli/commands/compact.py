@@ -27,5 +27,5 @@ def run(
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit)
     heed_config(shared, store)
     with explained():
-        done = plan_compaction(store.snapshot, store.updater()) if dry_run else compact(store.path, store.updater())
+        done = plan_compaction(store.store_state, store.updater()) if dry_run else compact(store.path, store.updater())
     render(compact_answer(store.session, done), shared, TABLE, output_settings(store))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from esctl.cli.arguments import Engine, Entities, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 from esctl.errors import UsageError, shell_word
 
 if TYPE_CHECKING:

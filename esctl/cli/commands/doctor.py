@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import typer
 
 from esctl.cli.arguments import Entities, From, KnownAt, ProjectionName, To
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, flags, question
+from esctl.cli.render import render_answer
 
 TABLE = ("check", "count", "examples", "entities", "worst")
 TABLE_LISTED = ("position", "time", "source", "entity", "type", "id", "detail")

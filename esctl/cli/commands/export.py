@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.cli.render import show
 from esctl.errors import UsageError
 
 Raw = Annotated[
@@ -35,7 +36,7 @@ def run(
     store = open_store(shared)
     from esctl.ask.scope.named_values import check_sources
 
-    names = list(store.snapshot.cursors)
+    names = list(store.store_state.cursors)
     check_sources([source] if source else [], names)
     if not raw:
         show(store.events(source=source).answer, shared, store)
@@ -52,11 +53,11 @@ def run(
     from esctl.model import KafkaCursor
     from esctl.output.sink import write_bytes
 
-    cursor = store.snapshot.cursors[source]
+    cursor = store.store_state.cursors[source]
     if isinstance(cursor, KafkaCursor):
-        check_unerased(store.snapshot, source, skip_erased=skip_erased)
-        write_bytes(export_messages(store.snapshot, source, cursor), shared.output)
+        check_unerased(store.store_state, source, skip_erased=skip_erased)
+        write_bytes(export_messages(store.store_state, source, cursor), shared.output)
     else:
-        write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
-    if erased := erased_positions(store.snapshot, source):
+        write_bytes(export_raw(store.store_state, source, skip_erased=skip_erased), shared.output)
+    if erased := erased_positions(store.store_state, source):
         diagnostics.note(f"note: {len(erased)} erased records of {source} are left out", shared.quiet)

@@ -210,10 +210,10 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
         )
     report_same(outcome.same, shared.quiet)
     report_begun(outcome, shared.quiet)
-    report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, store.mapping, shared.quiet)
-    report_unzoned(outcome.unzoned, outcome.snapshot.cursors, input_zone(shared), shared.quiet)
+    report_readings([name for name, _ in outcome.detections], outcome.store_state.cursors, store.mapping, shared.quiet)
+    report_unzoned(outcome.unzoned, outcome.store_state.cursors, input_zone(shared), shared.quiet)
     report_unheeded(outcome.unheeded, shared.quiet)
-    report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
+    report_clock(outcome.ahead, outcome.store_state.at, shared.quiet)
 
 
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
@@ -260,9 +260,9 @@ def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
     """Keep the new head as last seen, and sign it if there is a key."""
     from esctl.ledger.sign.last_seen import advance
 
-    if not advance(outcome.snapshot, anew=outcome.first):
+    if not advance(outcome.store_state, anew=outcome.first):
         diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     if key is not None:
         from esctl.ledger.sign.checkpoints import make_checkpoint
 
-        make_checkpoint(outcome.snapshot.path, key)
+        make_checkpoint(outcome.store_state.path, key)

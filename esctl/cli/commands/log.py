@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from esctl.cli.arguments import Actors, Entities, From, KnownAt, To, Types
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 from esctl.errors import UsageError
 
 _Only = Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"]

@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli.arguments import At, Before, Entities, KnownAt, ProjectionName
 from esctl.cli.intake.options import Decimal, Header
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 
 TABLE = ("entity", "difference", "field", "log", "file", "position", "actor")
 

@@ -12,8 +12,9 @@ from esctl.cli import diagnostics
 from esctl.cli.completion import complete_entity
 from esctl.cli.consent import require_consent
 from esctl.cli.erasures import erasure_note
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.cli.render import show
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def run(
     if not reason.strip() and not dry_run:
         raise UsageError("--reason is missing", "say why; it is kept with the erasure, so name nobody in it")
     store = open_store(shared)
-    check_erasable(store.snapshot)
-    if store.snapshot.redactions and not dry_run:
+    check_erasable(store.store_state)
+    if store.store_state.redactions and not dry_run:
         complete_erasure(store.path)
     scope = store.scope(entity or ())
-    selection = select_records(scope, store.snapshot, events or (), where)
+    selection = select_records(scope, store.store_state, events or (), where)
     selection = _with_same_bytes(store, selection, duplicates)
     _note_same_id(scope, selection)
     _note_erased_before(store, selection)
@@ -102,13 +103,15 @@ def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: st
     from esctl.maintain.redact import ErasureRequest, redact
 
     if selection.positions:
-        snapshot = redact(store.path, ErasureRequest(selection.positions, reason, actor), store.updater())
-        if not advance(snapshot):
+        store_state = redact(store.path, ErasureRequest(selection.positions, reason, actor), store.updater())
+        if not advance(store_state):
             diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     after = store.reopened()
     show(list_erased(after.scope(), selection), shared, after)
     if selection.positions:
-        diagnostics.note(f"{_count(selection.positions)} erased; the root is still {after.snapshot.root}", shared.quiet)
+        diagnostics.note(
+            f"{_count(selection.positions)} erased; the root is still {after.store_state.root}", shared.quiet
+        )
         diagnostics.note(
             "note: an event that is delivered again is new evidence: leave it out of what is ingested", shared.quiet
         )
@@ -125,7 +128,7 @@ def _with_same_bytes(store: Store, selection: ErasureSelection, wanted: bool | N
 
     if wanted is False or not selection.positions:
         return selection
-    others = tuple(at for at in same_bytes(store.snapshot, selection.positions))
+    others = tuple(at for at in same_bytes(store.store_state, selection.positions))
     if not others:
         return selection
     if not wanted:
@@ -146,7 +149,7 @@ def _note_same_id(scope: Scope, selection: ErasureSelection) -> None:
 
 def _note_erased_before(store: Store, selection: ErasureSelection) -> None:
     for position in selection.already[:_LISTED]:
-        if line := erasure_note(store.snapshot, position):
+        if line := erasure_note(store.store_state, position):
             diagnostics.note(line)
 
 

@@ -10,8 +10,9 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import At, CheckpointChoice, Entities, From, KnownAt, ProjectionName, To
-from esctl.cli.opening import announce, open_store
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import announce
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli.arguments import KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 
 TABLE = ("entity", "op", "field", "value", "from", "to", "undoes")
 

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Engine, Entities, KnownAt, ProjectionName
-from esctl.cli.opening import announce, open_store, output_settings, render_answer
+from esctl.cli.opening import open_store, output_settings
 from esctl.cli.options import Shared, question
+from esctl.cli.render import announce, render_answer
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.erasures import erasure_note
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.cli.render import show
 from esctl.errors import InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(
         raise NotFoundError(f"no event {event!r}", events_hint(event))
     from esctl.log.reader import raw_of
 
-    raws = raw_of(store.snapshot, positions)
+    raws = raw_of(store.store_state, positions)
     if ambiguity := namesakes(scope, event, positions):
         if raw:
             raise UsageError(ambiguity, f"name one of them by its position: esctl show --raw @{positions[0]}")
@@ -46,11 +47,11 @@ def run(
         from esctl.output.sink import write_bytes
 
         for position in positions:
-            _refuse_erased(store.snapshot, position)
+            _refuse_erased(store.store_state, position)
         write_bytes((raws[position] or b"" for position in positions), shared.output)
         return
     for position in positions:
-        if (line := erasure_note(store.snapshot, position)) and not shared.quiet:
+        if (line := erasure_note(store.store_state, position)) and not shared.quiet:
             diagnostics.note(line)
     texts = {position: _raw_text(value) for position, value in raws.items()}
     found = events_at(scope, positions)
@@ -59,8 +60,8 @@ def run(
     show(with_raw(found, texts), shared, store)
 
 
-def _refuse_erased(snapshot: StoreState, position: int) -> None:
-    if line := erasure_note(snapshot, position):
+def _refuse_erased(store_state: StoreState, position: int) -> None:
+    if line := erasure_note(store_state, position):
         raise InputError(line, "its bytes are gone; its place and hash are in: esctl log --erased")
 
 
@@ -69,7 +70,7 @@ def _note_encodings(store: Store, found: Answer, raws: Mapping[int, bytes | None
     from esctl.sources.formats.encodings import utf8
 
     for position, source in store.session.connection.execute(f"SELECT position, source FROM ({found.sql})").fetchall():
-        encoding, raw = store.snapshot.cursors[source].dialect.get("encoding", ""), raws.get(position)
+        encoding, raw = store.store_state.cursors[source].dialect.get("encoding", ""), raws.get(position)
         if encoding and raw is not None and (read := utf8(raw, encoding)) != raw:
             diagnostics.note(f"note: @{position}, read as {encoding}: {read.decode(errors='replace').rstrip()}")
 

@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Engine
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.cli.render import show
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.cli.render import show
 
 
 @command

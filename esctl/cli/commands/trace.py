@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import KnownAt
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 
 TABLE = ("position", "time", "tree", "entity", "also", "actor", "id", "link")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from esctl.cli.arguments import KnownAt
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
+from esctl.cli.render import render_answer
 
 TABLE = ("type", "count", "entities", "first", "last", "fields")
 

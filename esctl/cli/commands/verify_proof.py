@@ -36,7 +36,7 @@ def run(
     """Check a proof by itself: exit 0 proven, 1 refuted, 3 cannot be judged. Needs neither the store nor a network."""
     from esctl.cli.render import render
     from esctl.engine.duckdb import open_session
-    from esctl.ledger.prove.judge import judge, read_proof, trust_in
+    from esctl.ledger.prove.judge import judge_proof, read_proof, trust_in
     from esctl.ledger.prove.proof_file import LARGEST
     from esctl.ledger.sign.keys import read_verifiers
     from esctl.reports.proof import proof_answer
@@ -46,7 +46,7 @@ def run(
     if not event and read.content.leaf is not None:
         raise UsageError("the bytes that the proof is about are not named", "give the record with --event FILE")
     raw = _read_bytes(Path(event)) if event else None
-    judged = judge(read, raw, trust_in(keys, read.checkpoint.head.origin))
+    judged = judge_proof(read, raw, trust_in(keys, read.checkpoint.head.origin))
     render(proof_answer(open_session(), judged), shared, TABLE)
     for line in _result_notes(judged, raw):
         diagnostics.note(line, shared.quiet)

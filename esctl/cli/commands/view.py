@@ -11,8 +11,9 @@ from esctl.cli.arguments import ProjectionName
 from esctl.cli.consent import require_consent
 from esctl.cli.growth import new_commits
 from esctl.cli.intake.live_sources import Key, Properties, Property, properties_of
-from esctl.cli.opening import open_store, show
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command, subcommands
+from esctl.cli.render import show
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Engine, Entities, KnownAt, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import open_store, render_answer
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, asks_for, question
+from esctl.cli.render import render_answer
 from esctl.errors import UsageError
 
 TABLE = ("entity", "start", "end", "type", "actor")

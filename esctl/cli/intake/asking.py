@@ -75,8 +75,8 @@ def _group_alike(store: Store, names: Sequence[str]) -> list[Alike]:
         if stanza in found:
             found[stanza].names.append(name)
             continue
-        cursor = store.snapshot.cursors[name]
-        values = sample_values(store.snapshot, cursor, positions[0], max(cursor.sampled, 1), store.connection)
+        cursor = store.store_state.cursors[name]
+        values = sample_values(store.store_state, cursor, positions[0], max(cursor.sampled, 1), store.connection)
         found[stanza] = Alike([name], stanza, positions, find_openings(values)[1])
     return list(found.values())
 
@@ -115,7 +115,7 @@ class _Dialog:
 
         diagnostics.note("read as: " + ", ".join(f"{name} = {_paths_text(self._stanza, name)}" for name in CHOSEN))
         found = read_as_events(
-            self._store.connection, self._store.snapshot, self._about.positions, self._about.names[0], self._stanza
+            self._store.connection, self._store.store_state, self._about.positions, self._about.names[0], self._stanza
         )
         for event in found:
             diagnostics.note(f"  {_clip(event.text)}")

@@ -152,14 +152,14 @@ def _unread_hint(store: Store, name: str, at: int) -> str:
     from esctl.log.reader import raw_of
     from esctl.sources.formats.tables import find_dialect
 
-    first = raw_of(store.snapshot, range(at, min(store.snapshot.head, at + _RECORDS_LOOKED_AT) + 1))
+    first = raw_of(store.store_state, range(at, min(store.store_state.head, at + _RECORDS_LOOKED_AT) + 1))
     text = b"".join(raw or b"" for raw in first.values())
     hint = "they are kept: esctl log --invalid; if it is a table, "
     if find_dialect(text, whole=True, named=False) is not None:
         hint += f"it has no header, in a store of its own: esctl ingest --no-header {shell_word(name)} --store NAME"
     else:
         hint += "name its format: --input-format csv"
-    is_text = store.snapshot.cursors[name].format == "text"
+    is_text = store.store_state.cursors[name].format == "text"
     return hint + "; if a text log, its lines: esctl reindex --pattern 'GROK OR REGEX'" * is_text
 
 
@@ -271,7 +271,7 @@ def report_omissions(store: Store, names: Sequence[str], quiet: bool) -> None:
     """Print which sources are change logs whose format leaves something out: truncations, in wal2json's format 1."""
     stanzas, sources = store.view.manifest.stanzas, store.view.manifest.sources
     for name in names:
-        cursor, number = store.snapshot.cursors.get(name), sources.get(name)
+        cursor, number = store.store_state.cursors.get(name), sources.get(name)
         if cursor is None or number is None or stanzas[number].name != "wal2json":
             continue
         if cursor.dialect.get("records_path") == "change":
@@ -285,7 +285,7 @@ def report_clock_changes(store: Store, quiet: bool, after: int = 0) -> None:
     from esctl.ask.events.undated import count_changed
     from esctl.ask.scope.basis import names_zones
 
-    if not names_zones(store.snapshot.cursors.values()):
+    if not names_zones(store.store_state.cursors.values()):
         return
     twice, never = count_changed(store.scope(), after)
     of = "note: of the times without an offset, read in the zone of --tz,"

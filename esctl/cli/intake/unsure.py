@@ -65,7 +65,7 @@ def _are_events(store: Store, name: str, detection: Detection, stanza: Stanza) -
 
     They have times, they are several or have types, and values of a candidate for the entity come up again.
     """
-    cursor = store.snapshot.cursors.get(name)
+    cursor = store.store_state.cursors.get(name)
     count = 0 if cursor is None else cursor.records
     is_log = bool(stanza.time) and (count >= _SEVERAL or stanza.type[:1] != ("=event",))
     return is_log and any(1 < each.distinct < count for each in detection.candidates)

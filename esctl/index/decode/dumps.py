@@ -27,7 +27,7 @@ def with_headers(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Judge
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from esctl.index.decode.exact_json import Judged, judge
+    from esctl.index.decode.exact_json import Judged, judge_records
 
     rows = pa.array(np.arange(len(judged.text), dtype=np.int64))
     connection.register(_TABLE, pa.table({"row": rows, "j": judged.text}))
@@ -35,7 +35,7 @@ def with_headers(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Judge
         values = one_array(connection.sql(_VALUES_SQL).to_arrow_table()["v"])
     finally:
         connection.unregister(_TABLE)
-    inner = judge(values.cast(pa.large_binary()), _JSON, connection)
+    inner = judge_records(values.cast(pa.large_binary()), _JSON, connection)
     connection.register(_TABLE, pa.table({"row": rows, "j": judged.text, "v": inner.text}))
     try:
         texts = one_array(connection.sql(_SQL).to_arrow_table()["j"])

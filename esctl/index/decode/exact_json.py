@@ -61,7 +61,7 @@ class Judged(Struct, frozen=True):
     marked: pa.Array
 
 
-def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection | None = None) -> Judged:
+def judge_records(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection | None = None) -> Judged:
     """Judge a batch of records by RFC 8259 and make their text exact for DuckDB.
 
     `raws` is a binary array (null: no bytes); `cursor` says how its source is written (CSV rows become JSON objects).
@@ -72,7 +72,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     undecoded: dict[int, str] = {}
     connection = connection or connect()
     if (prefix := cursor.dialect.get("prefix")) in ("cri", "docker"):
-        from esctl.sources.formats.text.parted import join_parts
+        from esctl.sources.formats.text.split_lines import join_parts
 
         raws = join_parts(raws, prefix)
     if encoding := cursor.dialect.get("encoding"):
@@ -91,7 +91,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     reasons |= undecoded
     texts = _trim(texts)
     if native.is_available():
-        judged = _assemble(texts, reasons, *native.judge(texts))
+        judged = _assemble(texts, reasons, *native.judge_texts(texts))
     else:
         judged = _assemble(texts, reasons, *_examined(connection, texts))
     if "headers" in cursor.dialect or cursor.dialect.get("prefix") == "console":

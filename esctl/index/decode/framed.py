@@ -65,30 +65,30 @@ _last: tuple[object, Schemas] | None = None
 """The schemas that were read last, behind what they were read from; one value, so threads see both or neither."""
 
 
-def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
+def schemas_in(store_state: StoreState, table: pa.Table | None = None) -> Schemas:
     """Return the schemas of a store, and those of new sources in some log rows."""
     from esctl.index.decode.log_rows import runs_of
 
-    found = _kept_schemas(snapshot)
+    found = _kept_schemas(store_state)
     for source, start, stop in runs_of(table) if table is not None else ():
-        if table is not None and source.startswith(PREFIX) and source not in snapshot.cursors:
+        if table is not None and source.startswith(PREFIX) and source not in store_state.cursors:
             found = Schemas(dict(found.records))
             found.add(b"".join(table["raw"].slice(start, stop - start).to_pylist()))
     return found
 
 
-def _kept_schemas(snapshot: StoreState) -> Schemas:
+def _kept_schemas(store_state: StoreState) -> Schemas:
     from esctl.log.reader import export_raw
 
     global _last
-    cursors = sorted((name, each) for name, each in snapshot.cursors.items() if isinstance(each, SchemasCursor))
-    key = (snapshot.path, snapshot.store_id, snapshot.redactions, cursors)
+    cursors = sorted((name, each) for name, each in store_state.cursors.items() if isinstance(each, SchemasCursor))
+    key = (store_state.path, store_state.store_id, store_state.redactions, cursors)
     last = _last
     if last is not None and last[0] == key:
         return last[1]
     found = Schemas()
     for name, _ in cursors:
-        found.add(b"".join(export_raw(snapshot, name, skip_erased=True)))
+        found.add(b"".join(export_raw(store_state, name, skip_erased=True)))
     _last = key, found
     return found
 

@@ -49,7 +49,7 @@ def judge_rows(
     """
     import pyarrow as pa
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
     found = []
     for _, alike in groupby(runs_of(table), key=lambda run: _judged_by(cursor_of(run[0]))):
@@ -60,7 +60,7 @@ def judge_rows(
             found.append(_judged_values(connection, rows, cursor_of(runs[0][0]), schemas()))
             continue
         raws = _join_small_chunks(table["raw"].slice(start, stop - start))
-        found += [judge(raw, cursor_of(runs[0][0]), connection) for raw in raws.chunks]
+        found += [judge_records(raw, cursor_of(runs[0][0]), connection) for raw in raws.chunks]
     invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
         pa.chunked_array([judged.text for judged in found]),
@@ -73,11 +73,11 @@ def _judged_values(connection: duckdb.DuckDBPyConnection, rows: pa.Table, cursor
     """Judge the values of messages, decoded where they name a schema."""
     import pyarrow as pa
 
-    from esctl.index.decode.exact_json import Judged, judge
+    from esctl.index.decode.exact_json import Judged, judge_records
     from esctl.index.decode.framed import decode_framed
 
     values, reasons = decode_framed(rows, "raw", cursor, schemas)
-    judged = judge(values, cursor, connection)
+    judged = judge_records(values, cursor, connection)
     if not reasons:
         return judged
     told = judged.invalid.to_pylist()
@@ -287,7 +287,7 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
     return [(names[codes[start]], int(start), int(stop)) for start, stop in pairwise(starts)]
 
 
-def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
+def trimmed_raws(store_state: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
     """Return a function that fetches records' trimmed bytes by position, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
@@ -302,7 +302,7 @@ def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[in
         here = [position for position in wanted if first <= position <= last]
         raws = table["raw"].take(pa.array(np.searchsorted(there, here))).to_pylist()
         found = dict(zip(here, raws, strict=True))
-        found.update(raw_of(snapshot, [position for position in wanted if position < first]))
+        found.update(raw_of(store_state, [position for position in wanted if position < first]))
         return {position: trimmed(raw) for position, raw in found.items()}
 
     return fetch

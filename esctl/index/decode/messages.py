@@ -73,14 +73,14 @@ def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) ->
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
     keys = one_array(table["key"])
     first = pc.binary_slice(keys, 0, 1)
     is_opened = pc.fill_null(pc.is_in(first, value_set=pa.array([b"{", b"["], keys.type)), False)
     if not pc.any(is_opened).as_py():
         return table, False
-    judged = judge(pc.if_else(is_opened, keys, pa.scalar(None, keys.type)), _JSON, connection)
+    judged = judge_records(pc.if_else(is_opened, keys, pa.scalar(None, keys.type)), _JSON, connection)
     return table.append_column("kj", judged.text).append_column("km", judged.marked), True
 
 

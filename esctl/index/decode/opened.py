@@ -105,7 +105,7 @@ def _open_encoded(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
     rows = pa.array(np.arange(len(texts), dtype=np.int64))
     connection.register(_TABLE, pa.table({"row": rows, "j": texts, "m": marked}))
@@ -124,7 +124,7 @@ def _open_encoded(
             from esctl.index.decode.structs import struct_json
 
             raws = pa.array([struct_json(raw) for raw in raws.to_pylist()], pa.binary())
-        inner = judge(raws, _JSON, connection)
+        inner = judge_records(raws, _JSON, connection)
         opened = pa.table({"row": found["row"], "v": inner.text, "vm": inner.marked})
         connection.register(_OPENED, opened.filter(pc.is_valid(opened["v"])))
         try:

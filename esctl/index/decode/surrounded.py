@@ -37,7 +37,7 @@ def surround(
     """
     import pyarrow as pa
 
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
     connection.register(_TABLE, pa.table({"h": headers}))
     try:
@@ -45,7 +45,7 @@ def surround(
         around = connection.sql(f"SELECT {value} AS w FROM {_TABLE}").to_arrow_table()["w"]
     finally:
         connection.unregister(_TABLE)
-    judged = judge(one_array(around), cursor, connection)
+    judged = judge_records(one_array(around), cursor, connection)
     rows = pa.array(range(len(texts)), pa.int64())
     table = pa.table({"row": rows, "j": texts, "m": marked, "w": judged.text, "wm": judged.marked})
     connection.register(_JUDGED, table)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def sample_values(
-    snapshot: StoreState, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
+    store_state: StoreState, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
 ) -> list[Any]:
     """Return the valid records among `count` from position `first` on, parsed."""
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
     from esctl.log.reader import read_table
 
     if cursor.format == MESSAGE:
@@ -34,17 +34,17 @@ def sample_values(
         from esctl.index.decode.framed import schemas_in, with_decoded_keys
         from esctl.index.decode.log_rows import judge_rows
 
-        schemas = partial(schemas_in, snapshot)
-        rows = read_table(snapshot, first, min(first + count - 1, snapshot.head)).combine_chunks()
+        schemas = partial(schemas_in, store_state)
+        rows = read_table(store_state, first, min(first + count - 1, store_state.head)).combine_chunks()
         rows = with_decoded_keys(rows, lambda _: cursor, schemas)
         found = judge_rows(connection, rows, lambda _: cursor, schemas)
         whole = (column.combine_chunks() for column in (found.text, found.invalid, found.marked))
         return sample_messages(connection, Judged(*whole), rows)
-    table = read_table(snapshot, first, min(first + count - 1, snapshot.head), ["raw", "headers"])
+    table = read_table(store_state, first, min(first + count - 1, store_state.head), ["raw", "headers"])
     return [
         value
         for batch in table.to_batches()
-        for value in parse_judged(judge(batch["raw"], cursor, connection).text, batch["headers"])
+        for value in parse_judged(judge_records(batch["raw"], cursor, connection).text, batch["headers"])
     ]
 
 
@@ -57,9 +57,9 @@ def sample_messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows:
 
 def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> list[Any]:
     """Return the valid records among some, parsed."""
-    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.exact_json import judge_records
 
-    return parse_judged(judge(raws, cursor, connection).text)
+    return parse_judged(judge_records(raws, cursor, connection).text)
 
 
 def parse_judged(texts: pa.Array | pa.ChunkedArray, headers: pa.Array | pa.ChunkedArray | None = None) -> list[Any]:

@@ -148,7 +148,7 @@ def recognise_source(sample: list[Any], cursor: Cursor) -> Detection:
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
-def recorded_stanza(snapshot: StoreState, source: str) -> Stanza | None:
+def recorded_stanza(store_state: StoreState, source: str) -> Stanza | None:
     """Return the stanza that had been recognised in a source when records of it were erased, or None."""
-    mapping = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
+    mapping = next((each.mappings[source] for each in store_state.redactions if source in each.mappings), None)
     return convert(mapping, Stanza) if mapping is not None else None

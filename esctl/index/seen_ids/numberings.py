@@ -114,7 +114,7 @@ class _Standing(Struct, frozen=True):
         return met.same > (0 if met.same == met.known else STRAYS) and not self.differs(number)
 
 
-def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, ...]:
+def judge_moves(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, ...]:
     """Return the sources that change their numbering at the end of the commit `at`, by all tallies up to then.
 
     All that leave a numbering do so together; if none does, the first one that belongs to another joins it.
@@ -271,12 +271,12 @@ def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
     return replace(manifest, stanzas=tuple(stanzas), sources=sources)
 
 
-def as_of(manifest: Manifest, snapshot: StoreState) -> Manifest:
-    """Return a manifest as if the log ended with a snapshot: files that end by then, numberings as they were."""
-    head = snapshot.head
+def as_of(manifest: Manifest, store_state: StoreState) -> Manifest:
+    """Return a manifest as if the log ended with a store state: files that end by then, numberings as they were."""
+    head = store_state.head
     back: dict[str, int] = {}
     for move in manifest.moves:
-        if move.at > head and move.source in snapshot.cursors:
+        if move.at > head and move.source in store_state.cursors:
             back.setdefault(move.source, move.left)
     before = with_numberings(manifest, back)
     kept = tuple(
@@ -285,7 +285,7 @@ def as_of(manifest: Manifest, snapshot: StoreState) -> Manifest:
             manifest.files,
         )
     )
-    sources = {name: number for name, number in before.sources.items() if name in snapshot.cursors}
+    sources = {name: number for name, number in before.sources.items() if name in store_state.cursors}
     moves = tuple(move for move in manifest.moves if move.at <= head)
     whole = kept[-1].last if kept else 0
     return replace(before, head=whole, files=kept, sources=sources, moves=moves, judged=head + 1, unjudged=False)

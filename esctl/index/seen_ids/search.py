@@ -67,7 +67,7 @@ class Repeats(Struct, frozen=True):
     meetings: tuple[Meeting, ...] = ()
 
 
-class Known(Struct):
+class KnownIds(Struct):
     """The first earlier events with the ids of the chunk: one for each id and numbering."""
 
     codes: Numbers  # of the id in its family
@@ -94,9 +94,9 @@ def _canonical(raw: bytes) -> bytes:
         return raw
 
 
-def _nothing_known() -> Known:
+def _nothing_known() -> KnownIds:
     empty = np.empty(0, np.int64)
-    return Known(empty, empty, empty, [], pa.nulls(0, pa.int64()))
+    return KnownIds(empty, empty, empty, [], pa.nulls(0, pa.int64()))
 
 
 class Search:
@@ -142,7 +142,7 @@ class Search:
         outside = pa.array(self.known.sources, pa.string()).take(pa.array(at))
         return pc.replace_with_mask(found, pa.array(~here), outside)
 
-    def _earlier_firsts(self) -> Known:
+    def _earlier_firsts(self) -> KnownIds:
         """Find the first earlier events with the ids of the chunk. Ids are compared, as hashes are not enough."""
         before = self.earlier.ids
         is_new = np.append(True, self.hashes[1:] != self.hashes[:-1])  # they are in ascending order
@@ -171,7 +171,7 @@ class Search:
             self.connection.unregister(_IDS)
             self.connection.unregister(_CANDIDATES)
         codes, numbers, firsts = (found[name].to_numpy().astype(np.int64) for name in ("code", "numbering", "position"))
-        return Known(codes, numbers, firsts, found["source"].to_pylist(), one_array(found["time"]))
+        return KnownIds(codes, numbers, firsts, found["source"].to_pylist(), one_array(found["time"]))
 
 
 def count_meetings(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:

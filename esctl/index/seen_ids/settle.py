@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from esctl.index.chunks import ends
 from esctl.index.decode.log_rows import runs_of
 from esctl.index.files.manifest import Manifest, Met, Move, Tally
-from esctl.index.seen_ids.numberings import judge, numbering_of_kin, summed_tallies, with_moves, with_numberings
+from esctl.index.seen_ids.numberings import judge_moves, numbering_of_kin, summed_tallies, with_moves, with_numberings
 from esctl.log.store_state import StoreState
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Settled(Struct, frozen=True):
     at: int = 0
 
 
-def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: Sequence[Meeting]) -> Settled:
+def settle(store_state: StoreState, manifest: Manifest, table: pa.Table, meetings: Sequence[Meeting]) -> Settled:
     """Tally the sources of a chunk, which follows a manifest, and judge them at the end of each commit."""
     runs = runs_of(table)
     last = ends(table)[1]
@@ -53,10 +53,10 @@ def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: 
         at = int(table["position"][stop - 1].as_py())
         if at < manifest.judged or not (commit in by_commit or (manifest.unjudged and not number)):
             continue
-        if at == last and not _is_commit_end(snapshot, table):
+        if at == last and not _is_commit_end(store_state, table):
             return Settled(whole, unjudged=True)
         tallies = summed_tallies([*told, *_tally(runs, table, stop, seen)])
-        if moves := judge(manifest, tallies, at):
+        if moves := judge_moves(manifest, tallies, at):
             return Settled((), unjudged=True, moves=moves, at=at)
     return Settled(whole, unjudged=False)
 
@@ -71,13 +71,13 @@ def _commit_ends(table: pa.Table) -> list[tuple[int, int]]:
     return [(int(times[stop - 1]), stop) for stop in stops]
 
 
-def _is_commit_end(snapshot: StoreState, table: pa.Table) -> bool:
+def _is_commit_end(store_state: StoreState, table: pa.Table) -> bool:
     from esctl.log.reader import read_table
 
     last = ends(table)[1]
-    if last >= snapshot.head:
+    if last >= store_state.head:
         return True
-    after = read_table(snapshot, last + 1, last + 1, ["recorded_at"])["recorded_at"][0]
+    after = read_table(store_state, last + 1, last + 1, ["recorded_at"])["recorded_at"][0]
     return bool(after.value != table["recorded_at"][-1].value)
 
 

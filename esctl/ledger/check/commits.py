@@ -37,7 +37,7 @@ _LARGEST = 1 << 30
 class Chain(Struct, frozen=True):
     """What the commits of a store say, as far as they can be read.
 
-    `snapshot` is the store at its head, None where the commits do not add up. `segments` are those in force.
+    `store_state` is that at the head, None where the commits do not add up. `segments` are those in force.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Chain(Struct, frozen=True):
     commits: tuple[Commit, ...]
     digests: Mapping[int, str]  # SHA-256 of each commit file that is there
     segments: Sequence[SegmentEntry]
-    snapshot: StoreState | None
+    store_state: StoreState | None
     checks: tuple[Check, ...]
 
     @property
@@ -98,15 +98,15 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
     _check_links(run, pin)
     intact = not run.findings
     summaries = Summaries.of(path, names, base)
-    snapshot = _add_up(run, base, summaries) if intact else None
+    store_state = _add_up(run, base, summaries) if intact else None
     commits = tuple(run.commits[seq] for seq in sorted(run.commits))
     checks = (
         identified,
         Check("commits", "the store's identity", len(numbers), tuple(run.findings)),
-        summaries.check(_due_summaries(run), max(run.commits, default=0), snapshot is not None),
+        summaries.check(_due_summaries(run), max(run.commits, default=0), store_state is not None),
     )
-    segments = snapshot.segments if snapshot is not None else _loose_segments(commits)
-    return Chain(path, base.store_id, commits, run.digests, segments, snapshot, checks)
+    segments = store_state.segments if store_state is not None else _loose_segments(commits)
+    return Chain(path, base.store_id, commits, run.digests, segments, store_state, checks)
 
 
 def _check_identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Check]:
@@ -205,17 +205,17 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
 
 def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | None:
     """Add up the commits, comparing summaries with them; return the store at its head, None after a finding."""
-    snapshot = base
+    store_state = base
     for batch in _batches(sorted(run.commits), summaries.numbers):
         try:
-            snapshot = after_commits(snapshot, [(run.commits[seq], run.digests[seq]) for seq in batch])
+            store_state = after_commits(store_state, [(run.commits[seq], run.digests[seq]) for seq in batch])
         except InputError as error:
-            run.add_finding(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
+            run.add_finding(_first_bad(run, store_state, batch), str(error.message).partition(": ")[2] or error.message)
             return None
-        summaries.compare(snapshot)
+        summaries.compare(store_state)
     for seq, message in _odd_blocks(run):
         run.add_finding(seq, message, commit=run.commits[seq])
-    return None if run.findings else snapshot
+    return None if run.findings else store_state
 
 
 def _batches(numbers: Sequence[int], summed: AbstractSet[int]) -> Iterator[Sequence[int]]:
@@ -231,10 +231,10 @@ def _due_summaries(run: _Walk) -> set[int]:
     return set(range(SUMMARY_EVERY, max(run.commits, default=0) + 1, SUMMARY_EVERY))
 
 
-def _first_bad(run: _Walk, snapshot: StoreState, batch: Sequence[int]) -> int:
+def _first_bad(run: _Walk, store_state: StoreState, batch: Sequence[int]) -> int:
     for seq in batch:
         try:
-            snapshot = after_commits(snapshot, [(run.commits[seq], run.digests[seq])])
+            store_state = after_commits(store_state, [(run.commits[seq], run.digests[seq])])
         except InputError:
             return seq
     return batch[-1]

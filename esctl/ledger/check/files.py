@@ -162,10 +162,10 @@ def check_index_files(chain: Chain, damages: Mapping[Path, str] | None = None) -
         if manifest is None:
             continue
         count += 1 + len(manifest.names)
-        if chain.snapshot is not None and manifest.head > _newest_head(chain):
-            message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
-            findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
-        elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+        if chain.store_state is not None and manifest.head > _newest_head(chain):
+            message = f"it covers {manifest.head} records, the log has {chain.store_state.head}"
+            findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.store_state.head + 1))
+        elif chain.store_state is not None and manifest.redactions < len(chain.store_state.redactions):
             notes.append(f"{place} was built before records were erased: the next question builds it anew")
         elif manifest.head < chain.tree.size:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
@@ -197,9 +197,9 @@ def _index_problem(folder: Path, chain: Chain) -> str:
     if manifest is None:
         left = [name for name in entries(folder) if name.endswith(".parquet")]
         return "it has files and no manifest that can be read" if left else ""
-    if chain.snapshot is not None and manifest.head > _newest_head(chain):
-        return f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
-    if chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+    if chain.store_state is not None and manifest.head > _newest_head(chain):
+        return f"it covers {manifest.head} records, the log has {chain.store_state.head}"
+    if chain.store_state is not None and manifest.redactions < len(chain.store_state.redactions):
         return "it was built before records were erased"
     found = _index_findings(folder, "", manifest)
     return f"{found[0].file.removeprefix('/')}: {found[0].message}" if found else ""

@@ -66,10 +66,10 @@ def _check_cursors(judged: Sequence[CheckedCursor]) -> Check:
 
 
 def _compare(chain: Chain, mapping: MappingConfig | None, workers: Workers | None = None) -> Comparison:
-    if mapping is None or chain.snapshot is None:
-        return (), "the commits do not add up" if chain.snapshot is None else "no mapping", 0
+    if mapping is None or chain.store_state is None:
+        return (), "the commits do not add up" if chain.store_state is None else "no mapping", 0
     try:
-        return compare_index(chain.snapshot, mapping, workers)
+        return compare_index(chain.store_state, mapping, workers)
     except InputError as error:
         return (), error.message, 0
 

@@ -30,9 +30,9 @@ class Heads(Struct, frozen=True):
         """Return the root at a size; None if it is not known. Raises InputError for damaged segments."""
         if size in self.roots:
             return self.roots[size]
-        if self.chain.snapshot is None or size > self.chain.snapshot.head:
+        if self.chain.store_state is None or size > self.chain.store_state.head:
             return None
-        return store_tree(self.chain.snapshot).root(0, size)
+        return store_tree(self.chain.store_state).root(0, size)
 
     def find_contradiction(self, head: Head, file: str, after: int) -> Finding | None:
         """Return how the log contradicts a head; None if it does not.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from esctl.engine.workers import Workers
-    from esctl.index.builder import ChunkEvents
+    from esctl.index.chunk_events import ChunkEvents
 
 _EVENTS = "esctl_events"
 _MOST_BLOCKS = 100
@@ -78,31 +78,31 @@ class Difference(Struct, frozen=True):
 
 
 def compare_index(
-    snapshot: StoreState, mapping: MappingConfig, workers: Workers | None = None
+    store_state: StoreState, mapping: MappingConfig, workers: Workers | None = None
 ) -> tuple[Sequence[Difference], str, int]:
     """Compare the index of a mapping with the records: differences, why it could not be judged, how many were compared.
 
     If `workers` are given, they read the records. Raises InputError for segments or index files that cannot be read.
     """
-    folder = snapshot.path / "index" / mapping_hash(mapping)
+    folder = store_state.path / "index" / mapping_hash(mapping)
     reader = announce_reader(folder)  # kept until all is compared
     there = read_manifest(folder)
     if there is None:
         return (), "there is no index of the mapping in force", 0
-    if there.redactions != len(snapshot.redactions):
+    if there.redactions != len(store_state.redactions):
         return (), "it was built before records were erased: the next question builds it anew", 0
-    if not has_same_zones(there, snapshot):
+    if not has_same_zones(there, store_state):
         return (), "its times were read in other time zones: the next question builds it anew", 0
-    if came := _late_schemas(there, folder, snapshot):
+    if came := _late_schemas(there, folder, store_state):
         return (), f"schema {', '.join(came)} came after records that need it; to decode them: esctl reindex", 0
-    files = tuple(file for file in there.files if file.first <= snapshot.head)
+    files = tuple(file for file in there.files if file.first <= store_state.head)
     there = replace(there, files=with_groups(folder, files, there.runs), runs=())
     try:
         with linked_folder(folder, there) as temporary, explained():
             updater = Updater(connect(temporary=temporary), mapping, temporary)
-            reread = _reread_records(workers, updater, snapshot, folder, there)
-            found = list(_differences(updater, snapshot, folder, there, reread))
-        return found, "", min(there.head, snapshot.head)
+            reread = _reread_records(workers, updater, store_state, folder, there)
+            found = list(_differences(updater, store_state, folder, there, reread))
+        return found, "", min(there.head, store_state.head)
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
     finally:
@@ -122,19 +122,19 @@ def linked_folder(folder: Path, there: Manifest, place: Path | None = None) -> I
 
 
 def _reread_records(
-    workers: Workers | None, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
+    workers: Workers | None, updater: Updater, store_state: StoreState, folder: Path, there: Manifest
 ) -> tuple[Reread, Manifest, dict[int, int]]:
     """Return what the records give now, the manifest that knows their sources, and the stored sum of each block."""
     if workers is not None:
         from esctl.ledger.check.index_parts import reread_in_parts
 
-        if found := reread_in_parts(workers, updater, snapshot, folder, there):
+        if found := reread_in_parts(workers, updater, store_state, folder, there):
             return found
     again, known = Reread(), Manifest()
-    for manifest, file, understood in updater.understand_as(snapshot, there):
+    for manifest, file, understood in updater.understand_as(store_state, there):
         again.add(relational(updater.connection), file, understood)
         known = manifest
-    return again, known, stored_sums(updater.connection, IndexView(folder, there, snapshot.head))
+    return again, known, stored_sums(updater.connection, IndexView(folder, there, store_state.head))
 
 
 def stored_sums(connection: duckdb.DuckDBPyConnection, view: IndexView) -> dict[int, int]:
@@ -142,12 +142,12 @@ def stored_sums(connection: duckdb.DuckDBPyConnection, view: IndexView) -> dict[
     return dict(relational(connection).execute(_stored_sums(view)).fetchall())
 
 
-def _late_schemas(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
+def _late_schemas(there: Manifest, folder: Path, store_state: StoreState) -> list[str]:
     """List the schemas that records in the index could not be decoded with, because they came after these records."""
-    known = {key for each in snapshot.cursors.values() if isinstance(each, SchemasCursor) for key in each.ids}
+    known = {key for each in store_state.cursors.values() if isinstance(each, SchemasCursor) for key in each.ids}
     if not known or not any(file.invalid for file in there.files):
         return []
-    rows = IndexView(folder, there, snapshot.head).relation(["invalid"], None, ["starts_with(invalid, 'schema ')"])
+    rows = IndexView(folder, there, store_state.head).relation(["invalid"], None, ["starts_with(invalid, 'schema ')"])
     with explained():
         found = connect().execute(f"SELECT DISTINCT invalid FROM ({rows})").fetchall()
     return sorted(key for key in known if (f"schema {key} is not known",) in found)
@@ -196,7 +196,7 @@ def _field_types(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[
 
 def _differences(
     updater: Updater,
-    snapshot: StoreState,
+    store_state: StoreState,
     folder: Path,
     there: Manifest,
     found: tuple[Reread, Manifest, dict[int, int]],
@@ -205,7 +205,7 @@ def _differences(
     named_blocks = set[int]()
     for file in there.files:
         # A file that covers more than the log was reported already.
-        if file.last <= snapshot.head and (message := again.other_words(file)):
+        if file.last <= store_state.head and (message := again.other_words(file)):
             block, name = (file.first - 1) // BLOCK, f"index/{folder.name}/{file.file}"
             named_blocks.add(block)
             yield Difference(block, file.first, "changed", message, name)
@@ -214,8 +214,8 @@ def _differences(
         yield Difference(0, 1, "changed", message, f"index/{folder.name}")
     differing = sorted(block for block in stored.keys() | again.sums if stored.get(block) != again.sums.get(block))
     if blocks := [block for block in differing[:_MOST_BLOCKS] if block not in named_blocks]:
-        rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(snapshot, there))
-        rows = _rows(IndexView(folder, there, snapshot.head)), _rows(rebuilt)
+        rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(store_state, there))
+        rows = _rows(IndexView(folder, there, store_state.head)), _rows(rebuilt)
         yield from (_first_difference(connection, block, *rows, folder, there) for block in blocks)
 
 

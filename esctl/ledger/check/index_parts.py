@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from esctl.engine.duckdb import connect, explained, relational
 from esctl.engine.workers import Call, cut_ranges, own_connection
 from esctl.errors import EsctlError
-from esctl.index.building import begun_as
+from esctl.index.extend import begun_as
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest
 from esctl.index.pruning import Predicate
 from esctl.index.scan import IndexView
@@ -62,7 +62,7 @@ class IndexComparison(Struct, frozen=True):
 
     folder: Path
     there: Manifest
-    snapshot: StoreState
+    store_state: StoreState
     mapping: MappingConfig
     known: Manifest
     place: Path
@@ -84,17 +84,17 @@ class RangeResult(Struct, frozen=True):
 
 
 def reread_in_parts(
-    workers: Workers, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
+    workers: Workers, updater: Updater, store_state: StoreState, folder: Path, there: Manifest
 ) -> tuple[Reread, Manifest, dict[int, int]] | None:
     """Return what `compare_index` needs, from workers; None if something is wrong, which one process must name."""
     try:
-        known = updater.with_new_sources(snapshot, begun_as(snapshot, there), first_positions(snapshot), there)
+        known = updater.with_new_sources(store_state, begun_as(store_state, there), first_positions(store_state), there)
     except EsctlError:
         return None
     about = IndexComparison(
-        folder, there, sendable(snapshot), updater.config, known, workers.folder, workers.memory_limit
+        folder, there, sendable(store_state), updater.config, known, workers.folder, workers.memory_limit
     )
-    ranges = _ranges(there, workers.parts(snapshot.head), snapshot.head)
+    ranges = _ranges(there, workers.parts(store_state.head), store_state.head)
     asked = [Call(read_again, (about, each, ()), RangeResult) for each in ranges]
     spans = [Call(stored_in_span, (about, span), dict[int, str]) for span in workers.spans(there)]
     results = workers.run([*asked, *spans])
@@ -155,7 +155,7 @@ def _read_again(about: IndexComparison, wanted: Range, before: Sequence[IdRun], 
     known = replace(about.known, head=first - 1, ids=tuple(before) or unseen_before(ids, first))
     again = Reread()
     stretches = [(each.file, each.first, each.last) for each in wanted.stretches]
-    for manifest, file, understood in updater.understand_as(about.snapshot, about.there, known, stretches):
+    for manifest, file, understood in updater.understand_as(about.store_state, about.there, known, stretches):
         again.add(relational(updater.connection), file, understood)
         known = manifest
     fresh = [run for run in known.ids if run.count and run.file not in {each.file for each in before}]
@@ -190,7 +190,7 @@ def stored_in_span(about: IndexComparison, span: Predicate) -> dict[int, str]:
     """Return the sum of the stored rows of a span for each block; under _PROBLEM, why that failed."""
     try:
         with own_connection(about.memory_limit) as connection, explained():
-            view = IndexView(about.folder, about.there, about.snapshot.head, within=span)
+            view = IndexView(about.folder, about.there, about.store_state.head, within=span)
             return {block: str(total) for block, total in stored_sums(connection, view).items()}
     except EsctlError as error:
         return {_PROBLEM: error.message}

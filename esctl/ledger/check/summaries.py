@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding, Kind
-from esctl.log.commit_json import snapshot_from_json
+from esctl.log.commit_json import store_state_from_json
 from esctl.log.commits import is_head_summary, read_part, summary_names
 from esctl.log.lines import from_line, to_line
 from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
@@ -40,14 +40,14 @@ class Summaries(Struct):
         """Return the numbers of the commits that have a summary."""
         return frozenset(self.names.values())
 
-    def compare(self, snapshot: StoreState) -> None:
+    def compare(self, store_state: StoreState) -> None:
         """Compare the summaries of a commit with the store as it was then."""
-        for name in [name for name, seq in self.names.items() if seq == snapshot.seq]:
+        for name in [name for name, seq in self.names.items() if seq == store_state.seq]:
             try:
                 data = read_regular(self.path / "commits" / name, _LARGEST)
                 value = from_line(data)
-                summary = snapshot_from_json(self.base, value)
-                is_same = to_line(value) == data and self._matches(summary, snapshot)
+                summary = store_state_from_json(self.base, value)
+                is_same = to_line(value) == data and self._matches(summary, store_state)
             except FileNotFoundError:
                 is_same = is_head_summary(name)  # a writer may have removed it meanwhile
             except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -55,16 +55,16 @@ class Summaries(Struct):
             if not is_same:
                 self._add_finding("changed", _NOT_THE_SUM, name)
 
-    def _matches(self, claimed: StoreState, snapshot: StoreState) -> bool:
+    def _matches(self, claimed: StoreState, store_state: StoreState) -> bool:
         """Return whether a summary matches a store state; a part that cannot be read is a finding of its own."""
         start = 0
         for chunk in chunks_of(claimed.segments):
             held = self._read_entries(chunk) if isinstance(chunk, SegmentPart) else chunk
             count = chunk.count if isinstance(chunk, SegmentPart) else len(chunk)
-            if held is not None and tuple(held) != tuple(snapshot.segments[start : start + count]):
+            if held is not None and tuple(held) != tuple(store_state.segments[start : start + count]):
                 return False
             start += count
-        return start == len(snapshot.segments) and replace(claimed, segments=()) == replace(snapshot, segments=())
+        return start == len(store_state.segments) and replace(claimed, segments=()) == replace(store_state, segments=())
 
     def _read_entries(self, part: SegmentPart) -> Sequence[SegmentEntry] | None:
         if part not in self.parts:

@@ -96,8 +96,8 @@ def _verify_once(path: Path, wanted: VerifyOptions, workers: Workers | None) -> 
     _demand_signature(wanted, checks)
     verified = Verified((*checks, *records.checks), chain.tree.size, chain.tree.root().hex())
     del readers
-    if verified.is_intact and chain.snapshot is not None:
-        advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
+    if verified.is_intact and chain.store_state is not None:
+        advance(chain.store_state, keys=[key.text for key in wanted.trust], seen=started)
     return verified, chain
 
 

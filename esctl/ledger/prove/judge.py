@@ -69,7 +69,7 @@ def read_proof(data: bytes, name: str) -> ParsedProof:
         raise InputError(f"{name} is not a proof of an esctl record: {error}", "make one with: esctl prove") from None
 
 
-def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Judgement:
+def judge_proof(read: ParsedProof, raw: bytes | None, trust: Trust) -> Judgement:
     """Judge whether a proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
     signers: tuple[str, ...] = ()
     refuted = _find_refutation(read, raw)

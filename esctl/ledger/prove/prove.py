@@ -21,23 +21,24 @@ _SIGN = "sign one with: esctl checkpoint"
 _AT_ONCE = 4096
 
 
-def choose_checkpoint(snapshot: StoreState, wanted: str, last: int) -> Checkpoint:
+def choose_checkpoint(store_state: StoreState, wanted: str, last: int) -> Checkpoint:
     """Return the checkpoint to prove against: the newest (`wanted` is empty), that of a number of records, or a file.
 
     `last` is a position that it must cover. Raises InputError if there is none or it is of another log, TamperedError
     if it has more records than the store.
     """
-    path = _checkpoint_path(snapshot.path, wanted)
+    path = _checkpoint_path(store_state.path, wanted)
     try:
         checkpoint = read_checkpoint(path)
     except ValueError as error:
         raise InputError(f"{path} is not a checkpoint: {error}", _SIGN) from None
-    if checkpoint.head.origin != origin_of(snapshot.store_id):
+    if checkpoint.head.origin != origin_of(store_state.store_id):
         raise InputError(f"{path} is of another log, {checkpoint.head.origin}", "look for one of this store")
     size = checkpoint.head.size
-    if size > snapshot.head:
+    if size > store_state.head:
         raise TamperedError(
-            f"{path} is of {size} records, the store has {snapshot.head}", "see what is wrong with: esctl verify --full"
+            f"{path} is of {size} records, the store has {store_state.head}",
+            "see what is wrong with: esctl verify --full",
         )
     if last > size:
         raise InputError(f"record @{last} is not covered: {path.name} is of the first {size} records", _SIGN)
@@ -57,7 +58,7 @@ def _checkpoint_path(store: Path, wanted: str) -> Path:
 
 
 def prove(
-    snapshot: StoreState, positions: Sequence[int], checkpoint: Checkpoint
+    store_state: StoreState, positions: Sequence[int], checkpoint: Checkpoint
 ) -> Iterator[tuple[Proof, bytes | None]]:
     """Yield, in order of position, the proof that each of these records is in the checkpoint, and its bytes.
 
@@ -66,9 +67,9 @@ def prove(
     """
     head = checkpoint.head
     wanted = sorted(set(positions))
-    paths = inclusion_proofs(store_tree(snapshot), [position - 1 for position in wanted], head.size)
+    paths = inclusion_proofs(store_tree(store_state), [position - 1 for position in wanted], head.size)
     for start in range(0, len(wanted), _AT_ONCE):
-        for row in rows_of(records_at(snapshot, wanted[start : start + _AT_ONCE])):
+        for row in rows_of(records_at(store_state, wanted[start : start + _AT_ONCE])):
             content, index = _content(row), row["position"] - 1
             if not verify_inclusion(content.hash, index, head.size, paths[index], head.root):
                 raise TamperedError(
@@ -78,14 +79,14 @@ def prove(
             yield Proof(index, paths[index], checkpoint.data, content.extra), row["raw"]
 
 
-def contents(snapshot: StoreState, positions: Sequence[int]) -> Iterator[tuple[Content, bytes | None]]:
+def contents(store_state: StoreState, positions: Sequence[int]) -> Iterator[tuple[Content, bytes | None]]:
     """Yield, in order of position, the content of a proof of each of these records, and its bytes, without proving it.
 
     Raises InputError for a segment that is missing or damaged.
     """
     wanted = sorted(set(positions))
     for start in range(0, len(wanted), _AT_ONCE):
-        for row in rows_of(records_at(snapshot, wanted[start : start + _AT_ONCE])):
+        for row in rows_of(records_at(store_state, wanted[start : start + _AT_ONCE])):
             yield _content(row), row["raw"]
 
 

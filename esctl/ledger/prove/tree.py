@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CACHED_BLOCKS = 256
 
 
-def store_tree(snapshot: StoreState) -> Tree:
+def store_tree(store_state: StoreState) -> Tree:
     """Return the tree of a store. A proof reads the records of a block or two, whose hashes are cached.
 
     The leaves of a block are hashed in Python, which takes 25 ms; opening DuckDB for them would take ten times that.
@@ -28,7 +28,7 @@ def store_tree(snapshot: StoreState) -> Tree:
         from esctl.log.reader import read_table
 
         first = (number << BLOCK_LEVEL) + 1
-        table = read_table(snapshot, first, min(first + BLOCK - 1, snapshot.head))
+        table = read_table(store_state, first, min(first + BLOCK - 1, store_state.head))
         return b"".join(row["erased_leaf"] or leaf_of(row).hash for row in rows_of(table))
 
     def leaves(start: int, stop: int) -> bytes:
@@ -37,7 +37,7 @@ def store_tree(snapshot: StoreState) -> Tree:
         skip = start % BLOCK
         return hashes[skip * HASH : (skip + stop - start) * HASH]
 
-    return Tree(leaves, snapshot.blocks)
+    return Tree(leaves, store_state.blocks)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:

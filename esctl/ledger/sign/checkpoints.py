@@ -42,15 +42,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"{path}: {error.strerror or error}", "make a checkpoint with: esctl checkpoint") from error
 
 
-def contradiction(tree: Tree, snapshot: StoreState, head: Head) -> str:
+def contradiction(tree: Tree, store_state: StoreState, head: Head) -> str:
     """Return how a store contradicts an earlier head of it; empty if it only grew since.
 
     The roots are computed from the block roots that the commits keep and, after the last block, from the records.
     """
-    if head.origin != origin_of(snapshot.store_id):
+    if head.origin != origin_of(store_state.store_id):
         return f"it is of another log, {head.origin}"
-    if head.size > snapshot.head:
-        return f"it has {head.size} records, the store only {snapshot.head}"
+    if head.size > store_state.head:
+        return f"it has {head.size} records, the store only {store_state.head}"
     if head.size and tree.root(0, head.size) != head.root:
         return f"the first {head.size} records of the store are not those it was made over"
     return ""
@@ -64,14 +64,14 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     """
     started = now()
     log = open_log(store)
-    snapshot = log.read()
+    store_state = log.read()
     log.sync()
-    tree = store_tree(snapshot)
+    tree = store_tree(store_state)
     for path in checkpoint_files(store):
-        _check_contradiction(path, tree, snapshot)
-    if not advance(snapshot, keys=[key.verifier.text], seen=started):
+        _check_contradiction(path, tree, store_state)
+    if not advance(store_state, keys=[key.verifier.text], seen=started):
         raise TamperedError(f"{store} does not continue what was last seen of it here: nothing was signed", _HINT)
-    head = Head(origin_of(snapshot.store_id), snapshot.head, snapshot.tree.root())
+    head = Head(origin_of(store_state.store_id), store_state.head, store_state.tree.root())
     data = sign(head, key)
     target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
     # It may be there: the same head was signed with the same key before, and Ed25519 gives the same bytes.
@@ -80,9 +80,9 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     return data
 
 
-def _check_contradiction(path: Path, tree: Tree, snapshot: StoreState) -> None:
+def _check_contradiction(path: Path, tree: Tree, store_state: StoreState) -> None:
     try:
-        found = contradiction(tree, snapshot, read_checkpoint(path).head)
+        found = contradiction(tree, store_state, read_checkpoint(path).head)
     except ValueError as error:
         found = f"it is not a checkpoint: {error}"
     if found:

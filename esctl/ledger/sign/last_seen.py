@@ -86,33 +86,35 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def follows(snapshot: StoreState, pin: Pin) -> bool:
+def follows(store_state: StoreState, pin: Pin) -> bool:
     """Return whether a store continues the head that was last seen of it."""
-    if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
+    if store_state.store_id != pin.store_id or store_state.seq < pin.seq:
         return False
-    if snapshot.seq > pin.seq:
-        snapshot = open_log(snapshot.path).read(pin.seq)
-    return snapshot.commit_sha256 == pin.commit
+    if store_state.seq > pin.seq:
+        store_state = open_log(store_state.path).read(pin.seq)
+    return store_state.commit_sha256 == pin.commit
 
 
-def advance(snapshot: StoreState, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
+def advance(store_state: StoreState, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
     """Record the head of a store as last seen; return False, changing nothing, if its history diverged.
 
     `anew`: the store had no commit before, so a head seen here of a store of another identity does not count. `keys`
     are those that signed the head; `seen` is when the store was known to have it, in microseconds since the epoch.
     Nothing is kept if the state folder cannot be written.
     """
-    known = read_pin(snapshot.path)
-    if known is not None and anew and known.store_id != snapshot.store_id:
+    known = read_pin(store_state.path)
+    if known is not None and anew and known.store_id != store_state.store_id:
         known = None
-    if known is not None and not follows(snapshot, known):
+    if known is not None and not follows(store_state, known):
         return False
     every = tuple(dict.fromkeys([*(known.keys if known is not None else ()), *keys]))
-    at = max(snapshot.at, seen, known.at if known is not None and known.size == snapshot.head else 0)
-    pin = Pin(snapshot.store_id, snapshot.seq, snapshot.commit_sha256, snapshot.head, snapshot.root, every, at)
+    at = max(store_state.at, seen, known.at if known is not None and known.size == store_state.head else 0)
+    pin = Pin(
+        store_state.store_id, store_state.seq, store_state.commit_sha256, store_state.head, store_state.root, every, at
+    )
     if pin != known:
         with suppress(OSError):
-            _write(pin_path(snapshot.path), snapshot.path, pin)
+            _write(pin_path(store_state.path), store_state.path, pin)
     return True
 
 

@@ -11,7 +11,7 @@ from esctl.index.scan import read_json
 from esctl.output.cells import arrow_sql, text_sql
 from esctl.output.selection import Selection
 from esctl.output.zone import UTC
-from esctl.projection.reads import digits_sql
+from esctl.projection.query_reads import digits_sql
 from esctl.projection.values import Shape
 
 _BATCH_ROWS = 65_536

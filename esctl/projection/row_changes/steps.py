@@ -25,7 +25,7 @@ MATCH = "?{"
 Row = dict[str, Any]
 
 
-class Part(Struct, frozen=True):
+class StepPart(Struct, frozen=True):
     """One row of an event: an entity, its role and its payload (`data`).
 
     `made`: the payload has values that the log does not have in these fields. `time`: in microseconds since the epoch,
@@ -46,7 +46,7 @@ class Change(Struct, frozen=True):
 
     position: int
     type: str
-    parts: tuple[Part, ...]
+    parts: tuple[StepPart, ...]
 
 
 class Edit(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Edit(Struct, frozen=True):
 
     position: int
     gone: tuple[int, ...]
-    come: tuple[Part, ...]
+    come: tuple[StepPart, ...]
 
 
 def table_of(entity: str) -> str:
@@ -132,7 +132,7 @@ def _change_several(table: _Table, change: Change) -> Edit:
     if isinstance(more, dict):
         return _count_several(table, change, more)
     gone: list[int] = []
-    come: list[Part] = []
+    come: list[StepPart] = []
     for part in change.parts:
         if change.type == "delete" or part.role == "ended":
             table.end(part.entity)
@@ -142,14 +142,14 @@ def _change_several(table: _Table, change: Change) -> Edit:
         if isinstance(row, dict):
             table.begin(part.entity, row)
             gone.append(part.role_order)
-            come.append(Part(part.entity, None, part.role_order, part.kind, row, made=True))
+            come.append(StepPart(part.entity, None, part.role_order, part.kind, row, made=True))
     return Edit(change.position, tuple(gone), tuple(come))
 
 
 def _count_several(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
     """Count the copies of several rows without a key that change at once; `more`: how many were added, by entity."""
     gone: list[int] = []
-    come: list[Part] = []
+    come: list[StepPart] = []
     for part in change.parts:
         rows = (part.data or {}).get(ROWS)
         row = rows.get(part.entity) if isinstance(rows, dict) and part.role != "ended" else None
@@ -160,7 +160,7 @@ def _count_several(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
         if count > 0:
             table.copies[part.entity], table.live[part.entity] = count, row
             gone.append(part.role_order)
-            come.append(Part(part.entity, COPIES, part.role_order, part.kind, _with_count(row, count), made=True))
+            come.append(StepPart(part.entity, COPIES, part.role_order, part.kind, _with_count(row, count), made=True))
         else:
             table.copies.pop(part.entity, None)
             table.live.pop(part.entity, None)
@@ -169,7 +169,7 @@ def _count_several(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
 
 def _truncate(table: _Table, change: Change, lists_ended: bool) -> Edit:
     come = tuple(
-        Part(entity, "table", 0, table.kinds.get(entity, change.parts[0].kind))
+        StepPart(entity, "table", 0, table.kinds.get(entity, change.parts[0].kind))
         for entity in (*table.live,)
         if lists_ended
     )
@@ -179,7 +179,7 @@ def _truncate(table: _Table, change: Change, lists_ended: bool) -> Edit:
     return Edit(change.position, (), come)
 
 
-def _delete(table: _Table, change: Change, main: Part | None, match: Part | None) -> Edit:
+def _delete(table: _Table, change: Change, main: StepPart | None, match: StepPart | None) -> Edit:
     entity = main.entity if main is not None else None
     if match is not None and not (main is not None and _agrees(table.live.get(main.entity), match)):
         entity = _find_match(table, match)
@@ -191,33 +191,33 @@ def _delete(table: _Table, change: Change, main: Part | None, match: Part | None
         return Edit(change.position, tuple(gone), ())
     kind = change.parts[0].kind
     gone += [main.role_order] if main is not None else []
-    return Edit(change.position, tuple(gone), (Part(entity, None, 0, kind, change.parts[0].data),))
+    return Edit(change.position, tuple(gone), (StepPart(entity, None, 0, kind, change.parts[0].data),))
 
 
-def _match_values(match: Part) -> Row:
+def _match_values(match: StepPart) -> Row:
     found = loads(match.entity[match.entity.index(MATCH) + 1 :])
     return found if isinstance(found, dict) else {}
 
 
-def _agrees(row: Row | None, match: Part) -> bool:
+def _agrees(row: Row | None, match: StepPart) -> bool:
     return row is not None and all(row.get(name) == value for name, value in _match_values(match).items())
 
 
-def _find_match(table: _Table, match: Part) -> str | None:
+def _find_match(table: _Table, match: StepPart) -> str | None:
     """Return the entity of the live row that has some values; None if there is none."""
     return table.by_identity.get(table.identity_of(_match_values(match))) if table.identity else None
 
 
-def _change(table: _Table, change: Change, main: Part, parts: dict[str, Part]) -> Edit:
+def _change(table: _Table, change: Change, main: StepPart, parts: dict[str, StepPart]) -> Edit:
     data, entity, old, match = main.data or {}, main.entity, parts.get("old"), parts.get("match")
     gone: list[int] = [] if match is None else [match.role_order]
-    come: list[Part] = []
+    come: list[StepPart] = []
     before, heir, table.just_ended = table.live.get(entity), _inherited_row(table, match), None
     moved = None if heir is not None else _find_moved(table, data, old, match)
     if moved is not None and moved != entity:
         before = table.end(moved)
         if old is None or moved != old.entity:
-            come.append(Part(moved, "old", 1, main.kind))
+            come.append(StepPart(moved, "old", 1, main.kind))
             gone += [old.role_order] if old is not None else []
     elif old is not None:
         gone.append(old.role_order)  # it has ended before, or is this very row
@@ -231,22 +231,22 @@ def _change(table: _Table, change: Change, main: Part, parts: dict[str, Part]) -
         come.append(_patch_part(main, before or {}, row))
     elif main.role == "partial" and (old is not None or moved is not None or heir) and entity not in table.live:
         gone.append(main.role_order)
-        come.append(Part(entity, None, 0, main.kind, row))
+        come.append(StepPart(entity, None, 0, main.kind, row))
     table.begin(entity, row)
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _inherited_row(table: _Table, match: Part | None) -> Row | None:
+def _inherited_row(table: _Table, match: StepPart | None) -> Row | None:
     """Return the row that a partial new row continues: the one that ended right before under another key, or None."""
     return table.just_ended if match is not None and not _match_values(match) else None
 
 
-def _patch_part(main: Part, before: Row, row: Row) -> Part:
+def _patch_part(main: StepPart, before: Row, row: Row) -> StepPart:
     """Return the row that replaces a partial update: the columns that it changed, or all if it removed some."""
     if before.keys() - row.keys():
-        return Part(main.entity, None, 0, main.kind, row, made=True)
+        return StepPart(main.entity, None, 0, main.kind, row, made=True)
     changed = {name: value for name, value in row.items() if name not in before or before[name] != value}
-    return Part(main.entity, "partial", 1, main.kind, changed, made=True)
+    return StepPart(main.entity, "partial", 1, main.kind, changed, made=True)
 
 
 def _row_after(before: Row, role: str | None, data: Row) -> Row:
@@ -255,7 +255,7 @@ def _row_after(before: Row, role: str | None, data: Row) -> Row:
     return {**before, **data} if role == "partial" else data
 
 
-def _find_moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:
+def _find_moved(table: _Table, data: Row, old: StepPart | None, match: StepPart | None) -> str | None:
     """Return the entity of the live row that becomes this one, by the change or its identity columns; or None."""
     if match is not None and (named := _find_match(table, match)) is not None:
         return named
@@ -267,9 +267,9 @@ def _find_moved(table: _Table, data: Row, old: Part | None, match: Part | None) 
     return None
 
 
-def _count_copy(table: _Table, change: Change, main: Part, old: Part | None) -> Edit:
+def _count_copy(table: _Table, change: Change, main: StepPart, old: StepPart | None) -> Edit:
     gone: list[int] = []
-    come: list[Part] = []
+    come: list[StepPart] = []
     ended = main if change.type == "delete" else old
     if ended is not None and ended.entity not in table.copies and (like := _find_like(table, ended)) is not None:
         gone.append(ended.role_order)
@@ -282,7 +282,7 @@ def _count_copy(table: _Table, change: Change, main: Part, old: Part | None) -> 
             table.copies[ended.entity] = left
             gone.append(ended.role_order)
             come.clear()
-            come.append(Part(ended.entity, COPIES, ended.role_order, ended.kind, _with_count(row, left)))
+            come.append(StepPart(ended.entity, COPIES, ended.role_order, ended.kind, _with_count(row, left)))
         else:
             table.copies.pop(ended.entity, None)
             table.live.pop(ended.entity, None)
@@ -291,17 +291,17 @@ def _count_copy(table: _Table, change: Change, main: Part, old: Part | None) -> 
     if change.type == "update" and old is None and main.entity in table.live:  # to a row that equals the one before
         if (count := table.copies.get(main.entity, 1)) > 1:
             gone.append(main.role_order)
-            come.append(Part(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
+            come.append(StepPart(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
         return Edit(change.position, tuple(gone), tuple(come))
     count = table.copies.get(main.entity, 0) + 1
     table.copies[main.entity], table.live[main.entity] = count, main.data or {}
     if count > 1:
         gone.append(main.role_order)
-        come.append(Part(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
+        come.append(StepPart(main.entity, COPIES, main.role_order, main.kind, _with_count(main.data or {}, count)))
     return Edit(change.position, tuple(gone), tuple(come))
 
 
-def _find_like(table: _Table, ended: Part) -> str | None:
+def _find_like(table: _Table, ended: StepPart) -> str | None:
     """Return the entity of a live row that equals an ended one but for nulls, which the log leaves out; or None."""
     if ended.data is None or None in ended.data.values():
         return None

@@ -15,7 +15,7 @@ from typing import Protocol, TypeGuard
 from esctl.errors import InputError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import Source, open_stream
-from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, Known, digests, file_candidates
+from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, KnownSources, digests, file_candidates
 from esctl.sources.formats.detect import HEAD
 from esctl.sources.names import generations
 from esctl.sources.pieces import BLANKS
@@ -86,7 +86,7 @@ def find_longer(
     unfinished.
     """
     known = cursors
-    if not isinstance(known, Known) or known.kept is None or not source.reopenable or not head.strip(BLANKS):
+    if not isinstance(known, KnownSources) or known.kept is None or not source.reopenable or not head.strip(BLANKS):
         return None
     own = generations(source.name, known)
     is_sized = stream.size is not None and not stream.compressed
@@ -114,7 +114,7 @@ def is_new(source: Source, limits: Limits, known: Mapping[str, Cursor]) -> bool:
 
     Raises InputError if the file cannot be read.
     """
-    if not isinstance(known, Known) or known.kept is None or (own := generations(source.name, known)):
+    if not isinstance(known, KnownSources) or known.kept is None or (own := generations(source.name, known)):
         return False
     stream = open_stream(source, limits)
     try:
@@ -135,7 +135,7 @@ def _read_through(source: Source, limits: Limits) -> tuple[int, str]:
     return size, hashed.hexdigest()
 
 
-def _list_longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list[Candidate]:
+def _list_longer(head: bytes, known: KnownSources, kept: Kept, own: Collection[str]) -> list[Candidate]:
     """List the sources that begin as a stream does, as far as their first bytes show."""
     names = {one.name: None for one in known.find_by_head(head[:HEAD_SIZE])}
     if len(head) < known.longest_head:

@@ -13,8 +13,8 @@ from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, parse_records_path
 from esctl.sources.formats.tables import dialect_of
 from esctl.sources.formats.text.lines import TextReader
-from esctl.sources.formats.text.parted import CRI, DOCKER
-from esctl.sources.formats.text.parts import PartsReader
+from esctl.sources.formats.text.split_line_reader import PartsReader
+from esctl.sources.formats.text.split_lines import CRI, DOCKER
 from esctl.sources.formats.values import ValueReader
 
 

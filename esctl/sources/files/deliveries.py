@@ -15,7 +15,7 @@ from esctl.sources.feed import Feed
 from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.formats import columnar
 from esctl.sources.formats.prefixes import ANY, times_before
-from esctl.sources.formats.text.parted import CRI
+from esctl.sources.formats.text.split_lines import CRI
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream

@@ -31,7 +31,7 @@ class Candidate(Struct, frozen=True):
     cursor: FileCursor
 
 
-class Known(dict[str, Cursor]):
+class KnownSources(dict[str, Cursor]):
     """The cursors of a store by source name, which are also found by how their sources begin.
 
     So a new file is compared with a few known ones, however many there are. `kept` gives the bytes of known sources.
@@ -114,7 +114,7 @@ def find_candidates(
     same = [one for one in own if sizes.get(one.cursor.head_size) == one.cursor.head_sha256]
     if not foreign or any(_is_whole(one.cursor, head) for one in same):
         return same
-    known = cursors if isinstance(cursors, Known) else Known(cursors)
+    known = cursors if isinstance(cursors, KnownSources) else KnownSources(cursors)
     others = [other for other in known.find_by_head(head) if other.name not in names and agrees(other.cursor)]
     return same + sorted(others, key=lambda other: (-other.cursor.offset, other.name))
 
@@ -144,7 +144,7 @@ def same_files(name: str, sha256: str, cursors: Mapping[str, Cursor], foreign: b
     own = [known for known in file_candidates(names, cursors) if _shelf_of(known.cursor) == (_FILES, sha256)]
     if own or not foreign:
         return own
-    return (cursors if isinstance(cursors, Known) else Known(cursors)).find_by_digest(sha256)
+    return (cursors if isinstance(cursors, KnownSources) else KnownSources(cursors)).find_by_digest(sha256)
 
 
 def file_candidates(names: Iterable[str], cursors: Mapping[str, Cursor]) -> list[Candidate]:

@@ -13,7 +13,7 @@ from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.consoles import is_dump
 from esctl.sources.formats.text.csvlog import csvlog_columns
 from esctl.sources.formats.text.known import MOSTLY, RUNTIME, count_lines, find_text_format, text_format
-from esctl.sources.formats.text.parted import CRI, DOCKER, complete_lines, is_docker
+from esctl.sources.formats.text.split_lines import CRI, DOCKER, complete_lines, is_docker
 from esctl.sources.formats.wrappers import parse_beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from esctl.sources.formats.json.text import is_json
 from esctl.sources.formats.text.consoles import is_console, objects_of
 from esctl.sources.formats.text.known import MOSTLY
-from esctl.sources.formats.text.parted import CRI, CRI_PREFIX, DOCKER, complete_lines
+from esctl.sources.formats.text.split_lines import CRI, CRI_PREFIX, DOCKER, complete_lines
 from esctl.sources.pieces import NOISE
 
 ANY, KEY, CONSOLE = "any", "key", "console"

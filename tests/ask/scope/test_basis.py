@@ -14,7 +14,7 @@ import pytest
 from esctl import __version__
 from esctl.api import Store
 from esctl.ask.scope.basis import read_basis
-from esctl.index import chunks, merging
+from esctl.index import chunks, merge_policy
 from esctl.output import Target, write
 from tests.support import effort
 from tests.support.cli_harness import good, ingest_samples, plain_event, refused, write_lines
@@ -103,7 +103,7 @@ def test_the_same_bytes_from_any_number_of_threads_and_any_index(
     wanted = {question: printed(Store.open(path), question) for question in ASKED}
     for threads, rows, most_small in ((1, 1_000, 100), (3, 400, 3)):
         monkeypatch.setattr(chunks, "CHUNK_ROWS", rows)
-        monkeypatch.setattr(merging, "MOST_SMALL", most_small)
+        monkeypatch.setattr(merge_policy, "MOST_SMALL", most_small)
         copy = tmp_path / str(rows)
         shutil.copytree(samples, copy)
         shutil.rmtree(copy / ".esctl" / "index")

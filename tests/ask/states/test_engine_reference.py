@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from esctl.errors import UsageError
-from esctl.index import chunks, merging
+from esctl.index import chunks, merge_policy
 from esctl.projection import fold
 from esctl.projection.spec import Projection
 from tests.reference import MISSING, Reference, same
@@ -112,7 +112,7 @@ def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
         log = replace(log, bounds=log.bounds[-1:])
         files = []
         for most in (100, 2):
-            monkeypatch.setattr(merging, "MOST_SMALL", most)
+            monkeypatch.setattr(merge_policy, "MOST_SMALL", most)
             with engine(log, eager=True) as made:
                 files.append(len(made.view.manifest.files))
                 assert not disagreements(log, made, ["replay"])

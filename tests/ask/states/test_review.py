@@ -184,7 +184,7 @@ def test_a_source_of_skipped_duplicates_is_recognised_by_its_own_records(tmp_pat
     kept(tmp_path, known)
     outcome = taken(tmp_path, "again.jsonl", [event(6), *known], skip_duplicates=True)
     assert outcome.skipped == 5
-    assert [cursor.sampled for name, cursor in outcome.snapshot.cursors.items() if "again" in name] == [1]
+    assert [cursor.sampled for name, cursor in outcome.store_state.cursors.items() if "again" in name] == [1]
 
 
 def test_a_starter_counts_events_and_not_their_roles(tmp_path: Path) -> None:

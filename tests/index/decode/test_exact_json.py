@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import canonical_json_sql, is_number_mark_sql, unmark, unmark_json_sql, unmark_text_sql
-from esctl.index.decode.exact_json import Judged, _objects_are_plain, judge
+from esctl.index.decode.exact_json import Judged, _objects_are_plain, judge_records
 from esctl.index.decode.strict_json import canonical_number, examine, mark_numbers
 from esctl.model import MARK, Cursor
 from tests.support import effort
@@ -27,7 +27,7 @@ CONNECTION = connect(threads=1)
 
 
 def judged(*raws: bytes | None) -> Judged:
-    return judge(pa.array(raws, pa.large_binary()), JSONL, CONNECTION)
+    return judge_records(pa.array(raws, pa.large_binary()), JSONL, CONNECTION)
 
 
 def one(expression: str, text: str) -> Any:
@@ -300,7 +300,7 @@ def test_json_test_suite(real_logs: Path) -> None:
 def test_csv_rows_become_objects_of_texts() -> None:
     header = base64.b64encode(b"id,name,amount\n").decode()
     cursor = Cursor(format="csv", header=header, dialect={"delimiter": ","})
-    result = judge(
+    result = judge_records(
         pa.array([b'1,"a,b",12.50\n', f"2,{MARK}5,\n".encode(), b"3,x,1,2\n", b"4,\xff,1\n"]), cursor, CONNECTION
     )
     assert result.text.to_pylist() == [

@@ -19,7 +19,7 @@ from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
 from esctl.index.decode.encodings import Opening
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.index.decode.opened import open_texts
 from esctl.index.envelope.detect import detect
 from esctl.index.envelope.mapping import override, parse_mapping
@@ -58,7 +58,7 @@ VALUES = [
 
 def open_all(texts: Sequence[str], openings: Sequence[Opening]) -> list[str]:
     connection = connect()
-    judged = judge(pa.array([text.encode() for text in texts], pa.binary()), JSONL, connection)
+    judged = judge_records(pa.array([text.encode() for text in texts], pa.binary()), JSONL, connection)
     found, _ = open_texts(connection, judged.text, judged.marked, openings)
     return [unmark(text) for text in found.to_pylist()]
 
@@ -75,7 +75,7 @@ def test_what_is_opened_is_what_the_record_would_hold_as_it_stands(encoding: str
 
     (found,) = open_all([record(json.dumps(WRITTEN[encoding](value)))], [(("payload",), encoding)])
     connection = connect()
-    plain = judge(pa.array([record(value).encode()], pa.binary()), JSONL, connection)
+    plain = judge_records(pa.array([record(value).encode()], pa.binary()), JSONL, connection)
     assert exact(found) == exact(unmark(plain.text[0].as_py()))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from esctl.index.decode.exact_json import judge
+from esctl.index.decode.exact_json import judge_records
 from esctl.index.envelope.detect import detect
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.presets.example import example
@@ -110,7 +110,7 @@ def recognised(folder: Path, name: str, data: bytes) -> Stanza:
     path.write_bytes(data)
     records: list[Any] = []
     for delivery in read(Source(str(path), path), SourceOptions(), {}):
-        records += parse_judged(judge(delivery.batch["raw"], delivery.cursor).text)
+        records += parse_judged(judge_records(delivery.batch["raw"], delivery.cursor).text)
     return detect(records[:1000]).stanza
 
 

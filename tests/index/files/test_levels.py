@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from esctl.api import Store
 from esctl.errors import InputError
-from esctl.index import building, merging
+from esctl.index import extend, merge_policy
 from esctl.index.files import levels, manifest, merge, write
 from esctl.index.files.groups import GroupRun, RowGroup
 from esctl.index.files.levels import groups_in, in_levels, parts_of, with_groups
@@ -33,7 +33,7 @@ from tests.support.effort import some
 EVENTS, COMMITS = 1200, 3
 
 
-assert building.ROW_GROUP == merge.ROW_GROUP == write.ROW_GROUP  # imported before it is another
+assert extend.ROW_GROUP == merge.ROW_GROUP == write.ROW_GROUP  # imported before it is another
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "ROW_GROUP", 40)
     monkeypatch.setattr(levels, "MOST_LISTED", 8)
     monkeypatch.setattr(levels, "MOST_IN_PART", 2)
-    monkeypatch.setattr(merging, "MOST_SMALL", 1000)
+    monkeypatch.setattr(merge_policy, "MOST_SMALL", 1000)
 
 
 def raws(commit: int) -> list[bytes]:

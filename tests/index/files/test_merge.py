@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl import Store
 from esctl.engine.duckdb import connect
-from esctl.index import merging
+from esctl.index import merge_policy
 from esctl.index.files import merge
 from esctl.index.files.manifest import IndexFile, read_manifest
 from tests.support.cli_harness import good, plain_event, uncompacted, write_lines
@@ -62,9 +62,9 @@ def test_a_row_is_merged_as_the_log_grows(
 ) -> None:
     monkeypatch.setattr(merge, "SIZE_UNIT", 1)
     for name, value in (("SMALL_ROWS", small), ("MOST_FILES", most), ("MERGED_ROWS", merged)):
-        monkeypatch.setattr(merging, name, value)
+        monkeypatch.setattr(merge_policy, name, value)
     for number in range(4):
-        monkeypatch.setattr(merging, "MOST_SMALL", 1000 if number < 3 else 2)
+        monkeypatch.setattr(merge_policy, "MOST_SMALL", 1000 if number < 3 else 2)
         events = [plain_event(6 * number + at, f"thing-{at}") for at in range(6)]
         with Store.create(tmp_path / ".esctl") as store:
             store.ingest(write_lines(tmp_path / f"{number}.jsonl", events))

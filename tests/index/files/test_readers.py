@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from esctl import Store
-from esctl.index import merging
+from esctl.index import merge_policy
 from esctl.index.files import merge, readers
 from esctl.index.files.manifest import read_manifest
 from tests.support.cli_harness import plain_event, write_lines
@@ -20,7 +20,7 @@ from tests.support.cli_harness import plain_event, write_lines
 @pytest.fixture
 def merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with a store, of which each third commit merges index files."""
-    monkeypatch.setattr(merging, "MOST_SMALL", 3)
+    monkeypatch.setattr(merge_policy, "MOST_SMALL", 3)
     monkeypatch.setattr(merge, "SIZE_UNIT", 1)
     commits(tmp_path, 0, 2)
     return tmp_path

@@ -37,7 +37,7 @@ Event = tuple[str | None, list[str]]
 def commit(path: Path, source: str, events: list[Event]) -> StoreState:
     raws = [b"none" if i is None else json.dumps({"i": i, "t": "T", "e": e}).encode() + b"\n" for i, e in events]
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
-        before = writer.snapshot.cursors.get(source)
+        before = writer.store_state.cursors.get(source)
         offset, count = (before.offset, before.records) if before else (0, 0)
         size = sum(map(len, raws))
         cursor = FileCursor(offset + size, "0" * 64, 0, "0" * 64, format="jsonl", records=count + len(raws))

@@ -36,7 +36,7 @@ def raw(source: str, event: tuple[int, int]) -> bytes:
 
 def commit(path: Path, deliveries: Sequence[Delivery]) -> StoreState:
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
-        known = dict(writer.snapshot.cursors)
+        known = dict(writer.store_state.cursors)
         parts = []
         for source, events in deliveries:
             raws = [raw(source, event) for event in events]
@@ -54,8 +54,8 @@ def made(path: Path, name: str = "one", **more: str) -> Updater:
     return Updater(session().connection, parse_mapping({**MAPPING, **more}), path / "index" / name)
 
 
-def told(updater: Updater, snapshot: StoreState) -> list[tuple[Any, ...]]:
-    rows = updater.at(snapshot).relation(["position", "source", "duplicate_of", "conflict"])
+def told(updater: Updater, store_state: StoreState) -> list[tuple[Any, ...]]:
+    rows = updater.at(store_state).relation(["position", "source", "duplicate_of", "conflict"])
     return updater.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall()
 
 
@@ -157,9 +157,9 @@ def test_a_scope_of_the_store_reaches_over_mappings(tmp_path: Path) -> None:
     own = {**MAPPING, "scope": "store"}
     config = parse_mapping({"sources": {"a": own, "b": {**own, "actor": "n"}}})
     updater = Updater(session().connection, config, tmp_path / "s" / "index" / "one")
-    snapshot = commit(tmp_path / "s", [("a", A), ("b", numbered(91, 110, 1, 95))])
-    updater.run(snapshot)
-    repeated = [(first, conflict) for _, _, first, conflict in told(updater, snapshot) if first]
+    store_state = commit(tmp_path / "s", [("a", A), ("b", numbered(91, 110, 1, 95))])
+    updater.run(store_state)
+    repeated = [(first, conflict) for _, _, first, conflict in told(updater, store_state) if first]
     assert repeated == [(number, number == 95) for number in range(91, 101)]
 
 
@@ -176,12 +176,12 @@ def test_the_log_alone_decides(commits: list[list[Delivery]], size: int) -> None
         create_store(path, files=Unsynced())
         updater, then = made(path), []
         for each in commits:
-            snapshot = commit(path, each)
-            updater.run(snapshot)
-            then.append((snapshot, told(updater, snapshot)))
+            store_state = commit(path, each)
+            updater.run(store_state)
+            then.append((store_state, told(updater, store_state)))
         again = made(path, "again")
-        again.rebuild(snapshot)
-        assert told(again, snapshot) == then[-1][1]
+        again.rebuild(store_state)
+        assert told(again, store_state) == then[-1][1]
         assert manifest_of(again).moves == manifest_of(updater).moves
         for before, answer in then:  # on an earlier basis all is as it was
             assert told(updater, before) == answer

@@ -35,7 +35,7 @@ Event = tuple[str, str | None, int]
 def commit(path: Path, events: Sequence[Event], source: str = "drawn.jsonl") -> StoreState:
     raws = [json.dumps({"source": part, "i": i, "t": "T", "e": "x", "n": n}).encode() + b"\n" for part, i, n in events]
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
-        before = writer.snapshot.cursors.get(source)
+        before = writer.store_state.cursors.get(source)
         offset, count = (before.offset, before.records) if before else (0, 0)
         cursor = FileCursor(
             offset + sum(map(len, raws)), "0" * 64, 0, "0" * 64, format="jsonl", records=count + len(raws)

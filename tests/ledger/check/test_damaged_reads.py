@@ -64,7 +64,7 @@ def states(path: Path, *entities: str) -> list[dict[str, object]]:
 
 
 def records(path: Path) -> bytes:
-    return b"".join(export_raw(Store.open(path).snapshot, "log.jsonl"))
+    return b"".join(export_raw(Store.open(path).store_state, "log.jsonl"))
 
 
 @pytest.mark.parametrize(("folder", "ask"), [("index", states), ("log", records)])
@@ -101,13 +101,13 @@ def test_one_entity_needs_only_its_own_row_groups(path: Path) -> None:
 
 
 def test_one_record_needs_only_its_own_row_group(path: Path) -> None:
-    snapshot = Store.open(path).snapshot
-    segment = snapshot.segments[0]
-    expected = raw_of(snapshot, [1])
+    store_state = Store.open(path).store_state
+    segment = store_state.segments[0]
+    expected = raw_of(store_state, [1])
     flip(path / "log" / segment.file, 8 * (segment.ranges[1].offset + 100))
-    assert raw_of(snapshot, [1]) == expected
+    assert raw_of(store_state, [1]) == expected
     with pytest.raises(InputError, match=segment.file):
-        raw_of(snapshot, [1, segment.last])
+        raw_of(store_state, [1, segment.last])
 
 
 def test_a_file_that_begins_after_the_bound_is_not_needed(path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from esctl.errors import InputError, TamperedError
-from esctl.ledger.prove.judge import Judgement, Trust, judge, read_proof, trust_in
+from esctl.ledger.prove.judge import Judgement, Trust, judge_proof, read_proof, trust_in
 from esctl.ledger.prove.proof_file import Content, Proof, content_of, parse_content, parse_proof
 from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.ledger.sign import checkpoints
@@ -65,13 +65,13 @@ def trusting(*keys: SigningKey, demanded: bool = True) -> Trust:
 
 
 def proofs(store: Path, *positions: int) -> list[tuple[bytes, bytes | None]]:
-    snapshot = logs.reopened(store)
-    checkpoint = choose_checkpoint(snapshot, "", max(positions))
-    return [(proof.data, raw) for proof, raw in prove(snapshot, positions, checkpoint)]
+    store_state = logs.reopened(store)
+    checkpoint = choose_checkpoint(store_state, "", max(positions))
+    return [(proof.data, raw) for proof, raw in prove(store_state, positions, checkpoint)]
 
 
 def judged(data: bytes, raw: bytes | None, trust: Trust | None = None) -> Judgement:
-    return judge(read_proof(data, "proof"), raw, trust or trusting(KEY))
+    return judge_proof(read_proof(data, "proof"), raw, trust or trusting(KEY))
 
 
 def test_every_record_is_proven(store: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_proof_with_another_records_parts_is_refuted(store: Path) -> None:
 
 
 def test_a_checkpoint_that_the_store_contradicts_proves_nothing(store: Path, tmp_path: Path) -> None:
-    snapshot = logs.reopened(store)
+    store_state = logs.reopened(store)
     good = parse_checkpoint(checkpoints.checkpoint_files(store)[0].read_bytes()).head
     cases: list[tuple[Head, type[Exception], str]] = [
         (replace(good, root=bytes(32)), TamperedError, "does not hash to the root"),
@@ -165,13 +165,13 @@ def test_a_checkpoint_that_the_store_contradicts_proves_nothing(store: Path, tmp
         path = tmp_path / "one.checkpoint"
         path.write_bytes(sign(head, KEY))
         with pytest.raises(error, match=message):
-            list(prove(snapshot, [9], choose_checkpoint(snapshot, str(path), 9)))
+            list(prove(store_state, [9], choose_checkpoint(store_state, str(path), 9)))
     (tmp_path / "none").write_text("none")
     with pytest.raises(InputError, match="not a checkpoint"):
-        choose_checkpoint(snapshot, str(tmp_path / "none"), 1)
+        choose_checkpoint(store_state, str(tmp_path / "none"), 1)
     with pytest.raises(InputError, match="no checkpoint of 7 records"):
-        choose_checkpoint(snapshot, "7", 1)
-    assert choose_checkpoint(snapshot, str(SIZE), 1).head == good
+        choose_checkpoint(store_state, "7", 1)
+    assert choose_checkpoint(store_state, str(SIZE), 1).head == good
 
 
 def test_an_erased_record_is_proven_to_have_been_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,8 +224,8 @@ def test_a_checkpoint_is_the_signed_head(user: Path) -> None:
     data = checkpoints.make_checkpoint(path, KEY)
     (file,) = checkpoints.checkpoint_files(path)
     assert file.read_bytes() == data
-    snapshot = logs.reopened(path)
-    assert parse_checkpoint(data).head == Head(origin_of(snapshot.store_id), 6, snapshot.tree.root())
+    store_state = logs.reopened(path)
+    assert parse_checkpoint(data).head == Head(origin_of(store_state.store_id), 6, store_state.tree.root())
     assert verified_by(parse_note(data), [KEY.verifier])
     assert checkpoints.make_checkpoint(path, KEY) == data
     pin = last_seen.read_pin(path)
@@ -236,8 +236,8 @@ def test_a_checkpoint_is_the_signed_head(user: Path) -> None:
 @pytest.mark.parametrize("size", [3, 7, 6])
 def test_nothing_is_signed_that_contradicts_an_earlier_checkpoint(user: Path, size: int) -> None:
     path = some_store(user)
-    snapshot = logs.reopened(path)
-    head = Head(origin_of(snapshot.store_id), size, bytes(32))
+    store_state = logs.reopened(path)
+    head = Head(origin_of(store_state.store_id), size, bytes(32))
     (path / "checkpoints").mkdir()
     earlier = path / "checkpoints" / "earlier.checkpoint"
     earlier.write_bytes(sign(head, KEY))

@@ -228,12 +228,12 @@ def test_when_it_was_seen_never_goes_back(tmp_path: Path) -> None:
     with LogWriter(tmp_path, clock=clock, files=Unsynced()) as writer:
         writer.append([part("a", [b"{}\n"])])
         for seen, expected in ((0, NOW), (NOW + 9, NOW + 9), (NOW + 3, NOW + 9)):
-            last_seen.advance(writer.snapshot, seen=seen)
+            last_seen.advance(writer.store_state, seen=seen)
             pin = last_seen.read_pin(tmp_path)
             assert pin is not None
             assert pin.at == expected
         writer.append([part("b", [b"{}\n"])])
-        last_seen.advance(writer.snapshot)
+        last_seen.advance(writer.store_state)
     pin = last_seen.read_pin(tmp_path)
     assert pin is not None
     assert (pin.size, pin.at) == (2, NOW + 1)

@@ -41,8 +41,8 @@ class Following:
         """List source and offset of what is committed."""
         if not (self.store / "format.json").exists():
             return []
-        snapshot = open_log(self.store).read()
-        found = read_table(snapshot, 1, snapshot.head, ["source", "offset"])
+        store_state = open_log(self.store).read()
+        found = read_table(store_state, 1, store_state.head, ["source", "offset"])
         return list(zip(found["source"].to_pylist(), found["offset"].to_pylist(), strict=True))
 
     def until(self, what: Callable[[], bool]) -> None:

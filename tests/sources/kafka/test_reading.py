@@ -50,8 +50,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def rows(store: Store, *columns: str) -> list[tuple[Any, ...]]:
-    snapshot = open_log(store.path).read()
-    found = read_table(snapshot, 1, snapshot.head, columns)
+    store_state = open_log(store.path).read()
+    found = read_table(store_state, 1, store_state.head, columns)
     return list(zip(*(found[name].to_pylist() for name in columns), strict=True))
 
 
@@ -107,14 +107,14 @@ def test_each_partition_is_a_source(store: Store, broker: Broker) -> None:
     broker.produce(topic, [Record(event(i), partition=i % 3) for i in range(30)])
     broker.produce(other, [event(99)])
     assert ingest(store, broker, f"{topic},{other}") == 31
-    assert set(store.snapshot.cursors) == {
+    assert set(store.store_state.cursors) == {
         *(f"kafka:esctl-tests/{topic}/{i}" for i in range(3)),
         f"kafka:esctl-tests/{other}/0",
     }
     broker.produce(topic, [Record(event(i), partition=i % 2) for i in range(30, 34)])
     assert ingest(store, broker, f"{topic},{other}") == 4
     assert sorted(rows(store, "source", "offset")) == sorted(set(rows(store, "source", "offset")))
-    assert [store.snapshot.cursors[f"kafka:esctl-tests/{topic}/{i}"].offset for i in range(3)] == [12, 12, 10]  # type: ignore[attr-defined]
+    assert [store.store_state.cursors[f"kafka:esctl-tests/{topic}/{i}"].offset for i in range(3)] == [12, 12, 10]  # type: ignore[attr-defined]
 
 
 def test_transactions_are_seen_once_committed(store: Store, broker: Broker) -> None:

@@ -26,7 +26,7 @@ _BETWEEN_RECORDS = re.compile(rb"[ \t]|-{4,}\s*$|time->")
 _LEAD = r"\A(?:\x{FEFF}|\x00|\x1e|[ \t]*\r?\n)+"
 
 
-class Part(Struct, frozen=True):
+class PatternPart(Struct, frozen=True):
     """A pattern for a field, whose groups become members of the object `into`, or of the record if that is ""."""
 
     field: str
@@ -44,7 +44,7 @@ class TextFormat(Struct, frozen=True):
 
     name: str
     patterns: tuple[str, ...]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PatternPart, ...] = ()
     pairs: str = ""
     encoded: tuple[str, ...] = ()
     spaced: bool = False
@@ -149,10 +149,10 @@ NGINX_ERROR = TextFormat(
         r"(?:\*(?P<connection>[0-9]+) )?(?P<message>.*)$",
     ),
     (
-        Part("message", r", client: (?P<client>[^ ,]+)"),
-        Part("message", r", server: (?P<server>[^ ,]+)"),
-        Part("message", r', request: "(?P<method>[A-Z]+) (?P<path>[^ ?"]*)'),
-        Part("message", r', host: "(?P<host>[^"]*)"'),
+        PatternPart("message", r", client: (?P<client>[^ ,]+)"),
+        PatternPart("message", r", server: (?P<server>[^ ,]+)"),
+        PatternPart("message", r', request: "(?P<method>[A-Z]+) (?P<path>[^ ?"]*)'),
+        PatternPart("message", r', host: "(?P<host>[^"]*)"'),
     ),
 )
 """https://nginx.org/en/docs/ngx_core_module.html#error_log"""
@@ -191,7 +191,7 @@ SYSLOG = TextFormat(
 RFC 3339 in place of those of RFC 3164, as rsyslog writes them, too."""
 
 _CELL = r'"(?:[^"]|"")*"|[^,"]*'
-AUDIT = Part(
+AUDIT = PatternPart(
     "message",
     r"^AUDIT: (?P<audit_type>SESSION|OBJECT),(?P<statement_id>[0-9]+),(?P<substatement_id>[0-9]+),(?P<class>[A-Z_]+),"
     rf"(?P<command>[^,]*),(?P<object_type>{_CELL}),(?P<object_name>{_CELL}),(?P<statement>(?s:{_CELL}))"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from esctl.sources.feed import Feed
 from esctl.sources.formats.lines import LineReader, record_ends
 from esctl.sources.formats.text.known import RUNTIME, is_line_of, text_format
-from esctl.sources.formats.text.parted import CRI, CRI_PREFIX, are_parts, is_part
+from esctl.sources.formats.text.split_lines import CRI, CRI_PREFIX, are_parts, is_part
 from esctl.sources.pieces import Offsets, Piece, slices_of
 
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"

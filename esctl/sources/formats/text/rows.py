@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from esctl.sources.formats.json.write import join_members, quote_texts
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
-from esctl.sources.formats.text.known import Part, TextFormat, text_format, trim_lines
+from esctl.sources.formats.text.known import PatternPart, TextFormat, text_format, trim_lines
 from esctl.sources.formats.text.pairs import pairs_of
 from esctl.sources.formats.text.years import with_years
 
@@ -98,14 +98,14 @@ def _gather_fields(columns: Columns, found: Any, pattern: Pattern) -> None:
         columns[field.path] = pc.coalesce(columns[field.path], column) if field.path in columns else column
 
 
-def members_of(column: Any, part: Part) -> Any:
+def members_of(column: Any, part: PatternPart) -> Any:
     """Return what a part finds in a column as JSON objects, null for values where it finds nothing."""
     inside = {path[1:]: quote_texts(each) for path, each in _extract_part(column, part).items()}
     written = _write_objects(inside, len(column))
     return pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
 
 
-def _extract_part(column: Any, part: Part) -> Columns:
+def _extract_part(column: Any, part: PatternPart) -> Columns:
     """Return the fields that a part finds in a column, by path."""
     pattern = compile_pattern(part.pattern)
     found: Columns = {}

@@ -16,8 +16,8 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
+from esctl.index.payload_reads import Form
 from esctl.index.pruning import Test
-from esctl.index.reads import Form
 from esctl.index.scan import EVENT_COLUMNS, IndexView, Read, read_json
 from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
 from esctl.projection.wide import number_key

@@ -27,37 +27,37 @@ from esctl.index.files.write import (
     sweep_unread,
     write_file,
 )
-from esctl.index.merging import merge_small
-from esctl.index.understand import RecordReader
+from esctl.index.merge_policy import merge_small
+from esctl.index.understand import RecordDecoder
 from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from esctl.index.builder import ChunkEvents
+    from esctl.index.chunk_events import ChunkEvents
     from esctl.index.files.last_placed import Place
     from esctl.index.files.manifest import Tally
     from esctl.index.files.sort_rows import Rows
 
 
-def extend(reader: RecordReader, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
-    """Bring the index up to the snapshot's head and merge small files. `fresh` may hold the last records of the log."""
+def extend(reader: RecordDecoder, store_state: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
+    """Bring the index up to a store state and merge small files. `fresh` may hold the last records of the log."""
     from esctl.engine.duckdb import explained, relational
 
     relational(reader.connection)
     found = read_manifest(reader.folder)
-    manifest = usable_manifest(found, snapshot)
-    if manifest.head > snapshot.head:
-        if manifest.head <= newest_head(snapshot):
+    manifest = usable_manifest(found, store_state)
+    if manifest.head > store_state.head:
+        if manifest.head <= newest_head(store_state):
             return manifest
-        manifest = empty_manifest(snapshot)  # of a log that no longer exists: start over
+        manifest = empty_manifest(store_state)  # of a log that no longer exists: start over
     if found is not None and found.redactions != manifest.redactions:
         manifest = write_manifest(reader.folder, manifest)
         sweep(reader.folder, manifest, linger=0)  # they may hold erased records
     sweep(reader.folder, manifest)
     with explained():
-        manifest = _index_up_to(reader, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
+        manifest = _index_up_to(reader, store_state, manifest, fresh_chunks(fresh, manifest.head + 1, store_state))
     manifest = merge_small(reader.connection, reader.folder, manifest)
     sweep_unread(reader.folder, manifest)
     with explain_write_errors(reader.folder):
@@ -66,11 +66,11 @@ def extend(reader: RecordReader, snapshot: StoreState, fresh: Sequence[pa.Table]
 
 
 def _index_up_to(
-    reader: RecordReader, snapshot: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]
+    reader: RecordDecoder, store_state: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]
 ) -> Manifest:
-    while manifest.head < snapshot.head:
-        for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
-            before, manifest = manifest, _with_chunk(reader, snapshot, manifest, table)
+    while manifest.head < store_state.head:
+        for table in at_hand or chunks(store_state, manifest.head + 1, store_state.head):
+            before, manifest = manifest, _with_chunk(reader, store_state, manifest, table)
             if manifest.head < before.head:
                 retire(reader.folder, before.names - manifest.names)
                 break
@@ -79,10 +79,12 @@ def _index_up_to(
     return manifest
 
 
-def extend_by_one(reader: RecordReader, snapshot: StoreState, manifest: Manifest, first: int, last: int) -> Manifest:
+def extend_by_one(
+    reader: RecordDecoder, store_state: StoreState, manifest: Manifest, first: int, last: int
+) -> Manifest:
     """Index the positions from `first`, right after the manifest's head, to `last`. The caller holds the lock."""
-    for table in chunks(snapshot, first, last):
-        before, manifest = manifest, _with_chunk(reader, snapshot, manifest, table)
+    for table in chunks(store_state, first, last):
+        before, manifest = manifest, _with_chunk(reader, store_state, manifest, table)
         write_manifest(reader.folder, manifest)
         if manifest.head < before.head:
             break
@@ -90,22 +92,22 @@ def extend_by_one(reader: RecordReader, snapshot: StoreState, manifest: Manifest
 
 
 def with_entry(
-    reader: RecordReader, snapshot: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
+    reader: RecordDecoder, store_state: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
 ) -> Manifest:
     """Write a chunk without meetings (ids known from other sources) to its file, and add the file to a manifest."""
     from esctl.index.seen_ids.settle import settle
 
-    found = settle(snapshot, manifest, table, ())
+    found = settle(store_state, manifest, table, ())
     return _with_file(reader, replace(manifest, unjudged=False), understood, table, found.tallies)
 
 
-def _with_chunk(reader: RecordReader, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
+def _with_chunk(reader: RecordDecoder, store_state: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
     """Understand and write a chunk; if sources change their numbering, return the manifest to resume from."""
     from esctl.index.seen_ids.settle import rewound, settle
 
     while True:
-        known, understood = reader.events(snapshot, manifest, table)
-        found = settle(snapshot, known, table, understood.meetings)
+        known, understood = reader.events(store_state, manifest, table)
+        found = settle(store_state, known, table, understood.meetings)
         if not found.moves:
             known = replace(known, unjudged=found.unjudged)
             return _with_file(reader, known, understood, table, found.tallies)
@@ -115,7 +117,7 @@ def _with_chunk(reader: RecordReader, snapshot: StoreState, manifest: Manifest, 
 
 
 def _with_file(
-    reader: RecordReader, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
+    reader: RecordDecoder, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
 ) -> Manifest:
     rows = understood.rows(reader.connection)
     first, last = ends(table)
@@ -138,22 +140,22 @@ def _entry(understood: ChunkEvents, rows: Rows, written: WrittenFile, first: int
     )  # fmt: skip
 
 
-def rebuild_as(reader: RecordReader, snapshot: StoreState, like: Manifest) -> Manifest:
+def rebuild_as(reader: RecordDecoder, store_state: StoreState, like: Manifest) -> Manifest:
     """Rebuild another index in an empty folder, so that the two can be compared row by row.
 
     Each file of `like` becomes one or more files with its layout.
     """
-    manifest = replace(empty_manifest(snapshot), stanzas=like.stanzas)
+    manifest = replace(empty_manifest(store_state), stanzas=like.stanzas)
     for file in like.files:
-        for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-            known, understood = reader.events(snapshot, manifest, table, file.columns, like)
+        for table in chunks(store_state, file.first, min(file.last, store_state.head)):
+            known, understood = reader.events(store_state, manifest, table, file.columns, like)
             manifest = _with_file(reader, known, understood, table)
     return manifest
 
 
 def understand_as(
-    reader: RecordReader,
-    snapshot: StoreState,
+    reader: RecordDecoder,
+    store_state: StoreState,
     like: Manifest,
     known: Manifest | None = None,
     stretches: Sequence[tuple[IndexFile, int, int]] = (),
@@ -164,23 +166,23 @@ def understand_as(
     earlier ids are looked up in them. `stretches` names some files, each with a first and a last position, instead of
     all; `known` is then the manifest of everything before.
     """
-    manifest = known or begun_as(snapshot, like)
+    manifest = known or begun_as(store_state, like)
     for file, first, final in stretches or [(file, file.first, file.last) for file in like.files]:
-        for table in chunks(snapshot, first, min(final, snapshot.head)):
-            manifest, understood = reader.events(snapshot, manifest, table, file.columns, like)
+        for table in chunks(store_state, first, min(final, store_state.head)):
+            manifest, understood = reader.events(store_state, manifest, table, file.columns, like)
             last = ends(table)[1]
             manifest = replace(manifest, head=last, ids=reader.ids(manifest).add(understood.ids, last))
             yield manifest, file, understood
 
 
-def begun_as(snapshot: StoreState, like: Manifest) -> Manifest:
+def begun_as(store_state: StoreState, like: Manifest) -> Manifest:
     """Return the manifest before the first record, with the files of another index to look ids up in."""
-    return replace(empty_manifest(snapshot), files=like.files, stanzas=like.stanzas)
+    return replace(empty_manifest(store_state), files=like.files, stanzas=like.stanzas)
 
 
 def build_over(
-    reader: RecordReader,
-    snapshot: StoreState,
+    reader: RecordDecoder,
+    store_state: StoreState,
     tables: Iterable[pa.Table],
     stanzas: Mapping[str, Stanza],
     fields: Mapping[str, tuple[str, ...]],
@@ -188,12 +190,12 @@ def build_over(
 ) -> Manifest:
     """Build an index of some records of a log, in an empty folder; positions between them may be missing.
 
-    `stanzas` and the snapshot's cursors say how each source is read. `fields` has the payload fields of the whole log
-    with their JSON types. `places` has, by position, the time at which an undated event is folded.
+    `stanzas` and the cursors of `store_state` say how each source is read. `fields` has the payload fields of the
+    whole log with their JSON types. `places` has, by position, the time at which an undated event is folded.
     """
     manifest = with_sources(Manifest(), stanzas)
     for table in tables:
-        manifest, understood = reader.events(snapshot, manifest, table, places=places)
+        manifest, understood = reader.events(store_state, manifest, table, places=places)
         manifest = _with_file(reader, manifest, understood, table)
     last = manifest.files[-1]
     known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}

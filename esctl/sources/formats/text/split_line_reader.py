@@ -8,7 +8,7 @@ import numpy as np
 
 from esctl.sources.feed import Feed
 from esctl.sources.formats.lines import LineReader, record_ends
-from esctl.sources.formats.text.parted import are_parts, is_part
+from esctl.sources.formats.text.split_lines import are_parts, is_part
 from esctl.sources.pieces import Offsets, Piece, slices_of
 
 
