@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.s3 import object_store
 
 __all__ = ["object_store"]
 effort.load_profile()
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads: nothing here uses them, and they wait by turning
 
 if os.environ.get("ESCTL_COMPACT") == "always":
     from tests.support.compacting import install
@@ -28,6 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was loaded and collected, which stays to the end, out of every search for garbage: it is most."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
