@@ -221,6 +221,13 @@ def test_a_patch_that_goes_into_an_object_contributes() -> None:
     assert blamed(patch, ("A", {"o": {"a": 1}}), ("A", {"o": None}), ("A", {"o": {"c": 1}}))["o"][1:] == ("set", 1, 3)
 
 
+def test_an_event_that_removes_a_field_is_still_to_blame_for_what_it_set() -> None:
+    rules = {"Put": {"merge_patch": "data"}, "Move": {"set": {"to": "data.to"}, "unset": ["from"]}}
+    put, move = ("Put", {"from": 1, "to": 1}), ("Move", {"to": 2})
+    assert blamed(rules, put, move) == {"to": (2, "set", 1, 2)}
+    assert blamed(rules, put, move, ("Move", {"to": 2})) == {"to": (2, "set", 1, 3)}
+
+
 def test_a_field_that_no_state_has_is_named() -> None:
     log = Log(({"id": "e1", "type": "Add", "time": "2024-01-01T00:00:00Z", "stream": "thing-1", "data": {"n": 1}},),
               ENVELOPE, {"on": SUM}, ({},), (1,), (JANUARY,))  # fmt: skip

@@ -241,8 +241,10 @@ def test_an_error_outside_the_bounds_is_none() -> None:
         ("*", {"when": "type = 'Good'"}, {}),
         ("*", {"when": "type = 'Good' and data.amount > 0"}, {}),
     ]
-    for body in bodies:
-        for pattern, when, bounds in wheres:
+    for number, body in enumerate(bodies):
+        for at, (pattern, when, bounds) in enumerate(wheres):
+            if not effort.ALL and (number + at) % 3:
+                continue  # each body meets two of the six, each of the six two bodies at least
             log = Log((good, bad), mapping, {"on": {pattern: {**body, **when}}}, (bounds,), (2,), (JANUARY, JANUARY))
             with engine(log) as made:
                 assert not refusing(made, log), (body, pattern, when, bounds)
