@@ -43,3 +43,15 @@ def test_types_of_fields(tmp_path: Path, regular: bool) -> None:
     for row in good("types", cwd=tmp_path).rows:
         assert row["fields"] == {name: "|".join(sorted(kinds)) for name, kinds in expected[row["type"]].items()}
         assert json.dumps(list(row["fields"])) == json.dumps(sorted(row["fields"]))
+
+
+def test_a_field_is_listed_only_for_the_types_that_have_it(tmp_path: Path) -> None:
+    data = {"Sold": {"price": 5, "to": "ann"}, "Moved": {"to": "bob", "tags": ["x"]}, "Seen": {"ok": True}}
+    events = [plain_event(number) | {"type": kind, "data": given} for number, (kind, given) in enumerate(data.items())]
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    assert {row["type"]: row["fields"] for row in good("types", cwd=tmp_path).rows} == {
+        "Sold": {"price": "number", "to": "string"},
+        "Moved": {"to": "string", "tags": "array"},
+        "Seen": {"ok": "boolean"},
+    }

@@ -97,3 +97,10 @@ def test_log_lists_the_events_of_a_source(folder: Path) -> None:
     assert len(good("log", "--source", "*.jsonl", cwd=folder).rows) == 5
     assert refused("log", "--source", "b.json", code=4, cwd=folder) == ("no source 'b.json'", "did you mean b.jsonl?")
     assert refused("export", "--source", "b", code=4, cwd=folder)[0] == "no source 'b'"
+
+
+def test_a_projection_that_claims_nothing_has_no_states_and_nothing_is_said_of_names(folder: Path) -> None:
+    projection = """[projections.shop]\nentities = "shop-*"\non."*" = { merge = "data" }\n"""
+    (folder / "esctl.toml").write_text(projection, encoding="utf-8")
+    done = good("replay", "-p", "shop", cwd=folder)
+    assert (done.out, done.err) == (b"", "")

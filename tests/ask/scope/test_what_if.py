@@ -167,6 +167,11 @@ def test_a_predicate_names_many_events(samples: Path) -> None:
         assert f"without {text}: 2005 events\n" in done.err
 
 
+def test_bare_words_are_no_predicate_beside_a_condition(samples: Path) -> None:
+    said = refused("replay", "--without", "type=CardCharged and data.amount > 0", code=2, cwd=samples)
+    assert "CardCharged" in said[0]
+
+
 def test_other_rules_are_compared_with_the_real_ones(samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     text = (samples / "esctl.toml").read_text(encoding="utf-8")
