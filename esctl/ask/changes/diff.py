@@ -53,6 +53,7 @@ SUMMARY_COLUMNS = (
 
 NARROW_RATIO = 50
 """Events are few if the log has more than this many times their number."""
+_NO_TOUCHES = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
 
 
 class Side(Struct, frozen=True):
@@ -84,9 +85,8 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
         rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
-        none = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
         one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
-        rows = _join_fields(one, other, none)
+        rows = _join_fields(one, other, _NO_TOUCHES)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL"""
@@ -118,7 +118,8 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
     try:
         return _fold_differences(before, after, claim, events)
     except NotSetwiseError:
-        narrowed = _claim_on_events(claim, events)
+        # What a query says of an entity may depend on all of them.
+        narrowed = claim if claim.projection.sql else _claim_on_events(claim, events)
         one, other = (_all_fields(side, [narrowed]) for side in (before, after))
         return _join_fields(one, other, _select_touches(before, after, claim, narrowed, apart))
 
@@ -265,8 +266,10 @@ def _select_touches(before: Side, after: Side, claim: Claim, narrowed: Claim, ap
     `narrowed`: the claim on only the entities with such events, for folds that need all events of an entity.
     """
     scope = _common_scope(before.scope, after.scope)
+    if claim.projection.sql:
+        return _NO_TOUCHES
     try:
-        if claim.projection.python or claim.projection.sql:
+        if claim.projection.python:
             raise NotSetwiseError
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))

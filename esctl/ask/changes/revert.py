@@ -61,8 +61,8 @@ _LIVES = """SELECT c.entity, c.kind, CASE c.change WHEN 'created' THEN 'create' 
     CAST(NULL AS VARCHAR) AS field, CAST(NULL AS VARCHAR) AS value, CAST(NULL AS VARCHAR) AS "from",
     CAST(NULL AS VARCHAR) AS "to", list(u.position) AS positions, c.change
     FROM (SELECT DISTINCT entity, kind, change FROM changes WHERE change <> 'changed') c
-    JOIN undone u USING (kind, entity) GROUP BY c.entity, c.kind, c.change"""
-"""The rows that create or delete an entity; each undoes all of its events since."""
+    LEFT JOIN undone u USING (kind, entity) GROUP BY c.entity, c.kind, c.change"""
+"""The rows that create or delete an entity; each undoes all of its events since, of which it may have none."""
 
 
 def _changes(now: Side, then: Side, claim: Claim) -> str:

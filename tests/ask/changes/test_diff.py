@@ -1,0 +1,64 @@
+"""A difference is that of the two replays: whatever the projection, and whatever else became of the log between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli_harness import esctl, good, write_lines
+
+RANK = "select entity, sum(data.x) as x, rank() over (order by sum(data.x) desc) as place from events group by entity"
+FIRST = f"select entity, x from ({RANK}) where place = 1"
+
+Differences = dict[tuple[str, str | None], tuple[Any, Any]]
+
+
+def states(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
+    return {row["entity"]: row["state"] for row in good("replay", *options, cwd=folder).rows}
+
+
+def differences(folder: Path, *options: str) -> Differences:
+    rows = good("diff", *options, cwd=folder).rows
+    return {(row["entity"], row["field"]): (row["before"], row["after"]) for row in rows}
+
+
+# --- projections that are queries ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    (tmp_path / "esctl.toml").write_text(
+        f'[projections.rank]\nsql = "{RANK}"\n[projections.first]\nsql = "{FIRST}"\n', encoding="utf-8"
+    )
+    given = [("a-1", 10), ("a-2", 5), ("a-2", 2), ("a-2", 9)]
+    events = [
+        {"id": str(n), "type": "T", "time": f"2024-01-01T00:00:0{n}Z", "entity": entity, "data": {"x": x}}
+        for n, (entity, x) in enumerate(given, 1)
+    ]
+    good("ingest", write_lines(tmp_path / "a.jsonl", events).name, "-q", cwd=tmp_path)
+    return tmp_path
+
+
+def test_a_query_may_say_something_else_of_an_entity_without_events(scores: Path) -> None:
+    expected = {("a-1", "place"): (1, 2), ("a-2", "place"): (2, 1), ("a-2", "x"): (7, 16)}
+    assert differences(scores, "@3", "@4", "-p", "rank") == expected
+    assert differences(scores, "@3", "@4", "-p", "rank", "--engine", "local:2") == expected
+    found = esctl("diff", "@3", "@4", "-p", "rank", "a-1", "--exit-code", cwd=scores)
+    assert (found.code, found.row["field"], found.row["positions"]) == (1, "place", [])
+
+
+def test_what_a_query_says_of_an_entity_does_not_depend_on_which_are_asked_for(scores: Path) -> None:
+    assert states(scores, "-p", "rank", "--at", "@3", "a-2") == {"a-2": {"x": 7, "place": 2}}
+
+
+def test_what_a_query_says_of_an_entity_is_reverted_even_if_it_has_no_events(scores: Path) -> None:
+    (place,) = good("revert", "a-1", "--to", "@3", "-p", "rank", cwd=scores).rows
+    assert (place["op"], place["field"], place["value"], place["undoes"]) == ("set", "place", 1, [])
+    rows = good("revert", "a-*", "--to", "@3", "-p", "first", cwd=scores).rows
+    assert [(row["entity"], row["op"], row["undoes"]) for row in rows] == [
+        ("a-1", "create", []),
+        ("a-1", "set", []),
+        ("a-2", "delete", [4]),
+    ]
