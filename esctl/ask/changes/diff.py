@@ -87,17 +87,20 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     else:
         one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
         rows = _join_fields(one, other, _NO_TOUCHES)
+    notes = projection_notes(scope)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL"""
         totals = Totals(sql, ("kind", "change"), {"entities": "sum", "fields": "sum"}, _sort_summary)
-        return Answer(scope.session, _sort_summary(sql), SUMMARY_COLUMNS, title="differences", totals=totals)
+        return Answer(
+            scope.session, _sort_summary(sql), SUMMARY_COLUMNS, notes=notes, title="differences", totals=totals
+        )
     listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
         f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY {', '.join(ORDER)}",
         COLUMNS,
-        notes=projection_notes(scope),
+        notes=notes,
         title="differences",
         order=ORDER,
     )

@@ -24,7 +24,7 @@ def differences(folder: Path, *options: str) -> Differences:
     return {(row["entity"], row["field"]): (row["before"], row["after"]) for row in rows}
 
 
-# --- projections that are queries ------------------------------------------------------------------------------------
+# --- projections that are queries or code ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -62,3 +62,9 @@ def test_what_a_query_says_of_an_entity_is_reverted_even_if_it_has_no_events(sco
         ("a-1", "set", []),
         ("a-2", "delete", [4]),
     ]
+
+
+def test_a_summary_has_the_notes_of_the_list(scores: Path) -> None:
+    found = good("diff", "@0", "@4", "b-*", "--summary", cwd=scores)
+    assert found.rows == []
+    assert "b-*" in found.err
