@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.ask.scope.basis import projections_hash
 from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.plans import plan_for
@@ -75,14 +76,14 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     """Return the differences between two sides in the rows of `diff`.
 
-    The sides may also differ in `known_at` or in the events excluded by a what-if. If their projections differ, all
-    entities are compared, and `positions` is empty.
+    The sides may also differ in `known_at` or in the events excluded by a what-if. If their rules differ, all entities
+    are compared, and `positions` is empty.
     """
     scope = before.scope
     for side in (before, after):
         check_entities(side.scope)
         check_order(side.scope)
-    if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
+    if _have_same_rules(scope, after.scope):
         rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
         one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
@@ -108,6 +109,18 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
 
 def _sort_summary(summary: str) -> str:
     return f"SELECT * FROM ({summary}) ORDER BY kind, change"
+
+
+def _have_same_rules(one: Scope, other: Scope) -> bool:
+    """Return whether two scopes fold alike, including the code of functions of the same name."""
+    if one.config == other.config:
+        return (one.projections, one.projection) == (other.projections, other.projection)
+    return _identify_rules(one) == _identify_rules(other)
+
+
+def _identify_rules(scope: Scope) -> tuple[str, str]:
+    found = scope.lookups.once(lambda: projections_hash(scope.projections, scope.projection, scope.config))
+    return scope.projection, found
 
 
 def differences(before: Side, after: Side, claim: Claim) -> str:

@@ -64,6 +64,21 @@ def test_what_a_query_says_of_an_entity_is_reverted_even_if_it_has_no_events(sco
     ]
 
 
+def test_a_function_of_the_same_name_in_another_folder_is_another_rule(tmp_path: Path) -> None:
+    for folder, factor in ((tmp_path, 1), (tmp_path / "other", 100), (tmp_path / "same", 1)):
+        folder.mkdir(exist_ok=True)
+        (folder / "esctl.toml").write_text('[projections.p]\npython = "rules:fold"\n', encoding="utf-8")
+        code = f"def fold(state, event):\n    return {{'x': {factor} * event['data']['x']}}\n"
+        (folder / "rules.py").write_text(code, encoding="utf-8")
+    one = {"id": "1", "type": "T", "time": "2024-01-01T00:00:00Z", "entity": "a-1", "data": {"x": 2}}
+    good("ingest", write_lines(tmp_path / "a.jsonl", [one]).name, "-q", cwd=tmp_path)
+    other, same = (("--what-if", "--projection-file", f"{name}/esctl.toml") for name in ("other", "same"))
+    assert differences(tmp_path, *other) == {("a-1", "x"): (2, 200)}
+    assert differences(tmp_path, *same) == {}
+    (gone,) = good("diff", *same, "--without", "@1", cwd=tmp_path).rows
+    assert (gone["change"], gone["positions"]) == ("deleted", [1])
+
+
 def test_a_summary_has_the_notes_of_the_list(scores: Path) -> None:
     found = good("diff", "@0", "@4", "b-*", "--summary", cwd=scores)
     assert found.rows == []
