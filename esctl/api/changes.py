@@ -60,10 +60,11 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         point, until = self.given(at, "--at"), self.point(later, "B")
-        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
-        after = replace(scope, known_at=until)
-        answer = ask(self, compare, Side(scope, point), Side(after, point), summary=summary)
-        return Relation(answer, after, points=(point, scope.known_at))
+        asked = self.scope(entities, projection, known_at, without, projection_file)
+        # What became of a row depends on what was known of it.
+        before, after = folding(asked), folding(replace(asked, known_at=until))
+        answer = ask(self, compare, Side(before, point), Side(after, point), summary=summary)
+        return Relation(answer, after, points=(point, before.known_at))
 
     def diff_what_if(
         self,

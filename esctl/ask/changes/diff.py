@@ -83,11 +83,10 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     for side in (before, after):
         check_entities(side.scope)
         check_order(side.scope)
-    if _have_same_rules(scope, after.scope):
+    if _is_one_view(before, after) and _have_same_rules(scope, after.scope):
         rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
-        one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
-        rows = _join_fields(one, other, _NO_TOUCHES)
+        rows = _differences_of_states(before, after)
     notes = projection_notes(scope)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
@@ -111,6 +110,11 @@ def _sort_summary(summary: str) -> str:
     return f"SELECT * FROM ({summary}) ORDER BY kind, change"
 
 
+def _is_one_view(before: Side, after: Side) -> bool:
+    """Return whether the sides have the same events, but for those that a bound or a what-if takes from one of them."""
+    return before.scope.view.edits == after.scope.view.edits
+
+
 def _have_same_rules(one: Scope, other: Scope) -> bool:
     """Return whether two scopes fold alike, including the code of functions of the same name."""
     if one.config == other.config:
@@ -121,6 +125,17 @@ def _have_same_rules(one: Scope, other: Scope) -> bool:
 def _identify_rules(scope: Scope) -> tuple[str, str]:
     found = scope.lookups.once(lambda: projections_hash(scope.projections, scope.projection, scope.config))
     return scope.projection, found
+
+
+def _differences_of_states(before: Side, after: Side) -> str:
+    """Select the differences in the rows of `differences`, from the states of each side, folded by itself."""
+    parts = [(side, claims(side.scope)) for side in (before, after)]
+    one, other = (_all_fields(side, shared) for side, shared in parts)
+    touches = [_NO_TOUCHES]
+    if _have_same_rules(before.scope, after.scope):
+        apart = apart_conditions(before, after)
+        touches = [_touches(side.scope, claim, claim, apart, side.at) for side, shared in parts for claim in shared]
+    return _join_fields(one, other, " UNION ALL ".join(touches))
 
 
 def differences(before: Side, after: Side, claim: Claim) -> str:
@@ -261,7 +276,7 @@ def _fields(part: States) -> str:
 def apart_conditions(before: Side, after: Side) -> list[str]:
     """Write the conditions for the events that only one of the two sides has."""
     inside = [_inside_condition(side) for side in (before, after)]
-    if None not in inside:
+    if None not in inside and _is_one_view(before, after):
         return [f"{inside[0]} <> {inside[1]}"]
     nothing = Reads(before.scope.view, {})
     one, other = (
@@ -281,7 +296,13 @@ def _select_touches(before: Side, after: Side, claim: Claim, narrowed: Claim, ap
 
     `narrowed`: the claim on only the entities with such events, for folds that need all events of an entity.
     """
-    scope = _common_scope(before.scope, after.scope)
+    at, also = (before.at, after.at) if None not in (before.at, after.at) else (None, None)
+    return _touches(_common_scope(before.scope, after.scope), claim, narrowed, apart, at, also)
+
+
+def _touches(
+    scope: Scope, claim: Claim, narrowed: Claim, apart: list[str], at: AsOf | None, also: AsOf | None = None
+) -> str:
     if claim.projection.sql:
         return _NO_TOUCHES
     try:
@@ -290,8 +311,7 @@ def _select_touches(before: Side, after: Side, claim: Claim, narrowed: Claim, ap
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
     except NotSetwiseError:
-        bounded = None not in (before.at, after.at)
-        trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
+        trails = trail(scope, narrowed, at, also=also).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field, true AS resets FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *apart])
         return f"""SELECT * FROM ({rows})

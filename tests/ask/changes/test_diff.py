@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ Differences = dict[tuple[str, str | None], tuple[Any, Any]]
 
 def states(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
     return {row["entity"]: row["state"] for row in good("replay", *options, cwd=folder).rows}
+
+
+def between(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> Differences:
+    """Compare two replays."""
+    fields = {(name, field) for side in (before, after) for name, state in side.items() for field in state}
+    found = {(name, field): (before.get(name, {}).get(field), after.get(name, {}).get(field)) for name, field in fields}
+    return {key: sides for key, sides in found.items() if sides[0] != sides[1]}
 
 
 def differences(folder: Path, *options: str) -> Differences:
@@ -83,3 +91,65 @@ def test_a_summary_has_the_notes_of_the_list(scores: Path) -> None:
     found = good("diff", "@0", "@4", "b-*", "--summary", cwd=scores)
     assert found.rows == []
     assert "b-*" in found.err
+
+
+# --- logs of changes of rows -----------------------------------------------------------------------------------------
+
+UNCHANGED = "__debezium_unavailable_value"
+MOVED = (
+    ("d", 30, 7, {"id": 7, "note": None}, None, {"__debezium.newkey": {"id": 9}}),
+    ("c", 30, 9, None, {"id": 9, "note": UNCHANGED}, {"__debezium.oldkey": {"id": 7}}),
+)
+"""A row that gets another key, where it keeps the note that it had."""
+
+
+def changes(folder: Path, *told: tuple[Any, ...]) -> Path:
+    """Ingest changes of rows: (op, lsn, key, before, after, headers)."""
+    (folder / "orders.jsonl").write_text("".join(_change(*one) + "\n" for one in told), encoding="utf-8")
+    good("ingest", "orders.jsonl", "-q", cwd=folder)
+    return folder
+
+
+def _change(op: str, lsn: int, key: int | None, before: Any = None, after: Any = None, headers: Any = None) -> str:
+    place = {"connector": "postgresql", "schema": "public", "table": "orders", "txId": lsn, "lsn": lsn}
+    source = {**place, "sequence": json.dumps([str(lsn)] * 2), "ts_ms": 1709283600000 + lsn * 1000}
+    value = {"before": before, "after": after, "source": source, "op": op, "ts_ms": source["ts_ms"] + 40}
+    named = None if key is None else {"id": key}
+    return json.dumps({"topic": "srv.public.orders", "key": named, "value": value, "headers": headers or {}})
+
+
+def test_what_became_known_of_rows_includes_their_truncation(tmp_path: Path) -> None:
+    made = [("c", 10, 7, None, {"id": 7, "total": 49}), ("c", 20, 8, None, {"id": 8, "total": 100})]
+    folder = changes(tmp_path, *made, ("u", 30, 7, None, {"id": 7, "total": 25}), ("t", 50, None))
+    rows = esctl("diff", "--known-at", "@3", "@4", "--exit-code", cwd=folder)
+    assert rows.code == 1
+    assert [(row["change"], row["before"], row["positions"]) for row in rows.rows] == [
+        ("deleted", value, [4]) for value in (7, 25, 8, 100)
+    ]
+    assert rows.rows == good("diff", "@3", "@4", cwd=folder).rows
+    assert good("diff", "--known-at", "@4", "@3", "--summary", cwd=folder).row["change"] == "created"
+
+
+LATE = ("u", 20, 7, None, {"id": 7, "note": "other"})
+GIFT = ("c", 10, 7, None, {"id": 7, "note": "gift"})
+READ_AGAIN = ("r", 20, 7, None, {"id": 7, "note": "gift"})
+
+
+def test_what_became_known_of_a_row_includes_what_another_inherits(tmp_path: Path) -> None:
+    folder = changes(tmp_path, GIFT, *MOVED, LATE)
+    name = "public.orders/9"
+    assert differences(folder, "--known-at", "@3", "@4") == {(name, "note"): ("gift", "other")}
+
+
+@pytest.mark.parametrize(
+    "told", [(GIFT, READ_AGAIN), (GIFT, LATE, *MOVED), (GIFT, LATE, READ_AGAIN, *MOVED, ("t", 50, None))]
+)
+@pytest.mark.parametrize("engine", ["off", "local:2"])
+def test_supposing_a_change_away_supposes_what_became_of_rows(
+    tmp_path: Path, told: tuple[tuple[Any, ...], ...], engine: str
+) -> None:
+    folder = changes(tmp_path, *told)
+    for position in range(1, len(told) + 1):
+        without = ("--without", f"@{position}")
+        expected = between(states(folder), states(folder, *without))
+        assert differences(folder, "--what-if", *without, "--engine", engine) == expected, position
