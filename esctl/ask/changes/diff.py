@@ -86,7 +86,7 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     if _is_one_view(before, after) and _have_same_rules(scope, after.scope):
         rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
-        rows = _differences_of_states(before, after)
+        rows = _differences_of_states(before, claims(scope), after, claims(after.scope))
     notes = projection_notes(scope)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
@@ -127,9 +127,9 @@ def _identify_rules(scope: Scope) -> tuple[str, str]:
     return scope.projection, found
 
 
-def _differences_of_states(before: Side, after: Side) -> str:
+def _differences_of_states(before: Side, claims_before: list[Claim], after: Side, claims_after: list[Claim]) -> str:
     """Select the differences in the rows of `differences`, from the states of each side, folded by itself."""
-    parts = [(side, claims(side.scope)) for side in (before, after)]
+    parts = [(before, claims_before), (after, claims_after)]
     one, other = (_all_fields(side, shared) for side, shared in parts)
     touches = [_NO_TOUCHES]
     if _have_same_rules(before.scope, after.scope):
@@ -143,6 +143,8 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
 
     `positions` is a list; `resets` is false only if it is known that none of these events set or removed the field.
     """
+    if not _is_one_view(before, after):
+        return _differences_of_states(before, [claim], after, [claim])
     scope = before.scope
     apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])

@@ -27,15 +27,16 @@ COLUMNS = (
 )
 
 
-def revert(scope: Scope, to: AsOf) -> Answer:
+def revert(scope: Scope, to: AsOf, past: Scope | None = None) -> Answer:
     """Return the changes that take the present states back to those at `to`, in the order to apply them.
 
     `op` is `set` or `unset` of a field, or `add` of `value` to a sum that has only been added to since. `create`, which
     comes before the fields, is for an entity that existed at `to` and does not now; `delete` is for the opposite.
+    `past`: the scope at `to`, if it is another.
     """
     check_entities(scope)
     check_order(scope)
-    now, then = Side(scope), Side(scope, to)
+    now, then = Side(scope), Side(past or scope, to)
     rows = " UNION ALL ".join(_changes(now, then, claim) for claim in claims(scope))
     undone = scope.view.relation(
         ["kind", "entity", "position", "id"], None, [*counted(scope), *apart_conditions(now, then)]

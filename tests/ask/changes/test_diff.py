@@ -153,3 +153,33 @@ def test_supposing_a_change_away_supposes_what_became_of_rows(
         without = ("--without", f"@{position}")
         expected = between(states(folder), states(folder, *without))
         assert differences(folder, "--what-if", *without, "--engine", engine) == expected, position
+
+
+def test_a_bound_on_positions_leaves_out_what_came_late(tmp_path: Path) -> None:
+    """The position 4 is an earlier change than those of the positions before it."""
+    folder, name = changes(tmp_path, GIFT, *MOVED, LATE), "public.orders/9"
+    bounds = {
+        "@3": "gift",  # as --known-at @3
+        "@4": "other",
+        "seq:30": "other",
+    }
+    for at, note in bounds.items():
+        assert states(folder, "--at", at) == {name: {"id": 9, "note": note}}
+        (found,) = good("blame", name, "--field", "note", "--at", at, cwd=folder).rows
+        assert found["value"] == note
+    assert differences(folder, "@3", "@4") == {(name, "note"): ("gift", "other")}
+    assert differences(folder, "@4", "@3", "--engine", "local:2") == {(name, "note"): ("other", "gift")}
+    assert differences(folder, "--known-at", "@3", "@4", "--at", "@3") == {}
+    (back,) = good("revert", name, "--to", "@3", cwd=folder).rows
+    assert (back["op"], back["field"], back["value"]) == ("set", "note", "gift")
+
+
+def test_a_truncation_does_not_end_what_came_late(tmp_path: Path) -> None:
+    folder = changes(tmp_path, GIFT, ("t", 50, None), ("c", 20, 8, None, {"id": 8, "note": "late"}))
+    assert [states(folder, "--at", at).keys() for at in ("@1", "@2", "@3")] == [{"public.orders/7"}, set(), set()]
+    rows = good("audit", "public.orders/8", "--at", "@2", cwd=folder).rows
+    assert rows == []
+    assert [row["type"] for row in good("audit", "public.orders/8", "--at", "@3", cwd=folder).rows] == [
+        "insert",
+        "truncate",
+    ]
