@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from esctl.api.asking import ask
 from esctl.api.relation import Relation
-from esctl.ask.states.folding import folding
+from esctl.ask.states.folding import folding, folding_each
 from esctl.errors import UsageError
 from esctl.given import as_tuple
 from esctl.store import OpenStore
@@ -37,9 +37,9 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         points = self.point(a, "A"), self.point(b, "B")
-        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
-        first, second = (Side(scope, point) for point in points)
-        return Relation(ask(self, compare, first, second, summary=summary), scope, points=points)
+        asked = self.scope(entities, projection, known_at, without, projection_file)
+        first, second = map(Side, folding_each(asked, *points), points)
+        return Relation(ask(self, compare, first, second, summary=summary), second.scope, points=points)
 
     def diff_known(
         self,
@@ -60,10 +60,11 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         point, until = self.given(at, "--at"), self.point(later, "B")
-        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
-        after = replace(scope, known_at=until)
-        answer = ask(self, compare, Side(scope, point), Side(after, point), summary=summary)
-        return Relation(answer, after, points=(point, scope.known_at))
+        asked = self.scope(entities, projection, known_at, without, projection_file)
+        # What became of a row depends on what was known of it.
+        before, after = folding(asked, point), folding(replace(asked, known_at=until), point)
+        answer = ask(self, compare, Side(before, point), Side(after, point), summary=summary)
+        return Relation(answer, after, points=(point, before.known_at))
 
     def diff_what_if(
         self,
@@ -86,8 +87,8 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         point = self.given(at, option)
-        real = folding(self.scope(entities, projection, known_at))
-        supposed = folding(self.scope(entities, projection, known_at, without, projection_file))
+        real = folding(self.scope(entities, projection, known_at), point)
+        supposed = folding(self.scope(entities, projection, known_at, without, projection_file), point)
         answer = ask(self, compare, Side(real, point), Side(supposed, point), summary=summary)
         return Relation(answer, supposed, points=(point,))
 
@@ -117,7 +118,7 @@ class Changes(OpenStore):
 
         bound = self.bound(at, before)
         filters = self.filters(actor, type, field, from_, to)
-        scope = folding(self.scope(entities, projection, known_at))
+        scope = folding(self.scope(entities, projection, known_at), bound)
         answer = with_own_times(scope, ask(self, audit, scope, bound, filters, with_data=with_data))
         return Relation(answer, scope, bound, (filters.start, filters.end))
 
@@ -140,7 +141,7 @@ class Changes(OpenStore):
         from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
-        scope = folding(self.scope(entities, projection, known_at))
+        scope = folding(self.scope(entities, projection, known_at), bound)
         answer = ask(self, blame, scope, bound, as_tuple(field), every=all)
         return Relation(with_own_times(scope, answer), scope, bound)
 
@@ -157,8 +158,8 @@ class Changes(OpenStore):
         point = self.given(to, "--to")
         if point is None:
             raise UsageError("missing option '--to'", "say back to when: --to 2024-03-04")
-        scope = folding(self.scope(entities, projection, known_at))
-        answer = revert(scope, point)
+        scope, past = folding_each(self.scope(entities, projection, known_at), None, point)
+        answer = revert(scope, point, past)
         if as_events:
             from esctl.ask.changes.event_template import read_template, shape_answer
 

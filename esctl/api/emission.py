@@ -27,7 +27,8 @@ class Emission(OpenStore):
         from esctl.ask.states.replay import replay
         from esctl.emission.messages import state_messages
 
-        answer = replay(folding(self.scope(entities, projection)), self.bound(at, before), deleted=deleted)
+        bound = self.bound(at, before)
+        answer = replay(folding(self.scope(entities, projection), bound), bound, deleted=deleted)
         return state_messages(self.store_state, answer)
 
     def emit_events(
@@ -59,12 +60,13 @@ class Emission(OpenStore):
         """
         from esctl.ask.changes.event_template import read_template
         from esctl.ask.changes.revert import revert
-        from esctl.ask.states.folding import folding
+        from esctl.ask.states.folding import folding_each
         from esctl.emission.messages import compensation_messages
 
         point = self.given(back_to, "--back-to")
         if point is None:
             raise UsageError("missing option '--back-to'", "say back to when: --back-to 2024-03-04")
-        answer = revert(folding(self.scope(entities, projection)), point)
+        scope, past = folding_each(self.scope(entities, projection), None, point)
+        answer = revert(scope, point, past)
         template = read_template(as_events, "--as-events") if as_events else None
         return compensation_messages(self.store_state, answer, template, "--as-events")

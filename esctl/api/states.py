@@ -119,7 +119,7 @@ class States(OpenStore):
         from esctl.ask.states.replay import replay
 
         bound = self.bound(at, before)
-        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
+        scope = folding(self.scope(entities, projection, known_at, without, projection_file), bound)
         answer = with_own_times(scope, ask(self, replay, scope, bound, where, deleted=deleted))
         line = unseen_note(scope, bound)
         return Relation(replace(answer, notes=(*answer.notes, line)) if line else answer, scope, bound)
@@ -216,7 +216,7 @@ class States(OpenStore):
             entities = entities or ((live.entities,) if live.entities else ())
             before = before or ("" if at else live.before)
         bound = self.bound(at, before)
-        scope = folding(self.scope(entities, projection, known_at))
+        scope = folding(self.scope(entities, projection, known_at), bound)
         found = reconcile(scope, Path(file), bound, how) if live is None else compare(scope, live.table, bound, how)
         return ReconciledRelation(found.answer, scope, bound, differs=found.differs)
 

@@ -115,7 +115,7 @@ class Bundle(Struct, frozen=True):
             listed[name] = FileEntry.of(data)
             yield name, data
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
-            for section in states_and_trail(folding(self.scope), self.at).sections:
+            for section in states_and_trail(folding(self.scope, self.at), self.at).sections:
                 path = write_section(Path(folder), section)
                 listed[path.name] = FileEntry.of_file(path)
                 yield path.name, path

@@ -99,7 +99,7 @@ def make_report(store: OpenStore, asked: ReportRequest) -> Report:
     asked = _fill_from_case(asked)
     filters = store.filters(from_=asked.start, to=asked.end)
     at = store.bound(asked.at) or filters.end
-    scope = folding(store.scope(asked.entities, asked.projection, asked.known_at))
+    scope = folding(store.scope(asked.entities, asked.projection, asked.known_at), at)
     ground = _Ground(store, scope, at, filters)
     points = tuple(point for point in (filters.start, filters.end) if point is not at)
     basis = store.basis_of(scope, (at, *points))

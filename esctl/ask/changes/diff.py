@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.ask.scope.basis import projections_hash
 from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.plans import plan_for
@@ -53,6 +54,7 @@ SUMMARY_COLUMNS = (
 
 NARROW_RATIO = 50
 """Events are few if the log has more than this many times their number."""
+_NO_TOUCHES = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
 
 
 class Side(Struct, frozen=True):
@@ -74,30 +76,31 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     """Return the differences between two sides in the rows of `diff`.
 
-    The sides may also differ in `known_at` or in the events excluded by a what-if. If their projections differ, all
-    entities are compared, and `positions` is empty.
+    The sides may also differ in `known_at` or in the events excluded by a what-if. If their rules differ, all entities
+    are compared, and `positions` is empty.
     """
     scope = before.scope
     for side in (before, after):
         check_entities(side.scope)
         check_order(side.scope)
-    if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
+    if _is_one_view(before, after) and _have_same_rules(scope, after.scope):
         rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
-        none = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
-        one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
-        rows = _join_fields(one, other, none)
+        rows = _differences_of_states(before, claims(scope), after, claims(after.scope))
+    notes = projection_notes(scope)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL"""
         totals = Totals(sql, ("kind", "change"), {"entities": "sum", "fields": "sum"}, _sort_summary)
-        return Answer(scope.session, _sort_summary(sql), SUMMARY_COLUMNS, title="differences", totals=totals)
+        return Answer(
+            scope.session, _sort_summary(sql), SUMMARY_COLUMNS, notes=notes, title="differences", totals=totals
+        )
     listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
         f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY {', '.join(ORDER)}",
         COLUMNS,
-        notes=projection_notes(scope),
+        notes=notes,
         title="differences",
         order=ORDER,
     )
@@ -107,18 +110,49 @@ def _sort_summary(summary: str) -> str:
     return f"SELECT * FROM ({summary}) ORDER BY kind, change"
 
 
+def _is_one_view(before: Side, after: Side) -> bool:
+    """Return whether the sides have the same events, but for those that a bound or a what-if takes from one of them."""
+    return before.scope.view.edits == after.scope.view.edits
+
+
+def _have_same_rules(one: Scope, other: Scope) -> bool:
+    """Return whether two scopes fold alike, including the code of functions of the same name."""
+    if one.config == other.config:
+        return (one.projections, one.projection) == (other.projections, other.projection)
+    return _identify_rules(one) == _identify_rules(other)
+
+
+def _identify_rules(scope: Scope) -> tuple[str, str]:
+    found = scope.lookups.once(lambda: projections_hash(scope.projections, scope.projection, scope.config))
+    return scope.projection, found
+
+
+def _differences_of_states(before: Side, claims_before: list[Claim], after: Side, claims_after: list[Claim]) -> str:
+    """Select the differences in the rows of `differences`, from the states of each side, folded by itself."""
+    parts = [(before, claims_before), (after, claims_after)]
+    one, other = (_all_fields(side, shared) for side, shared in parts)
+    touches = [_NO_TOUCHES]
+    if _have_same_rules(before.scope, after.scope):
+        apart = apart_conditions(before, after)
+        touches = [_touches(side.scope, claim, claim, apart, side.at) for side, shared in parts for claim in shared]
+    return _join_fields(one, other, " UNION ALL ".join(touches))
+
+
 def differences(before: Side, after: Side, claim: Claim) -> str:
     """Select the differences in a claim's entities: entity, kind, change, field, before, after, positions, resets.
 
     `positions` is a list; `resets` is false only if it is known that none of these events set or removed the field.
     """
+    if not _is_one_view(before, after):
+        return _differences_of_states(before, [claim], after, [claim])
     scope = before.scope
     apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
     try:
         return _fold_differences(before, after, claim, events)
     except NotSetwiseError:
-        narrowed = _claim_on_events(claim, events)
+        # What a query says of an entity may depend on all of them.
+        narrowed = claim if claim.projection.sql else _claim_on_events(claim, events)
         one, other = (_all_fields(side, [narrowed]) for side in (before, after))
         return _join_fields(one, other, _select_touches(before, after, claim, narrowed, apart))
 
@@ -244,7 +278,7 @@ def _fields(part: States) -> str:
 def apart_conditions(before: Side, after: Side) -> list[str]:
     """Write the conditions for the events that only one of the two sides has."""
     inside = [_inside_condition(side) for side in (before, after)]
-    if None not in inside:
+    if None not in inside and _is_one_view(before, after):
         return [f"{inside[0]} <> {inside[1]}"]
     nothing = Reads(before.scope.view, {})
     one, other = (
@@ -264,15 +298,22 @@ def _select_touches(before: Side, after: Side, claim: Claim, narrowed: Claim, ap
 
     `narrowed`: the claim on only the entities with such events, for folds that need all events of an entity.
     """
-    scope = _common_scope(before.scope, after.scope)
+    at, also = (before.at, after.at) if None not in (before.at, after.at) else (None, None)
+    return _touches(_common_scope(before.scope, after.scope), claim, narrowed, apart, at, also)
+
+
+def _touches(
+    scope: Scope, claim: Claim, narrowed: Claim, apart: list[str], at: AsOf | None, also: AsOf | None = None
+) -> str:
+    if claim.projection.sql:
+        return _NO_TOUCHES
     try:
-        if claim.projection.python or claim.projection.sql:
+        if claim.projection.python:
             raise NotSetwiseError
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
     except NotSetwiseError:
-        bounded = None not in (before.at, after.at)
-        trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
+        trails = trail(scope, narrowed, at, also=also).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field, true AS resets FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *apart])
         return f"""SELECT * FROM ({rows})

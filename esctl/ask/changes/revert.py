@@ -27,15 +27,16 @@ COLUMNS = (
 )
 
 
-def revert(scope: Scope, to: AsOf) -> Answer:
+def revert(scope: Scope, to: AsOf, past: Scope | None = None) -> Answer:
     """Return the changes that take the present states back to those at `to`, in the order to apply them.
 
     `op` is `set` or `unset` of a field, or `add` of `value` to a sum that has only been added to since. `create`, which
     comes before the fields, is for an entity that existed at `to` and does not now; `delete` is for the opposite.
+    `past`: the scope at `to`, if it is another.
     """
     check_entities(scope)
     check_order(scope)
-    now, then = Side(scope), Side(scope, to)
+    now, then = Side(scope), Side(past or scope, to)
     rows = " UNION ALL ".join(_changes(now, then, claim) for claim in claims(scope))
     undone = scope.view.relation(
         ["kind", "entity", "position", "id"], None, [*counted(scope), *apart_conditions(now, then)]
@@ -61,8 +62,8 @@ _LIVES = """SELECT c.entity, c.kind, CASE c.change WHEN 'created' THEN 'create' 
     CAST(NULL AS VARCHAR) AS field, CAST(NULL AS VARCHAR) AS value, CAST(NULL AS VARCHAR) AS "from",
     CAST(NULL AS VARCHAR) AS "to", list(u.position) AS positions, c.change
     FROM (SELECT DISTINCT entity, kind, change FROM changes WHERE change <> 'changed') c
-    JOIN undone u USING (kind, entity) GROUP BY c.entity, c.kind, c.change"""
-"""The rows that create or delete an entity; each undoes all of its events since."""
+    LEFT JOIN undone u USING (kind, entity) GROUP BY c.entity, c.kind, c.change"""
+"""The rows that create or delete an entity; each undoes all of its events since, of which it may have none."""
 
 
 def _changes(now: Side, then: Side, claim: Claim) -> str:

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
+    from esctl.model import AsOf
 
 
-def folding(scope: Scope) -> Scope:
-    """Return the scope with its changes of rows, if it has any, replaced by what became of the rows."""
+def folding(scope: Scope, at: AsOf | None = None) -> Scope:
+    """Return the scope with its changes of rows, if it has any, replaced by what became of the rows by `at`."""
+    return folding_each(scope, at)[0]
+
+
+def folding_each(scope: Scope, *points: AsOf | None) -> list[Scope]:
+    """Return the scope as of each of some points; it is the same one for all points at which it is the same."""
     if not any(stanza.opened for stanza in scope.view.manifest.stanzas):
-        return scope
-    from esctl.ask.states.row_edits import with_row_edits
+        return [scope] * len(points)
+    from esctl.ask.states.row_edits import is_prefix, with_row_edits
 
-    return with_row_edits(scope)
+    own = [None if at is None or is_prefix(scope, at) else at for at in points]
+    shared = with_row_edits(scope) if None in own else scope
+    return [shared if at is None else with_row_edits(scope, at) for at in own]

@@ -18,14 +18,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.ask.scope.scope import Scope, counted
+from esctl.ask.scope.scope import Scope, counted, limit
 from esctl.ask.states.row_ends import row_ends
 from esctl.engine.arrow_lists import integers, texts
-from esctl.engine.duckdb import explained, relational
+from esctl.engine.duckdb import explained, relational, single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
+from esctl.index.pruning import ALWAYS, Test
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
+from esctl.model import AsOf
 from esctl.projection.json_values import dumps, loads
 from esctl.projection.row_changes.rules import COPIES, row_stanzas, table_sql
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, StepPart, follow
@@ -49,13 +51,36 @@ class _Followed(Struct, frozen=True):
     rows: str  # a SELECT of the entities to follow, and up to which fold key (NULL: to their ends); empty: none
 
 
-def with_row_edits(scope: Scope) -> Scope:
-    """Return the scope over a view in which changes of rows are replaced by what became of the rows."""
+def is_prefix(scope: Scope, at: AsOf) -> bool:
+    """Return whether a bound is one of the fold order: no change of a table within it is folded after one beyond it.
+
+    Then the changes beyond it do not bear on what became of the rows by then.
+    """
+    condition = limit(scope, at).condition
+    ours = row_stanzas(scope.view.manifest.stanzas)
+    if condition == ALWAYS or scope.view.orderings == {at.kind} or not ours or not scope.view.manifest.files:
+        return True
+    extra = f"{scope.view.key()} AS key, {_TABLE} AS tab, coalesce({condition.sql}, false) AS within"
+    rows = scope.view.relation(["entity"], None, _row_tests(scope, ours), extra)
+    late = "max(key) FILTER (within) > min(key) FILTER (NOT within)"
+    with explained():
+        found = single_row(scope.connection, f"SELECT 1 FROM ({rows}) GROUP BY tab HAVING {late} LIMIT 1")
+    return found is None
+
+
+def _row_tests(scope: Scope, stanzas: Sequence[int]) -> list[Test]:
+    return [*counted(replace(scope, entities=())), f"stanza IN ({', '.join(map(str, stanzas))})"]
+
+
+def with_row_edits(scope: Scope, at: AsOf | None = None) -> Scope:
+    """Return the scope over a view in which changes of rows are replaced by what became of the rows.
+
+    `at`: only the changes up to there count.
+    """
     ours = row_stanzas(scope.view.manifest.stanzas)
     if not ours or not scope.view.manifest.files:
         return scope
-    all_rows = replace(scope, entities=())
-    tests = [*counted(all_rows), f"stanza IN ({', '.join(map(str, ours))})"]
+    tests = [test for test in [*_row_tests(scope, ours), limit(scope, at).condition] if test != ALWAYS]
     events = scope.view.relation(_ROWS, None, tests, f"{scope.view.key()} AS key, {_TABLE} AS tab")
     with explained():
         asked = _find_followed(scope, tests, events)

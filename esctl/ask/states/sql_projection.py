@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.scope import Claim, Scope, event_rows
 from esctl.ask.states.payload_struct import number_fields, payload_struct
 from esctl.ask.states.state_fields import StateField
@@ -24,7 +27,8 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
-    rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
+    # What a query says of an entity may depend on others than those asked for.
+    rows = event_rows(replace(scope, entities=()), reads, [claim.condition], at, EVENT_COLUMNS)
     events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"
     query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
     with explained():
@@ -48,6 +52,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
         *items,
     ]
     sql = f"SELECT {', '.join(selected)} FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{same_kind}"
+    sql = f"SELECT * FROM ({sql}) WHERE {entity_conditions(scope.entities).sql}"
     return sql, tuple(
         StateField(name, f"field{i}", _shape(columns[name]), *_typed(columns[name])) for i, name in enumerate(named)
     )
