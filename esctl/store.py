@@ -318,11 +318,11 @@ class OpenStore:
 
         Raises UsageError if it is not the basis that this store is bound to.
         """
-        from esctl.ask.scope.basis import basis_of, check_projection
+        from esctl.ask.scope.basis import basis_of, check_question
 
         basis = basis_of(scope, self.store_state, self.mapping, points)
         if self.basis is not None:
-            check_projection(self.basis, basis)
+            check_question(self.basis, basis)
         return basis
 
     def bound(self, at: str = "", before: str = "") -> AsOf | None:

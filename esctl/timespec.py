@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
@@ -21,6 +20,9 @@ _DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
 _POINTED_DATE = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
 """A date with points: its day comes first, wherever such dates are written."""
 _SLASHED_DATE = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
+
+_ZONE_IN_BRACKETS = r"\d\["
+"""What is between a date and its zone (RFC 9557): only that after an offset may be passed over."""
 
 
 def utc_now() -> datetime:
@@ -65,6 +67,8 @@ def _hint_for(spec: str) -> str:
             f"{year}-{month:0>2}-{day:0>2}" for month, day in ((first, second), (second, first)) if int(month) <= 12
         )
         return f"write its year first: {' or '.join(shell_word(f'{day} {clock}' if clock else day) for day in days)}"
+    if re.search(_ZONE_IN_BRACKETS, spec):
+        return "name the zone with --tz, or write its offset: 2024-02-01T14:03:00+01:00"
     is_name = re.fullmatch(r"[\w.-]{4,64}", spec) and re.search(r"[A-Za-z]", spec) and re.search(r"[0-9]", spec)
     if is_name and not re.match(r"\d{4}-?\d\d", spec):
         return f"an event is written id:{spec}; else write {HINT}"
@@ -107,7 +111,7 @@ def _parse_time(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]
 
 
 def _parse_written(spec: str, inclusive: bool, tz: str) -> int:
-    from esctl.index.decode.times.python import parse_instant
+    from esctl.index.decode.times.python import parse_instant, tells_hours
 
     if found := re.fullmatch(_POINTED_DATE, spec):
         day, month, year, clock = found.groups()
@@ -117,22 +121,11 @@ def _parse_written(spec: str, inclusive: bool, tz: str) -> int:
     if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
         raise ValueError(spec)
     instant = parse_instant(spec, tz)
-    if not _tells_hours(spec, tz):
+    if not tells_hours(spec):
+        if re.search(_ZONE_IN_BRACKETS, spec):
+            raise ValueError(spec)
         return _day_bound(_day_of(instant, tz), inclusive, tz)
     return instant
-
-
-def _tells_hours(spec: str, tz: str) -> bool:
-    """Return whether a text has a time of day: if it has one, no other can be appended."""
-    from esctl.index.decode.times.python import parse_instant, tells_hours
-
-    if tells_hours(spec):
-        return True
-    for between in (" ", "T"):
-        with suppress(UsageError, ValueError, OverflowError):
-            parse_instant(f"{spec}{between}00:00:00", tz)
-            return False
-    return True
 
 
 def _day_of(instant: int, tz: str) -> date:

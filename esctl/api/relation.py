@@ -34,11 +34,11 @@ class Relation(Struct, frozen=True):
     tells_findings: ClassVar[bool] = True  # whether its notes count the findings in its scope
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the answer is bound to a basis, and its projections or its what-if differ from that."""
+        """Raise UsageError if the answer is bound to a basis, and its projections, what-if or bounds differ."""
         if self.scope is not None and self.scope.bound_to is not None and self.basis is not None:
-            from esctl.ask.scope.basis import check_projection
+            from esctl.ask.scope.basis import check_question
 
-            check_projection(self.scope.bound_to, self.basis)
+            check_question(self.scope.bound_to, self.basis)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows as the dicts that `-f json` prints; numbers with a fraction are Decimal.

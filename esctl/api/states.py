@@ -47,7 +47,8 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
         from esctl.ask.over_time.when import overlapping_intervals
 
         assert self.scope is not None
-        return Relation(overlapping_intervals(self.scope, self.moments), self.scope).has_rows()
+        answer = overlapping_intervals(self.scope, self.moments)
+        return Relation(answer, self.scope, points=self.points).has_rows()
 
 
 class ReconciledRelation(Relation, frozen=True, kw_only=True):

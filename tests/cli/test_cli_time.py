@@ -64,6 +64,36 @@ def test_a_date_is_a_day_of_the_zone(text: str, zone: str, end: str, start: str)
 
 @pytest.mark.parametrize(
     "text",
+    ["[2024,2,1]", "[2024, 2, 1]", "[2024-02-01]", '"2024-02-01"', "ISODate('2024-02-01')", '{"$date": "2024-02-01"}',
+     "Thu, 1 Feb 2024", "2024/2/1", "01.02.2024", "2024-W05-4", "2024-032"],
+)  # fmt: skip
+def test_a_date_is_a_whole_day_however_it_is_written(text: str) -> None:
+    for zone in ("UTC", "Asia/Kathmandu"):
+        for inclusive in (True, False):
+            wanted = instant("2024-02-01", tz=zone, inclusive=inclusive)
+            assert instant(text, tz=zone, inclusive=inclusive) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[2024,2,1,14,3]", "[2024-02-01 14:03]", '"2024-02-01T14:03Z"', "1 Feb 2024, 2:03 PM", "01.02.2024 14:03",
+     "2024-02-01T14:03:00Z[UTC]", "202402011403", "1706796180", "/Date(1706796180000)/", "2024-032T14:03"],
+)  # fmt: skip
+def test_a_time_of_day_is_one_however_it_is_written(text: str) -> None:
+    assert instant(text) == instant(text, inclusive=False) == "2024-02-01T14:03:00Z"
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-02-01[Europe/Vienna]", "2024-02-01[+01:00]", "01-Feb-2023[Europe/Vienna]", "2024-02-01T14:03[UTC]"]
+)
+def test_a_zone_in_brackets_is_not_left_out(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--at .* is not a point in time$") as caught:
+        parse_as_of(text)
+    assert caught.value.hint == "name the zone with --tz, or write its offset: 2024-02-01T14:03:00+01:00"
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", "soon", "@", "@-1", "@1.5", "@١", "seq:", "version:x", "id:", "2024-13-01", "2024-02-30", "-2h ago",
      "99999999999999 days ago", "\x1b[31m", "2024-02-01T25:00:00Z"],
 )  # fmt: skip

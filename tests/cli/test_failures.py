@@ -106,6 +106,11 @@ def test_what_does_not_exist_is_4(small: Path, arguments: list[str], at_fault: s
     assert hint in told
 
 
+@pytest.mark.parametrize("words", [["replay"], ["diff", "@1", "@5"], ["diff", "--known-at", "@1", "@5", "*"]])
+def test_an_entity_that_is_empty_is_none_rather_than_all(small: Path, words: list[str]) -> None:
+    assert refused(*words, "", code=4, cwd=small)[0] == "no entity ''"
+
+
 @pytest.mark.parametrize(
     "command",
     [

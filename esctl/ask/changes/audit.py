@@ -66,9 +66,10 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, 
 
 
 def _shown_conditions(scope: Scope, filters: Filters) -> list[str]:
-    # The trail's own times are naive; comparing them with an instant needs its zone.
+    # The trail's own times are naive; comparing them with an instant needs its zone. A bound at an event is another
+    # one for each entity: an event may be within it for one of those it concerns, and not for another.
     matching = filter_conditions(scope, filters)
     if not matching:
         return []
-    events = scope.view.relation(["position"], None, [*counted(scope), *matching])
-    return [f"position IN (SELECT position FROM ({events}))"]
+    events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *matching])
+    return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]

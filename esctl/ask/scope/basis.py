@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def to_json(basis: Basis) -> str:
 
 def to_lines(basis: Basis) -> list[str]:
     """Write a basis for people."""
-    bounds = [f"{name.replace('_', '-')} {value}" for name, value in basis.bounds.items()]
+    bounds = [_bounds_text(basis.bounds)] if basis.bounds else []
     supposed = [f"without {text}" for text in basis.without]
     supposed += [f"without {basis.erased} erased"] if basis.erased else []
     return [
@@ -175,8 +175,8 @@ def ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState |
     return then if then.head == position else None
 
 
-def check_projection(basis: Basis, given: Basis) -> None:
-    """Check that a question has the projections and what-if of a basis. Raises UsageError, naming what differs."""
+def check_question(basis: Basis, given: Basis) -> None:
+    """Check that a question has the projections, what-if and bounds of a basis. Raises UsageError with what differs."""
     if basis.projection != given.projection:
         raise UsageError(
             f"the basis has the projections {basis.projection}, and these are {given.projection}",
@@ -184,3 +184,24 @@ def check_projection(basis: Basis, given: Basis) -> None:
         )
     if basis.without != given.without:
         raise UsageError("the basis supposes other events away", "give the same --without, and leave the rest out")
+    _check_bounds(basis.bounds, given.bounds)
+
+
+def _check_bounds(bounds: Mapping[str, str], given: Mapping[str, str]) -> None:
+    # A store checks the points that it reads; a question may have no such bound, or read points from an SQL query.
+    unused = {name: value for name, value in bounds.items() if name not in given}
+    if unused:
+        raise UsageError(
+            f"this question has no bound {_bounds_text(unused)}, and the basis has",
+            "ask a question that takes it, or write a basis of this one with --basis",
+        )
+    others = {name: value for name, value in given.items() if bounds.get(name) != value}
+    if others:
+        raise UsageError(
+            f"this question has the bound {_bounds_text(others)}, and the basis has not",
+            "ask at the points of the basis, or write a basis of this question with --basis",
+        )
+
+
+def _bounds_text(bounds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name.replace('_', '-')} {value}" for name, value in bounds.items())

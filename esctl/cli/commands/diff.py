@@ -71,7 +71,7 @@ def run(
 ) -> None:
     """Show what differs between the states at two points, and which events did it."""
     store = open_store(shared, engine)
-    words = [word for word in (a, b, *(entities or ())) if word]
+    words = [*(word for word in (a, b) if word), *(entities or ())]  # an entity that is empty is none, not all
     rules: _Rules = {
         "projection": projection, "without": without or (), "projection_file": projection_file, "summary": summary,
     }  # fmt: skip

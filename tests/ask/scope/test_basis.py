@@ -14,10 +14,11 @@ import pytest
 from esctl import __version__
 from esctl.api import Store
 from esctl.ask.scope.basis import read_basis
+from esctl.errors import UsageError
 from esctl.index import chunks, merge_policy
 from esctl.output import Target, write
 from tests.support import effort
-from tests.support.cli_harness import good, ingest_samples, plain_event, refused, write_lines
+from tests.support.cli_harness import esctl, good, ingest_samples, plain_event, refused, write_lines
 
 QUESTIONS: dict[str, list[str]] = {
     "replay": ["replay", "--at", "2024-03-05"],
@@ -186,6 +187,46 @@ def test_bounds_come_from_the_basis_and_no_others_are_taken(samples: Path, basis
         message, hint = refused("replay", *other, "--basis-from", basis, "-q", code=2, cwd=samples)
         assert other[0] in message
         assert "basis" in hint
+
+
+NOT_AT = (
+    *("series", "when", "entities", "types", "log", "trace"),  # of QUESTIONS
+    "diff", "doctor", "sql select count(*) from events", "sql select count(*) from account('2024-03-05')",
+)  # fmt: skip
+"""Questions that have no bound `at`, or not that one."""
+
+
+@pytest.mark.parametrize("question", effort.some([*NOT_AT], 6))
+def test_a_bound_that_the_question_does_not_take_is_refused(samples: Path, tmp_path: Path, question: str) -> None:
+    words = QUESTIONS.get(question) or question.split(maxsplit=1)
+    done = tmp_path / "told.txt"
+    done.write_text(esctl(*words, "--basis", "-q", "-f", "json", cwd=samples).err, encoding="utf-8")
+    message, hint = refused(
+        *words, "--basis-from", altered(done, tmp_path, at="2024-03-05T00:00:00Z"), code=2, cwd=samples
+    )
+    assert message == "this question has no bound at 2024-03-05T00:00:00Z, and the basis has"
+    assert "basis" in hint
+
+
+def test_the_points_of_a_query_are_those_of_its_basis(samples: Path, basis: Path, tmp_path: Path) -> None:
+    query = "select count(*) from account('2024-03-05')"
+    asked = good("sql", query, "--basis", "-q", "-f", "json", cwd=samples)
+    (tmp_path / "basis.json").write_text(asked.err, encoding="utf-8")
+    assert good("sql", query, "--basis-from", tmp_path / "basis.json", cwd=samples).rows == asked.rows
+    other = query.replace("05", "06")
+    message, _ = refused("sql", other, "--basis-from", tmp_path / "basis.json", code=2, cwd=samples)
+    assert message == "this question has the bound account() 2024-03-06T23:59:59.999999Z, and the basis has not"
+    refused("replay", "--basis-from", tmp_path / "basis.json", code=2, cwd=samples)
+
+
+def test_whether_a_condition_held_is_asked_within_the_bounds_of_a_basis(samples: Path) -> None:
+    store = Store.open(samples / ".esctl")
+    found = store.when("balance < 0", projection="account", from_="2024-03-01", to="2024-03-05")
+    assert found.basis is not None
+    again = store.on_basis(found.basis).when("balance < 0", projection="account")
+    assert again.held() == found.held()
+    with pytest.raises(UsageError, match="no bound"):
+        store.on_basis(found.basis).blame("account-017", projection="account")
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"position": "x"}', '{"position": 1, "root": "a"}'])

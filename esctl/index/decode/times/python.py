@@ -37,9 +37,14 @@ def parse_instant(text: str, tz: str, reading: Reading | None = None) -> int:
 
 
 def tells_hours(text: str) -> bool:
-    """Return whether a text is a plain time with a time of day; other forms may have one too."""
-    match = _PLAIN.fullmatch(text)
-    return match is not None and match["h"] is not None
+    """Return whether a text that `parse_instant` reads has a time of day, or else is a date alone."""
+    if match := _PLAIN.fullmatch(text):
+        return match["h"] is not None
+    tidied = None if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text) else _tidy_text(text)
+    if tidied is None or _read_wrapped_number(tidied) is not None:
+        return True
+    form = next(_matches(tidied, Reading().forms, Reading()), None)
+    return form is None or bool(form[1].groupdict().get("h"))
 
 
 def instant_of(text: str, tz: str, reading: Reading) -> int | None:
