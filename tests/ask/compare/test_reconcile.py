@@ -255,6 +255,34 @@ def test_values_are_compared_as_what_they_are(tmp_path: Path) -> None:
     assert good("reconcile", "told.parquet", cwd=tmp_path).out == b""
 
 
+def reconciled(folder: Path, name: str, text: str) -> list[tuple[str, str, str]]:
+    """Reconcile with a file of this text; give entity, difference and field."""
+    (folder / name).write_text(text)
+    return [(row["entity"], row["difference"], row["field"]) for row in esctl("reconcile", name, cwd=folder).rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("told.csv", "entity,state,total\no-1,open,999\no-2,WRONG,7\no-3,paid,9\n"),
+        ("told.jsonl", "".join(
+            json.dumps({"entity": f"o-{n}", "state": state, "total": total}) + "\n"
+            for n, state, total in ((1, "open", 999), (2, "WRONG", 7), (3, "paid", 9))
+        )),
+    ],
+)  # fmt: skip
+def test_a_column_named_state_that_holds_no_objects_is_a_field(tmp_path: Path, name: str, text: str) -> None:
+    told = (("open", 5), ("open", 7), ("paid", 9))
+    events = [plain_event(n, f"o-{n}", state=state, total=total) for n, (state, total) in enumerate(told, 1)]
+    write_lines(tmp_path / "events.jsonl", events)
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert reconciled(tmp_path, name, text) == [("o-1", "different", "total"), ("o-2", "different", "state")]
+    for odd in ("{draft}", ""):  # what begins as an object and is none, and a column without any value
+        rows = "".join(f"o-{n},{odd},{total}\n" for n, total in ((1, 5), (2, 7), (3, 9)))
+        found = reconciled(tmp_path, "odd.csv", "entity,state,total\n" + rows)
+        assert found == [(f"o-{n}", "different", "state") for n in (1, 2, 3)]
+
+
 @pytest.fixture
 def clinic(tmp_path: Path) -> Path:
     events = [
