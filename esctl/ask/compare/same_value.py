@@ -51,7 +51,7 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
     texts = ", ".join(f"{_text(column)} AS text_{column}" for column in sides)
     wanted = []
     for number in range(count):
-        mine, theirs = f"text_l{number}", _without_trailing_zeros(f"text_r{number}")
+        mine, theirs = f"text_l{number}", _as_type_in_log(f"text_r{number}", f"l{number}")
         for name, text in ((f"a{number}", mine), (f"b{number}", theirs)):
             wanted.append(f"nullif({text}, '') AS {name}" if delimited else f"{text} AS {name}")
     return f"SELECT *, {', '.join(wanted)} FROM (SELECT *, {texts} FROM ({rows}))" if count else rows
@@ -74,9 +74,13 @@ def _text(column: str) -> str:
     return f"CASE WHEN {column}[1:1] = '\"' THEN {string} ELSE {plain} END"
 
 
-def _without_trailing_zeros(text: str) -> str:
-    """Write a text, without trailing zeros if it is a number with a fraction."""
-    return f"CASE WHEN regexp_matches({text}, {literal(NUMBER_TEXT)}) THEN {canonical_json_sql(text)} ELSE {text} END"
+def _as_type_in_log(text: str, log: str) -> str:
+    """Write a text of a file: without trailing zeros if it is a number with a fraction, and no string in the log.
+
+    The log's marked numbers are strings here too; `ValueComparison.agree` knows them.
+    """
+    is_number = f"regexp_matches({text}, {literal(NUMBER_TEXT)})"
+    return f"CASE WHEN {log}[1:1] IS DISTINCT FROM '\"' AND {is_number} THEN {canonical_json_sql(text)} ELSE {text} END"
 
 
 class ValueComparison(Struct, frozen=True):

@@ -283,6 +283,23 @@ def test_a_column_named_state_that_holds_no_objects_is_a_field(tmp_path: Path, n
         assert found == [(f"o-{n}", "different", "state") for n in (1, 2, 3)]
 
 
+def test_a_text_that_looks_like_a_number_is_compared_as_the_type_in_the_log(tmp_path: Path) -> None:
+    events = [plain_event(n, f"o-{n}", ver=ver, n=1.5) for n, ver in enumerate(("1.1", "2.10", "3", "4.0"), 1)]
+    path = write_lines(tmp_path / "events.jsonl", events)
+    path.write_text(path.read_text().replace("1.5", "1234567890123456789.5"))  # a number that the index marks
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    told = "entity,ver,n\n" + "".join(
+        f"o-{n},{ver},1234567890123456789.{'50' if n < 4 else '6'}\n"
+        for n, ver in enumerate(("1.10", "2.1", "3.0", "4.0"), 1)
+    )
+    assert reconciled(tmp_path, "told.csv", told) == [
+        ("o-1", "different", "ver"),
+        ("o-2", "different", "ver"),
+        ("o-3", "different", "ver"),
+        ("o-4", "different", "n"),
+    ]
+
+
 @pytest.fixture
 def clinic(tmp_path: Path) -> Path:
     events = [
