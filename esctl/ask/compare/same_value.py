@@ -96,7 +96,7 @@ class ValueComparison(Struct, frozen=True):
             if not isinstance(theirs, str):
                 return are_equal(mine, theirs)
             return _agrees_with_text(mine, theirs) or self._are_one_instant(mine, theirs, number)
-        except (ValueError, RecursionError, EsctlError):
+        except (ValueError, ArithmeticError, RecursionError, EsctlError):
             return False
 
     def _are_one_instant(self, value: Any, text: str, number: int) -> bool:

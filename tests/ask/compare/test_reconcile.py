@@ -300,6 +300,13 @@ def test_a_text_that_looks_like_a_number_is_compared_as_the_type_in_the_log(tmp_
     ]
 
 
+@pytest.mark.parametrize("cell", ["1e99999999999999999999", "1e-99999999999999999999", "-1E+99999999999999999999"])
+def test_a_number_beyond_all_bounds_is_another_one(tmp_path: Path, cell: str) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(1, "o-1", total=5)])
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert reconciled(tmp_path, "told.csv", f"entity,total\no-1,{cell}\n") == [("o-1", "different", "total")]
+
+
 @pytest.fixture
 def clinic(tmp_path: Path) -> Path:
     events = [
