@@ -35,6 +35,8 @@ _SPACED = re.compile(r"[+-]?[0-9]{1,3}(?:[' \u00a0\u202f][0-9]{3})+")
 """Numbers whose marks are unambiguous: which one groups thousands, and which one begins the fraction."""
 _GROUPING = str.maketrans("", "", "' \u00a0\u202f")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
+_FINER = re.compile(r"(?:[.,][0-9]{6}|^\s*[0-9]{16})([0-9]+)")
+"""The digits of a time below a microsecond: of its fraction, or of nanoseconds since the epoch."""
 _QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
 _DATES = r"^[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?:[^0-9]|$)"
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[ntr])")
@@ -104,7 +106,7 @@ class ValueComparison(Struct, frozen=True):
             return False
         reading = self.readings[number] if number < len(self.readings) else Reading()
         one, other = instant_of(value, self.tz, Reading()), instant_of(text.strip(), self.tz, reading)
-        return one is not None and one == other
+        return one is not None and one == other and _below_microsecond(value) == _below_microsecond(text)
 
 
 class Unclear(Struct, frozen=True):
@@ -161,6 +163,12 @@ def _agrees_with_text(value: Any, text: str) -> bool:
     if isinstance(value, str):
         return value in _meanings(text)
     return are_equal(value, json.loads(text, parse_float=Decimal))
+
+
+def _below_microsecond(text: str) -> str:
+    """Return the digits of a time that an instant does not hold."""
+    found = _FINER.search(text)
+    return found[1].rstrip("0") if found else ""
 
 
 def _plain_number(text: str) -> str | None:

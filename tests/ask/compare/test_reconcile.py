@@ -415,3 +415,20 @@ def test_numbers_whose_marks_may_be_either_are_not_guessed(text: str) -> None:
 def test_truths_are_read_in_any_language(text: str, truth: bool) -> None:
     assert ValueComparison().agree(json.dumps(truth), json.dumps(text), 0)
     assert not ValueComparison().agree(json.dumps(not truth), json.dumps(text), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "same_instant"),
+    [
+        ("2024-01-02T10:00:00.1234567Z", True),
+        ("2024-01-02 11:00:00,123456700+01:00", True),
+        ("1704189600123456700", True),
+        ("1704189600.1234567", True),
+        ("2024-01-02T10:00:00.1234568Z", False),
+        ("2024-01-02T10:00:00.123456Z", False),
+        ("1704189600123456800", False),
+        ("1704189600123456", False),
+    ],
+)
+def test_times_are_told_apart_below_a_microsecond(text: str, same_instant: bool) -> None:
+    assert ValueComparison().agree('"2024-01-02T10:00:00.1234567Z"', json.dumps(text), 0) is same_instant
