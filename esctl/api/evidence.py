@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.api.relation import Relation
-from esctl.errors import InputError, NotFoundError
+from esctl.errors import InputError, NotFoundError, UsageError
 from esctl.given import as_tuple
 from esctl.model import Cursor, MappingConfig
 from esctl.store import OpenStore
@@ -180,12 +180,16 @@ class Evidence(OpenStore):
     def prove(self, *events: str, checkpoint: str = "") -> Proofs:
         """Prove that events (ids, or @POSITION) are in the log. Takes the arguments of `esctl prove`.
 
+        Raises UsageError if no event is named.
+
         >>> for proof in store.prove("evt-03494"):
         ...     Path("evt-03494.tlog-proof").write_bytes(proof.data) > 0
         True
         """
         from esctl.ledger.prove.prove import choose_checkpoint
 
+        if not events:
+            raise UsageError("no event is named to be proved", "give ids, or @POSITION: store.prove('@1')")
         positions = tuple(sorted({position for event in events for position in self.positions(event)}))
         return Proofs(positions, choose_checkpoint(self.store_state, checkpoint, positions[-1]), self.store_state)
 

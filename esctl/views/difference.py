@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from esctl.engine.duckdb import Session, explained, single_row
-from esctl.engine.exact_text import time_text
+from esctl.engine.exact_text import printable_json_sql, time_text
 from esctl.engine.quoting import literal
-from esctl.model import Answer, Column
+from esctl.index.scan import read_json
+from esctl.model import MARK, Answer, Column
 from esctl.sinks.columns import COLUMNS_AFTER, WHOLE_STATE, Field, name_columns
 from esctl.sinks.protocol import Content
 from esctl.sinks.tabular import STAGED, stage
@@ -72,14 +73,24 @@ def difference(session: Session, copied: Content, states: Answer) -> Difference:
 def _differing_cells(fields: Sequence[Field], there: Sequence[str]) -> str:
     """Write a list with a struct of field, view and log for each cell that differs, and NULL for each that does not."""
     cells = [
-        (field.name, f"v.x{number}" if number < len(there) else "NULL", f"l.x{number}")
+        (field.name, f"v.x{number}" if number < len(there) else "NULL", f"l.x{number}", _shown(field, f"l.x{number}"))
         for number, field in enumerate(fields)
     ]
-    cells += [(name, f"CAST(v.{name} AS VARCHAR)", f"CAST(l.{name} AS VARCHAR)") for name in COLUMNS_AFTER[:2]]
-    cells += [("time", time_text("v.time"), time_text("l.time"))]
+    own = [(name, f"CAST(v.{name} AS VARCHAR)", f"CAST(l.{name} AS VARCHAR)") for name in COLUMNS_AFTER[:2]]
+    own += [("time", time_text("v.time"), time_text("l.time"))]
     items = [
         f"CASE WHEN {view} IS DISTINCT FROM {log} THEN {{'field': {literal(name)}, "
-        f"'view': CAST({view} AS VARCHAR), 'log': CAST({log} AS VARCHAR)}} END"
-        for name, view, log in cells
+        f"'view': CAST({view} AS VARCHAR), 'log': CAST({shown} AS VARCHAR)}} END"
+        for name, view, log, shown in [*cells, *((*cell, cell[2]) for cell in own)]
     ]
     return f"[{', '.join(items)}]"
+
+
+def _shown(field: Field, cell: str) -> str:
+    """Write a cell as it is shown: one with a mark holds another kind than its column, so the state is read for it."""
+    if field.name == WHOLE_STATE:
+        return cell
+    json = read_json("s.state", (field.name,), "json", marked=True)
+    text = read_json("s.state", (field.name,), "text", marked=True)
+    value = f"CASE WHEN {json}[1:1] = '\"' THEN {text} ELSE {printable_json_sql(json)} END"
+    return f"CASE WHEN starts_with({cell}, {literal(MARK)}) THEN {value} ELSE {cell} END"

@@ -183,6 +183,21 @@ def test_mistakes_are_errors_with_hints(opened: Store, samples: Path, tmp_path: 
         Store.open(tmp_path)
 
 
+def test_names_that_select_nothing_are_refused(opened: Store) -> None:
+    only: Any = "foo"
+    for ask, told in (
+        (lambda: opened.occurrences(("late", "typo")), "doctor has no check 'typo'"),
+        (lambda: opened.occurrences("lates"), "doctor has no check 'lates'"),
+        (lambda: opened.occurrences(()), "no check of doctor is named"),
+        (lambda: opened.prove(), "no event is named"),
+        (lambda: opened.events(only=only), "only='foo' selects no events"),
+        (lambda: opened.events(grep="\ud800"), "grep='\\\\ud800' is no text"),
+    ):
+        with pytest.raises(UsageError, match=told) as mistake:
+            ask()
+        assert mistake.value.hint
+
+
 def test_a_store_is_found_from_below_its_folder(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(samples / "shop")
     store = Store.open(tz="Asia/Kathmandu")

@@ -33,6 +33,20 @@ def test_what_init_writes_gives_the_same_states(tmp_path: Path, name: str) -> No
     assert after == before
 
 
+def test_types_of_one_pattern_get_one_rule(tmp_path: Path) -> None:
+    names = ("*", None, "T[a]", "T?a]", "*")
+    events = [
+        {"id": f"e-{n}", "time": f"2024-01-01T00:00:0{n}Z", "type": name, "entity": "a-1", "data": {f"f{n}": n}}
+        for n, name in enumerate(names)
+    ]
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "a.jsonl", "--map", "type=type", "--map", "entity=entity", "-q", cwd=tmp_path)
+    before = good("replay", cwd=tmp_path).rows
+    good("init", "-q", cwd=tmp_path)
+    assert len(tomllib.loads((tmp_path / "esctl.toml").read_text(encoding="utf-8"))["projections"]["a"]["on"]) == 2
+    assert good("replay", cwd=tmp_path).rows == before
+
+
 def test_init_twice_refuses_and_can_be_forced(tmp_path: Path) -> None:
     write_lines(tmp_path / "a.jsonl", [plain_event(1)])
     good("ingest", "a.jsonl", "-q", cwd=tmp_path)

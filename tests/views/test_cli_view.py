@@ -65,6 +65,28 @@ def test_a_view_from_its_making_to_its_end(folder: Path) -> None:
     assert ask(folder / "v.db", "select name from sqlite_master where name = 't'") == []
 
 
+def test_a_value_of_another_kind_is_shown_as_what_it_is(folder: Path) -> None:
+    (folder / "esctl.toml").write_text('[projections.p.on."*"]\nset = { n = "data.n", t = "data.t", u = "data.u" }\n')
+    told = {"id": 8, "type": "Set", "time": "2024-01-02T00:00:00Z", "stream": "a-1"}
+    data = {"n": "xxhixx", "t": [1, {"a": 2.5, "b": "WIDE"}], "u": "\ue000y"}
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps({**told, "data": data}).replace('"WIDE"', "12345678901234567890.5") + "\n")
+    good("ingest", "log.jsonl", "-q", cwd=folder)
+    good("view", "create", "v", "-p", "p", "--to", "sqlite:v.db/t", cwd=folder)
+    ((told_fields,),) = ask(folder / "v.db", "select fields from esctl_progress")
+    fields = json.loads(told_fields)
+    assert [(field["name"], field["kind"]) for field in fields] == [("n", "text"), ("t", "json"), ("u", "text")]
+    fields[0]["kind"], fields[1]["kind"] = "number", "text"  # as if the states had had other values
+    ask(folder / "v.db", f"update esctl_progress set fields = '{json.dumps(fields)}'")
+    ask(folder / "v.db", "update t set u = 'z' where entity = 'a-1'")
+    done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+    assert {row["field"]: row["log"] for row in done.rows} == {
+        "n": "xxhixx",
+        "t": '[1,{"a":2.5,"b":12345678901234567890.5}]',
+        "u": "\ue000y",
+    }
+
+
 def test_views_of_the_configuration(folder: Path) -> None:
     (folder / "esctl.toml").write_text(CONFIG + '[views.w]\nprojection = "p"\nto = "parquet:files"\n')
     (folder / "inner").mkdir()

@@ -175,11 +175,11 @@ def key_columns(key: str) -> list[str]:
 
 def foreign_fields(session: Session, table: ForeignTable) -> tuple[ForeignTable, ForeignFields]:
     """Find the fields of a state in a table: its columns, its columns `state.<field>`, or the keys of its `state`."""
-    if STATE in table.columns:
-        table = _with_parsed_states(session, table)
-        names = keys_of(session, table.sql, (STATE,))
+    whole = _with_state_objects(session, table) if STATE in table.columns else None
+    if whole is not None:
+        names = keys_of(session, whole.sql, (STATE,))
         values = {name: read_json("j", (STATE, name), "json", marked=True) for name in names}
-        return table, ForeignFields(values, _kind(table))
+        return whole, ForeignFields(values, _kind(table))
     prefix = f"{STATE}."
     flat = [name for name in table.columns if name.startswith(prefix)]
     values = {name.removeprefix(prefix): read_json("j", (name,), "json", marked=True) for name in flat or table.columns}
@@ -190,22 +190,39 @@ def _kind(table: ForeignTable) -> str:
     return read_json("j", (KIND,), "text", marked=True) if {ENTITY, KIND} <= {*table.columns} else ""
 
 
-def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
-    """Parse states that are texts in cells into objects."""
+def _with_state_objects(session: Session, table: ForeignTable) -> ForeignTable | None:
+    """Return the table with states that are objects, parsed where they are texts in cells.
+
+    None if the column holds anything else: then it is a field of that name, such as the state of an order.
+    """
+    kinds = f"SELECT json_type(j, '/{STATE}') AS t, {read_json('j', (STATE,), 'text', marked=True)} AS s"
+    sql = f"""SELECT count(*) FILTER (t = 'OBJECT'), count(*) FILTER (t = 'VARCHAR' AND starts_with(s, '{{')),
+        count(*) FILTER (t NOT IN ('OBJECT', 'NULL') AND NOT (t = 'VARCHAR' AND starts_with(s, '{{')))
+        FROM ({kinds} FROM ({table.sql}))"""
+    with explained():
+        found = single_row(session.connection, sql)
+    assert found is not None
+    objects, texts, others = found
+    if others or not (objects or texts or _kind(table)):  # without any state, the columns tell what replay wrote
+        return None
+    return _with_parsed_states(session, table) if texts else table
+
+
+def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable | None:
+    """Parse states that are texts in cells into objects; None if one is no JSON."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from esctl.index.decode.exact_json import judge_records
 
     held = f"SELECT row, {read_json('j', (STATE,), 'text', marked=True)} AS state FROM ({table.sql})"
-    texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
-    is_text = f"json_type(j, '/{STATE}') = 'VARCHAR'"
     with explained():
-        if not single_row(session.connection, f"SELECT 1 FROM ({table.sql}) WHERE {is_text} LIMIT 1"):
-            return table
+        texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
         found = relational(session.connection).sql(texts).to_arrow_table()
     raws = found.column("state").combine_chunks().cast(pa.binary())
     judged = judge_records(raws, Cursor(format="jsonl"), session.connection)
+    if judged.invalid.null_count < len(judged.text):
+        return None
     spool = session.new_parquet()
     pq.write_table(pa.table({"row": found.column("row"), "state": judged.text}), spool)
     members = [f"{literal(json_string(STATE) + ':')} || coalesce(s.state, 'null')"]

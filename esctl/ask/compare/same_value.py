@@ -35,6 +35,8 @@ _SPACED = re.compile(r"[+-]?[0-9]{1,3}(?:[' \u00a0\u202f][0-9]{3})+")
 """Numbers whose marks are unambiguous: which one groups thousands, and which one begins the fraction."""
 _GROUPING = str.maketrans("", "", "' \u00a0\u202f")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
+_FINER = re.compile(r"(?:[.,][0-9]{6}|^\s*[0-9]{16})([0-9]+)")
+"""The digits of a time below a microsecond: of its fraction, or of nanoseconds since the epoch."""
 _QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
 _DATES = r"^[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?:[^0-9]|$)"
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[ntr])")
@@ -51,7 +53,7 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
     texts = ", ".join(f"{_text(column)} AS text_{column}" for column in sides)
     wanted = []
     for number in range(count):
-        mine, theirs = f"text_l{number}", _without_trailing_zeros(f"text_r{number}")
+        mine, theirs = f"text_l{number}", _as_type_in_log(f"text_r{number}", f"l{number}")
         for name, text in ((f"a{number}", mine), (f"b{number}", theirs)):
             wanted.append(f"nullif({text}, '') AS {name}" if delimited else f"{text} AS {name}")
     return f"SELECT *, {', '.join(wanted)} FROM (SELECT *, {texts} FROM ({rows}))" if count else rows
@@ -74,9 +76,13 @@ def _text(column: str) -> str:
     return f"CASE WHEN {column}[1:1] = '\"' THEN {string} ELSE {plain} END"
 
 
-def _without_trailing_zeros(text: str) -> str:
-    """Write a text, without trailing zeros if it is a number with a fraction."""
-    return f"CASE WHEN regexp_matches({text}, {literal(NUMBER_TEXT)}) THEN {canonical_json_sql(text)} ELSE {text} END"
+def _as_type_in_log(text: str, log: str) -> str:
+    """Write a text of a file: without trailing zeros if it is a number with a fraction, and no string in the log.
+
+    The log's marked numbers are strings here too; `ValueComparison.agree` knows them.
+    """
+    is_number = f"regexp_matches({text}, {literal(NUMBER_TEXT)})"
+    return f"CASE WHEN {log}[1:1] IS DISTINCT FROM '\"' AND {is_number} THEN {canonical_json_sql(text)} ELSE {text} END"
 
 
 class ValueComparison(Struct, frozen=True):
@@ -92,7 +98,7 @@ class ValueComparison(Struct, frozen=True):
             if not isinstance(theirs, str):
                 return are_equal(mine, theirs)
             return _agrees_with_text(mine, theirs) or self._are_one_instant(mine, theirs, number)
-        except (ValueError, RecursionError, EsctlError):
+        except (ValueError, ArithmeticError, RecursionError, EsctlError):
             return False
 
     def _are_one_instant(self, value: Any, text: str, number: int) -> bool:
@@ -100,7 +106,7 @@ class ValueComparison(Struct, frozen=True):
             return False
         reading = self.readings[number] if number < len(self.readings) else Reading()
         one, other = instant_of(value, self.tz, Reading()), instant_of(text.strip(), self.tz, reading)
-        return one is not None and one == other
+        return one is not None and one == other and _below_microsecond(value) == _below_microsecond(text)
 
 
 class Unclear(Struct, frozen=True):
@@ -157,6 +163,12 @@ def _agrees_with_text(value: Any, text: str) -> bool:
     if isinstance(value, str):
         return value in _meanings(text)
     return are_equal(value, json.loads(text, parse_float=Decimal))
+
+
+def _below_microsecond(text: str) -> str:
+    """Return the digits of a time that an instant does not hold."""
+    found = _FINER.search(text)
+    return found[1].rstrip("0") if found else ""
 
 
 def _plain_number(text: str) -> str | None:

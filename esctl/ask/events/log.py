@@ -17,7 +17,8 @@ from esctl.ask.scope.filters import Filters, check_filters, filter_conditions, o
 from esctl.ask.scope.ignored import ignored_positions
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import is_text, literal
+from esctl.errors import UsageError
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE, PayloadPath
 from esctl.index.pruning import Predicate, Reach, Test, all_of
 from esctl.index.scan import FIRST_DELIVERY, OWN_TIME, Read
@@ -72,7 +73,9 @@ def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -
     """Return the events in order of position, one row per event and entity that it concerns.
 
     `records`: the evidence. With it, an answer of only invalid records has a column `raw`; `grep` needs it.
+    Raises UsageError if `only` selects by nothing that is known, or no record can hold the text of `grep`.
     """
+    _check_wanted(wanted)
     check_entities(scope)
     unmatched = check_filters(scope, wanted.filters)
     conditions = [
@@ -93,6 +96,14 @@ def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -
     sql = f"""SELECT e.*, r.raw FROM ({listed.sql}) e LEFT JOIN ({texts_of(scope, records, listed.sql)}) r
         USING (position) ORDER BY position{" DESC" if wanted.backwards else ""}"""
     return replace(listed, sql=sql, columns=(*listed.columns, Column("raw", "text")), notes=unmatched)
+
+
+def _check_wanted(wanted: EventFilters) -> None:
+    if wanted.only != "ignored" and wanted.only not in _ONLY:
+        names = ", ".join([*filter(None, _ONLY), "ignored"])
+        raise UsageError(f"only={wanted.only!r} selects no events", f"it is one of: {names}")
+    if wanted.grep is not None and not is_text(wanted.grep):
+        raise UsageError(f"grep={wanted.grep!r} is no text", "it has half a character, which UTF-8 cannot encode")
 
 
 def find_event(scope: Scope, event: str) -> list[int]:

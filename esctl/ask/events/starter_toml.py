@@ -103,8 +103,13 @@ def _projection(kind: str, types: TypeCounts, fields: Mapping[str | None, Mappin
         # First, as in the default projection: what deletes an entity comes after what merges.
         lines += [f"# {others}: this rule is for every event, those with a rule too"]
         lines += [f'[projections.{name}.on."*"]', 'merge = "data"', ""]
+    written = {"*"} if others else set()
     for event_type, count in listed:
-        header = f"[projections.{name}.on.{toml_string(_pattern(event_type))}]"
+        pattern = _pattern(event_type)
+        if pattern in written:  # of another type, or of all: a table that is there twice is no TOML
+            continue
+        written.add(pattern)
+        header = f"[projections.{name}.on.{toml_string(pattern)}]"
         seen = ", ".join(
             f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(event_type, {}).items())[:12]
         )

@@ -87,7 +87,7 @@ def transactions(context: CheckContext) -> str:
     listed = "CAST(json_extract(collections, '$[*]') AS JSON[])" if "collections" in known else "CAST([] AS JSON[])"
     messages = f"""list_sum(list_transform(list_filter({listed},
             lambda c: contains(json_extract_string(c, '$.data_collection'), {literal(_NO_CHANGE)})),
-        lambda c: CAST(json_extract_string(c, '$.event_count') AS BIGINT)))"""
+        lambda c: TRY_CAST(json_extract_string(c, '$.event_count') AS BIGINT)))"""
     count = "TRY_CAST(event_count AS BIGINT)" if "event_count" in known else "CAST(NULL AS BIGINT)"
     counted_ends = f"SELECT *, {count} - coalesce({messages}, 0) AS told FROM ({ends})"
     detail = """'its transaction ' || e.correlation || ' counts ' || told || ' changes, and the log holds '

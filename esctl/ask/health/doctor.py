@@ -18,6 +18,7 @@ from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.errors import UsageError
 from esctl.model import Answer, Column, Findings
 from esctl.projection.row_changes.rules import has_rows
 
@@ -129,10 +130,13 @@ def _row(result: Result) -> str:
 
 
 def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
-    """Return what some checks found: one row per event, and per entity that it concerns."""
+    """Return what some checks found: one row per event, and per entity that it concerns.
+
+    Raises UsageError if no check is named, or one that there is not.
+    """
     check_entities(scope)
     context = CheckContext(scope, filters)
-    chosen = [check for check in (*CHECKS, *ROW_CHECKS, *TOPIC_CHECKS) if check.name in names]
+    chosen = _named_checks(names)
     columns = ", ".join(f'"{column.name}"' for column in OCCURRENCES)
     parts = [
         f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(context)})'
@@ -147,3 +151,12 @@ def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
         "coalesce(entity, source)",
     )
     return Answer(scope.session, sql, OCCURRENCES, title="findings", findings=findings)
+
+
+def _named_checks(names: Sequence[str]) -> list[HealthCheck]:
+    known = (*CHECKS, *ROW_CHECKS, *TOPIC_CHECKS)
+    unknown = [name for name in names if name not in {check.name for check in known}]
+    if unknown or not names:
+        message = f"doctor has no check {unknown[0]!r}" if unknown else "no check of doctor is named"
+        raise UsageError(message, f"its checks are: {', '.join(check.name for check in known)}")
+    return [check for check in known if check.name in names]

@@ -111,7 +111,7 @@ def parse_basis(line: str) -> Basis | None:
         own = {name: str(document[name]) for name in ("mapping", "projection", "version")}
         without = tuple(str(text) for text in document.get("without", []))
         erased, tzdata = int(document.get("erased", 0)), str(document.get("tzdata", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     bounds = {name: str(value) for name, value in document.items() if name not in _FIXED and value is not None}
     basis = Basis(position, root, bounds, without, **own, erased=erased, tzdata=tzdata)

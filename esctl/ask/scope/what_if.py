@@ -12,7 +12,7 @@ from esctl.ask.scope.filters import one_of
 from esctl.ask.scope.scope import Scope, Skipped
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.errors import NotFoundError
+from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import EVENT_COLUMNS, FIRST_DELIVERY
 from esctl.projection.expressions import Expression
 from esctl.projection.query_reads import Reads, measure_shapes
@@ -59,7 +59,9 @@ def _select_matching(scope: Scope, text: str) -> str:
     tests = [_PLAIN_TEST.fullmatch(part) for part in re.split(r"\sand\s", text, flags=re.IGNORECASE)]
     if all(tests):
         # What a shell leaves of type=X and actor=Y: names and bare words.
-        conditions = [one_of(test[1].lower(), [test[2]]) for test in tests if test]
+        words = [(test[1], test[2]) for test in tests if test]
+        _check_words(words)
+        conditions = [one_of(name.lower(), [word]) for name, word in words]
         return scope.view.relation(["position"], None, [FIRST_DELIVERY, *conditions])
     expression = Expression(text, "--without")
     paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
@@ -67,6 +69,16 @@ def _select_matching(scope: Scope, text: str) -> str:
     test_sql = expression.condition(reads.resolve).sql
     rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [FIRST_DELIVERY])
     return f"SELECT position FROM ({rows}) WHERE {test_sql}"
+
+
+def _check_words(words: Sequence[tuple[str, str]]) -> None:
+    """Check that no bare word is the name of a column, which a condition may mean. Raises UsageError."""
+    for name, word in words:
+        if word in EVENT_COLUMNS:
+            raise UsageError(
+                f"--without {f'{name} = {word}'!r}: {word} may be the column or a text",
+                f"for the column write: ({name} = {word}); for the text: {name} = '{word}'",
+            )
 
 
 def _count(scope: Scope, rows: str) -> int:

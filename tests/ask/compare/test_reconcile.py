@@ -255,6 +255,58 @@ def test_values_are_compared_as_what_they_are(tmp_path: Path) -> None:
     assert good("reconcile", "told.parquet", cwd=tmp_path).out == b""
 
 
+def reconciled(folder: Path, name: str, text: str) -> list[tuple[str, str, str]]:
+    """Reconcile with a file of this text; give entity, difference and field."""
+    (folder / name).write_text(text)
+    return [(row["entity"], row["difference"], row["field"]) for row in esctl("reconcile", name, cwd=folder).rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("told.csv", "entity,state,total\no-1,open,999\no-2,WRONG,7\no-3,paid,9\n"),
+        ("told.jsonl", "".join(
+            json.dumps({"entity": f"o-{n}", "state": state, "total": total}) + "\n"
+            for n, state, total in ((1, "open", 999), (2, "WRONG", 7), (3, "paid", 9))
+        )),
+    ],
+)  # fmt: skip
+def test_a_column_named_state_that_holds_no_objects_is_a_field(tmp_path: Path, name: str, text: str) -> None:
+    told = (("open", 5), ("open", 7), ("paid", 9))
+    events = [plain_event(n, f"o-{n}", state=state, total=total) for n, (state, total) in enumerate(told, 1)]
+    write_lines(tmp_path / "events.jsonl", events)
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert reconciled(tmp_path, name, text) == [("o-1", "different", "total"), ("o-2", "different", "state")]
+    for odd in ("{draft}", ""):  # what begins as an object and is none, and a column without any value
+        rows = "".join(f"o-{n},{odd},{total}\n" for n, total in ((1, 5), (2, 7), (3, 9)))
+        found = reconciled(tmp_path, "odd.csv", "entity,state,total\n" + rows)
+        assert found == [(f"o-{n}", "different", "state") for n in (1, 2, 3)]
+
+
+def test_a_text_that_looks_like_a_number_is_compared_as_the_type_in_the_log(tmp_path: Path) -> None:
+    events = [plain_event(n, f"o-{n}", ver=ver, n=1.5) for n, ver in enumerate(("1.1", "2.10", "3", "4.0"), 1)]
+    path = write_lines(tmp_path / "events.jsonl", events)
+    path.write_text(path.read_text().replace("1.5", "1234567890123456789.5"))  # a number that the index marks
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    told = "entity,ver,n\n" + "".join(
+        f"o-{n},{ver},1234567890123456789.{'50' if n < 4 else '6'}\n"
+        for n, ver in enumerate(("1.10", "2.1", "3.0", "4.0"), 1)
+    )
+    assert reconciled(tmp_path, "told.csv", told) == [
+        ("o-1", "different", "ver"),
+        ("o-2", "different", "ver"),
+        ("o-3", "different", "ver"),
+        ("o-4", "different", "n"),
+    ]
+
+
+@pytest.mark.parametrize("cell", ["1e99999999999999999999", "1e-99999999999999999999", "-1E+99999999999999999999"])
+def test_a_number_beyond_all_bounds_is_another_one(tmp_path: Path, cell: str) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(1, "o-1", total=5)])
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert reconciled(tmp_path, "told.csv", f"entity,total\no-1,{cell}\n") == [("o-1", "different", "total")]
+
+
 @pytest.fixture
 def clinic(tmp_path: Path) -> Path:
     events = [
@@ -363,3 +415,20 @@ def test_numbers_whose_marks_may_be_either_are_not_guessed(text: str) -> None:
 def test_truths_are_read_in_any_language(text: str, truth: bool) -> None:
     assert ValueComparison().agree(json.dumps(truth), json.dumps(text), 0)
     assert not ValueComparison().agree(json.dumps(not truth), json.dumps(text), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "same_instant"),
+    [
+        ("2024-01-02T10:00:00.1234567Z", True),
+        ("2024-01-02 11:00:00,123456700+01:00", True),
+        ("1704189600123456700", True),
+        ("1704189600.1234567", True),
+        ("2024-01-02T10:00:00.1234568Z", False),
+        ("2024-01-02T10:00:00.123456Z", False),
+        ("1704189600123456800", False),
+        ("1704189600123456", False),
+    ],
+)
+def test_times_are_told_apart_below_a_microsecond(text: str, same_instant: bool) -> None:
+    assert ValueComparison().agree('"2024-01-02T10:00:00.1234567Z"', json.dumps(text), 0) is same_instant

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.cli_harness import esctl, good
 
 Row = dict[str, Any]
@@ -59,6 +61,15 @@ def test_messages_of_a_transaction_are_no_changes(tmp_path: Path) -> None:
     end["value"]["data_collections"].append({"data_collection": name, "event_count": 1})
     written(tmp_path, marker("BEGIN", 1), change("c", 10, {"id": 1}), end)
     assert found(tmp_path, "transactions") == {}
+
+
+@pytest.mark.parametrize("count", ["abc", None, {"a": 1}, -(2**63), "1e999"])
+def test_counts_of_messages_that_are_none_are_left_out(tmp_path: Path, count: Any) -> None:
+    end = marker("END", 1, 1)
+    end["value"]["data_collections"].append({"data_collection": "x.MessageId@1", "event_count": count})
+    written(tmp_path, marker("BEGIN", 1), change("c", 10, {"id": 1}), end)
+    rows = esctl("doctor", cwd=tmp_path).rows
+    assert {row["check"]: row["count"] for row in rows}["transactions"] == (count == -(2**63))
 
 
 def test_columns_that_come_and_go_are_told(tmp_path: Path) -> None:

@@ -163,6 +163,12 @@ def altered(basis: Path, folder: Path, **values: Any) -> Path:
     return file
 
 
+@pytest.mark.parametrize("name", ["position", "erased"])
+def test_a_basis_of_an_endless_number_is_none(samples: Path, basis: Path, tmp_path: Path, name: str) -> None:
+    file = altered(basis, tmp_path, **{name: float("inf")})
+    assert "no line of it is a basis" in refused("replay", "--basis-from", file, code=2, cwd=samples)[0]
+
+
 def test_a_store_that_does_not_hold_the_basis_says_so(samples: Path, basis: Path, tmp_path: Path) -> None:
     for values in ({"root": "0" * 64}, {"position": 7149}, {"position": 99999}):
         file = altered(basis, tmp_path, **values)

@@ -234,6 +234,19 @@ def test_late_events_change_a_past_answer_and_the_diff_says_how(tmp_path: Path, 
     assert esctl("diff", "--known-at", "@3", "@3", "--exit-code", cwd=tmp_path).code == 0
 
 
+def test_a_bare_word_that_is_a_column_is_asked_for(tmp_path: Path) -> None:
+    events = [plain_event(1, "ann", n=1), plain_event(2, "bob", n=2), plain_event(3, "bob", n=3)]
+    for event, actor in zip(events, ("ann", "actor", "bob"), strict=True):
+        event["actor"] = actor
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "a.jsonl", "--map", "entity=stream", "--map", "actor=actor", "-q", cwd=tmp_path)
+    message, hint = refused("replay", "--without", "type = x and entity = actor", code=2, cwd=tmp_path)
+    assert message == "--without 'entity = actor': actor may be the column or a text"
+    assert hint == "for the column write: (entity = actor); for the text: entity = 'actor'"
+    assert "without (entity = actor): 2 events" in good("replay", "--without", "(entity = actor)", cwd=tmp_path).err
+    assert "without actor = 'actor': 1 event" in good("replay", "--without", "actor = 'actor'", cwd=tmp_path).err
+
+
 def test_an_event_of_no_entity_may_be_supposed_away(tmp_path: Path) -> None:
     homeless = {name: value for name, value in plain_event(2, n=2).items() if name != "stream"}
     write_lines(tmp_path / "a.jsonl", [plain_event(1, n=1), homeless])
