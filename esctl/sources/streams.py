@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.sources.inflate import Inflated
+from esctl.sources.inflate import Inflated, Unpacked
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -207,9 +207,9 @@ def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], Any]]:
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LONGEST_ZSTD_WINDOW}
         return "zstd", lambda raw: zstd.ZstdFile(raw, options=options)
     if magic[:3] == b"BZh" and magic[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90"):
-        return "bzip2", bz2.BZ2File
+        return "bzip2", lambda raw: Unpacked(raw, bz2.BZ2Decompressor)
     if magic.startswith(b"\xfd7zXZ\x00"):
-        return "xz", lzma.LZMAFile
+        return "xz", lambda raw: Unpacked(raw, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
     return "", lambda raw: raw
 
 

@@ -139,3 +139,10 @@ def test_a_path_that_records_have_is_not_told(tmp_path: Path) -> None:
     for options in (["entity=acct"], ["entity={stream}/{acct}", "data=record", "type==T"], ["entities.of=acct"]):
         done = good("reindex", *(word for each in options for word in ("--map", each)), cwd=tmp_path)
         assert "is said to be" not in done.err
+
+
+@pytest.mark.parametrize("option", ["newest_first=true", "newest_first=false", "ignore_case=true"])
+def test_a_switch_is_told_as_it_is_written(option: str, tmp_path: Path) -> None:
+    two(tmp_path)
+    good("ingest", "a.jsonl", "--map", option, cwd=tmp_path)
+    assert good("log", cwd=tmp_path).rows

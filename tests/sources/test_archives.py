@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -126,6 +127,37 @@ def test_what_comes_before_damage_is_kept(name: str, tmp_path: Path) -> None:
     assert 1000 < kept <= 6000
 
 
+THREE = tarred({f"{name}.jsonl": event(number) for number, name in enumerate("abc", 1)})
+
+
+@pytest.mark.parametrize(
+    ("data", "at", "kept"),
+    [
+        (THREE[:1148] + bytes([THREE[1148] ^ 1]) + THREE[1149:], "1,024", 1),
+        (THREE[:1224], "1,024", 1),
+        (THREE[:1024], "1,024", 1),
+        (THREE[:2048], "2,048", 2),
+    ],
+)
+def test_a_tar_that_does_not_end_is_damaged(data: bytes, at: str, kept: int, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(data)
+    told, _ = refused("ingest", "a.tar", code=3, cwd=tmp_path)
+    assert f"a.tar: damaged or cut off at byte {at}" in told
+    assert good("status", cwd=tmp_path).row["head"] == kept
+
+
+def test_a_sparse_member_says_so(tmp_path: Path) -> None:
+    with (tmp_path / "hole.jsonl").open("wb") as file:
+        file.truncate(1 << 20)
+        file.seek(1 << 20)
+        file.write(event(1))
+    (tmp_path / "b.jsonl").write_bytes(event(2))
+    subprocess.run(["tar", "-Scf", "a.tar", "hole.jsonl", "b.jsonl"], cwd=tmp_path, check=True)
+    told, _ = refused("ingest", "a.tar", code=3, cwd=tmp_path)
+    assert "a.tar!hole.jsonl cannot be read: it is kept as a sparse file" in told
+    assert good("status", cwd=tmp_path).row["head"] == 1
+
+
 def test_an_encrypted_member_says_so(tmp_path: Path) -> None:
     data = bytearray(zipped({"a.jsonl": event(1)}))
     data[6] |= 1
@@ -188,6 +220,10 @@ def test_a_link_that_leads_nowhere_says_so(tmp_path: Path) -> None:
         ("readings.json", False),
         ("manifests.jsonl", False),
         ("notices.jsonl", False),
+        ("NOTICE", True),
+        ("notice.txt", True),
+        ("notice.log", False),
+        ("notice.00:00:00-01:00:00.log.gz", False),
         ("part-00000.json", False),
         ("logs/export.py", True),
         ("run.sh", True),

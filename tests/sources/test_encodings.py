@@ -71,6 +71,17 @@ def test_an_encoding_can_be_declared(tmp_path: Path) -> None:
     assert "cp1252" in hint
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
+def test_a_source_is_known_again_if_the_mark_it_begins_with_says_which_encoding(encoding: str, tmp_path: Path) -> None:
+    data = ("\ufeff" + WRITTEN["lines"]).encode(encoding)
+    for new in (len(EVENTS), 0):
+        (tmp_path / "a.jsonl").write_bytes(data)
+        assert good("ingest", "a.jsonl", "--encoding", "utf-16", cwd=tmp_path).row["new"] == new
+    (tmp_path / "a.jsonl").write_bytes(data + '{"id":"more","entity":"x"}\n'.encode(encoding))
+    assert good("ingest", "a.jsonl", "--encoding", "utf-16", cwd=tmp_path).row["new"] == 1
+    assert {row["source"] for row in good("log", "--columns", "source", cwd=tmp_path).rows} == {"a.jsonl"}
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @given(
     lines=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=9)),

@@ -32,6 +32,7 @@ FOREIGN = {
     "a.xml": (b'<?xml version="1.0"?>\n<Events/>\n', "XML or HTML", "JSON Lines"),
     "b.xml": (b'Record 1\n<?xml version="1.0"?>\n<Event/>\n', "XML or HTML", "JSON Lines"),
     "a.png": (b"\x89PNG\r\n\x1a\n\0\0", "an image", "leave it out"),
+    "a.orc": (b"ORC\n\x03\x00\x00\x12", "ORC", "Parquet"),
     "a.jsonl": ('{"id":1}'.encode("utf-32"), "UTF-32 text", "iconv"),
     "a.z": (zlib.compress(b'{"id":1}\n'), "zlib data", "zlib-flate"),
     "a.csv": (b"id,type\r1,T\r2,T\r", "text whose lines end in carriage returns alone", "tr '\\r' '\\n'"),
@@ -46,6 +47,12 @@ def test_a_format_that_is_not_read_is_named(name: str, tmp_path: Path) -> None:
     assert told.startswith(f"{name} looks like {what}")
     assert way in hint
     assert good("status", cwd=tmp_path).row["head"] == 0
+
+
+@pytest.mark.parametrize("word", ["ORCID", "ORC", "GIF89", "regfee", "PGDMP_id"])
+def test_a_text_may_begin_with_the_name_of_a_format(word: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{word},id,type,time,entity\nx,1,T,2024-03-01T00:00:00Z,y\n")
+    assert good("ingest", "a.csv", cwd=tmp_path).row["new"] == 1
 
 
 def test_what_stands_beside_it_is_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ from esctl.errors import InputError
 from esctl.sources import streams
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
-from esctl.sources.inflate import Inflated
+from esctl.sources.inflate import Inflated, Unpacked
 from esctl.sources.streams import Limits
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, write_lines
 
@@ -202,7 +203,7 @@ def test_what_comes_before_damage_in_a_small_file_is_kept(tmp_path: Path, kept: 
 
 @given(
     parts=st.lists(st.binary(max_size=3000), min_size=1, max_size=4),
-    between=st.sampled_from([b"", b"\0", b"\0" * 600]),
+    between=st.sampled_from([b"", b"\0", b"\0" * 600, b"\0" * 65_536]),
     size=st.integers(1, 5000),
 )
 def test_members_are_unpacked_as_gzip_does(parts: list[bytes], between: bytes, size: int) -> None:
@@ -212,6 +213,44 @@ def test_members_are_unpacked_as_gzip_does(parts: list[bytes], between: bytes, s
     while count := stream.readinto1(view):
         found += view[:count]
     assert found == b"".join(parts) == gzip.decompress(packed)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_zeros_up_to_the_end_of_a_block_are_not_the_end(blocks: int) -> None:
+    first, second = gzip.compress(b"first"), gzip.compress(b"second")
+    packed = first + b"\0" * (blocks * 65_536 - len(first)) + second
+    stream, view = Inflated(io.BytesIO(packed)), memoryview(bytearray(100))
+    found = [bytes(view[: stream.readinto1(view)]) for _ in range(3)]
+    assert found == [b"first", b"second", b""]
+
+
+DECOMPRESSORS: dict[str, Callable[[], Any]] = {"bz2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}
+
+
+@given(
+    packing=st.sampled_from(sorted(DECOMPRESSORS)),
+    parts=st.lists(st.binary(max_size=3000), min_size=1, max_size=4),
+    between=st.sampled_from([b"", b"\0" * 4, b"\0" * 65_536]),
+    size=st.integers(1, 5000),
+)
+def test_streams_one_after_another_are_unpacked(packing: str, parts: list[bytes], between: bytes, size: int) -> None:
+    packed = between.join(PACKERS[packing](part) for part in parts) + between
+    stream, found = Unpacked(io.BytesIO(packed), DECOMPRESSORS[packing]), b""
+    view = memoryview(bytearray(size))
+    while count := stream.readinto1(view):
+        found += view[:count]
+    assert found == b"".join(parts)
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_damage_where_a_later_stream_begins_is_no_end(packing: str, tmp_path: Path) -> None:
+    one, other = (PACKERS[packing](b"".join(b'{"id":"%d"}\n' % i for i in ids)) for ids in (range(5), range(5, 10)))
+    (tmp_path / "a.jsonl").write_bytes(one + other[:1] + bytes([other[1] ^ 1]) + other[2:])
+    told, _ = refused("ingest", "a.jsonl", "--map", "entity=id", code=3, cwd=tmp_path)
+    assert "damaged or cut-off" in told
+    assert len(good("log", "--columns", "id", cwd=tmp_path).rows) == 5
+    (tmp_path / "a.jsonl").write_bytes(one + other)
+    assert good("ingest", "a.jsonl", cwd=tmp_path).row["new"] == 5
 
 
 @given(data=st.binary(max_size=3000), cut=st.integers(0, 100), size=st.integers(1, 5000))

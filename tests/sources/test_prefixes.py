@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from esctl.sources.formats.detect import line_prefix, sniff
+from esctl.sources.formats.prefixes import times_before
 from tests.support.cli_harness import esctl, good
 
 EVENTS = [
@@ -55,6 +57,16 @@ def test_a_prefix_is_cut_off_in_the_reading(name: str, tmp_path: Path) -> None:
 def test_a_time_before_an_event_without_one_is_its_time(name: str, tmp_path: Path) -> None:
     rows = taken(tmp_path, lines(PREFIXES[name], UNTIMED))
     assert [row["time"][:19] for row in rows] == [f"2024-03-0{number}T00:00:00" for number in (1, 2, 3)]
+
+
+def test_a_time_of_no_calendar_takes_no_other_time_away(tmp_path: Path) -> None:
+    times = ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5+01:00", "2017-02-30T00:00:00Z", "2017-03-01T00:00:00.5Z")
+    data = "".join(f'{time} {{"id":"{n}","type":"T","entity":"x-1"}}\n' for n, time in enumerate(times)).encode()
+    rows = taken(tmp_path, data + b"AUDIT " + data.partition(b" ")[2].partition(b"\n")[0] + b"\n")
+    assert [row["time"] for row in rows][:2] == ["2017-01-01T00:00:00Z", "2016-12-31T23:00:00Z"]
+    assert rows[3]["time"] == "2017-03-01T00:00:00.500000Z"
+    found = times_before(pa.array(data.splitlines(), pa.large_binary()))
+    assert found.is_valid().to_pylist() == [True, True, False, True]
 
 
 def test_a_line_without_json_says_so(tmp_path: Path) -> None:

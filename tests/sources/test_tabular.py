@@ -254,6 +254,17 @@ def test_values_are_written_exactly(kind: Any, values: list[Any], expected: list
     assert [json.loads(raw) for raw in rows.raws]
 
 
+MAPS = [(kind, values, expected) for kind, values, expected in VALUES if pa.types.is_map(kind)]
+
+
+@pytest.mark.parametrize(("kind", "values", "expected"), MAPS, ids=lambda value: str(value)[:30])
+def test_maps_in_parquet_are_written_as_those_of_arrow(
+    kind: Any, values: list[Any], expected: list[str], tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"v": pa.array(values, kind)}), tmp_path / "file")
+    assert Table(tmp_path / "file", SourceOptions()).raws == [f'{{"v":{text}}}'.encode() for text in expected]
+
+
 def test_text_that_is_not_utf8_is_shown_as_such(tmp_path: Path) -> None:
     bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"a\xff"], pa.binary()).buffers())
     with pa.ipc.new_file(tmp_path / "file", pa.schema([("v", pa.string())])) as file:

@@ -182,3 +182,9 @@ def dated(number: int) -> dict[str, Any]:
 def test_events_are_told_by_times_whatever_these_are_called(document: dict[str, Any]) -> None:
     path = path_to_records(document)
     assert [*values_at(document, path)] == [dated(n) for n in range(4)]
+
+
+def test_an_array_that_a_path_names_is_known_again(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"id": "1", "entity": "x"}, {"id": "2", "entity": "x"}]')
+    for new in (2, 0):
+        assert good("ingest", "a.json", "--records-path", "[]", cwd=tmp_path).row["new"] == new

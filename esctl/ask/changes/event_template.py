@@ -41,6 +41,8 @@ def read_template(text: str, option: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{where}: {reason}", _HINT) from error
+    except ArithmeticError as error:
+        raise UsageError(f"{where}: a number in it has too long an exponent", _HINT) from error
     if not isinstance(parsed, dict) or not parsed:
         raise UsageError(f"{where} is not an object with members", _HINT)
     return parsed

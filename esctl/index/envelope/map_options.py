@@ -132,9 +132,11 @@ def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says 
     return replace(detection, stanza=stanza, rows=tuple(rows))
 
 
-def _format_value(value: str | tuple[Any, ...]) -> str:
+def _format_value(value: str | int | tuple[Any, ...] | None) -> str:
     if isinstance(value, str):
         return value
+    if value is None or isinstance(value, int):  # a bool among them
+        return json.dumps(value)
     parts = (part if isinstance(part, str) else f"{part[0]}: {_format_alternatives(part[1])}" for part in value)
     return " | ".join(parts) or "none"
 

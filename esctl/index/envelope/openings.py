@@ -191,7 +191,7 @@ def _parse_json(text: str) -> object:
         return None
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError):  # the last: an exponent too long for a Decimal
         return None
 
 

@@ -90,7 +90,7 @@ def _canonical(raw: bytes) -> bytes:
     """Return a record with its keys in order and no blanks; what is not JSON stays as it is."""
     try:
         return _encode(_decode(raw))
-    except (DecodeError, ValueError, RecursionError, TypeError):
+    except (DecodeError, ValueError, RecursionError, TypeError, ArithmeticError):  # the last: an exponent too long
         return raw
 
 

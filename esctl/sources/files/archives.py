@@ -104,12 +104,22 @@ def _in_tar(name: str, path: Path, limits: Limits) -> list[Member]:
         with _unpacked_tar(name, path, limits) as file, tarfile.TarFile(fileobj=file) as archive:
             for count, entry in enumerate(archive, 1):
                 _check_count(name, count)
-                if entry.isreg() and entry.sparse is None:
-                    found.append(Member(name, entry.name, "tar", entry.offset_data, entry.size, entry.size))
+                if entry.isreg():
+                    why = "" if entry.sparse is None else "it is kept as a sparse file"
+                    size = entry.size
+                    found.append(Member(name, entry.name, "tar", entry.offset_data, size, size, refusal=why))
+            damage = damage or _damage_at(name, file, archive.offset)
     except tarfile.TarError as error:
         damage = damage or InputError(f"{name}: {error}")
     rest = [Member(name, "the rest", "tar", 0, 0, 0, refusal=damage.message)] if damage else []
     return [*_select_members(found), *rest]
+
+
+def _damage_at(name: str, file: IO[bytes], end: int) -> InputError | None:
+    """Return the damage where the members of a tar end: TarFile takes any header that is none for the end."""
+    file.seek(end)
+    is_end = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
+    return None if is_end else InputError(f"{name}: damaged or cut off at byte {end:,}")
 
 
 def _check_count(name: str, count: int) -> None:

@@ -22,7 +22,8 @@ from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
 STDIN = "-"
 _MOST_NAMED = 10
 _SIDECAR = re.compile(
-    r"(readme|license|licence|notice|changelog|copying)([._-].*)?"
+    r"(readme|license|licence|changelog|copying)([._-].*)?"
+    r"|notice(\.(txt|md))?"  # notice.log is one of Zeek's
     r"|(.*[._-])?manifest(\.(json|txt|xml|ya?ml|csv))?|_manifest.*"
     r"|(.*[._-])?(checksums?|(sha(1|224|256|384|512)|md5)(sums?)?)(\.txt)?|.*\.(crc|sfv|sig|asc|p7s)"
     r"|_success|_started.*|_committed.*|_(common_)?metadata|thumbs\.db|desktop\.ini"

@@ -9,6 +9,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import IO, Any, cast
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ from esctl.sources.formats.documents import NothingReader
 from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.packed import PACKED, PackedReader
 from esctl.sources.formats.scripts import without_script
-from esctl.sources.formats.shape import format_records_path, may_have_records, parse_records_path
+from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path, shape_of
 from esctl.sources.formats.tables import Dialect, find_dialect, has_commas, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
 from esctl.sources.formats.text.years import first_month
@@ -144,15 +145,14 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         _check_records_path(source.name, found_format, options.records_path, text, whole)
     if columnar in COLUMNAR:
         return _read_columnar(source, feed, columnar, options, cursors)
-    found = find_candidates(
-        source.name, head[:HEAD_SIZE], cursors, source.reopenable, lambda cursor: _agrees(cursor, options)
-    )
+    agrees = partial(_agrees, options=options, encoding=encoding)
+    found = find_candidates(source.name, head[:HEAD_SIZE], cursors, source.reopenable, agrees)
     if found:
         with ExitStack() as spools:
             known, feed = _find_continued(feed, _reopener(source, feed, spools), found)
         if known is not None:
             return _resume(known, feed, options)
-    longer = find_longer(source, feed.stream, head, cursors, lambda cursor: _agrees(cursor, options))
+    longer = find_longer(source, feed.stream, head, cursors, agrees)
     if longer is not None:
         return Reading(longer.name, feed, NothingReader(), longer.cursor, b"", options.batch_rows)
     name = next_name(source.name, cursors)
@@ -196,20 +196,25 @@ def is_read_alike(cursor: FileCursor, options: SourceOptions) -> bool:
     """Return whether a known source with unchanged bytes would be read as it was before."""
     if cursor.format in COLUMNAR:
         return options.records_path is None and options.input_format in ("auto", cursor.format)
-    return _agrees(cursor, options)
+    return _agrees(cursor, options, encodings.parse_encoding(options.encoding or "utf-8"))
 
 
-def _agrees(cursor: FileCursor, options: SourceOptions) -> bool:
-    """Return whether a source read as the cursor says may be continued under these options."""
+def _agrees(cursor: FileCursor, options: SourceOptions, encoding: str) -> bool:
+    """Return whether a source read as the cursor says may be continued under these options, read as `encoding`."""
     if cursor.format in COLUMNAR or options.input_format not in ("auto", LINES, cursor.format):
         return False
     if options.input_format == LINES and cursor.format not in ("jsonl", "text"):
         return False
-    if options.encoding and cursor.dialect.get("encoding", "") != encodings.parse_encoding(options.encoding):
+    if options.encoding and cursor.dialect.get("encoding", "") != encoding:
         return False
     if options.records_path is None:
         return True
-    return cursor.dialect.get("records_path") == format_records_path(parse_records_path(options.records_path))
+    return _shape_dialect(shape_of(parse_records_path(options.records_path))).items() <= cursor.dialect.items()
+
+
+def _shape_dialect(shape: Shape) -> dict[str, str]:
+    path = {"records_path": format_records_path(shape.path)} if shape.path else {}
+    return {"shape": shape.kind, **path}
 
 
 def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], ByteStream]:
@@ -279,9 +284,7 @@ def first_cursor(
     elif input_format == "json":
         bare = without_script(head.removeprefix(BOM).lstrip(NOISE))
         shape = find_shape(head if bare is None else bare, options.records_path)
-        dialect = {"shape": shape.kind, "inside": "0", **({} if bare is None else {"script": "1"})}
-        if shape.path:
-            dialect["records_path"] = format_records_path(shape.path)
+        dialect = {**_shape_dialect(shape), "inside": "0", **({} if bare is None else {"script": "1"})}
     elif input_format == "text":
         month = first_month(head)
         dialect = {**detect.text_dialect(head, whole, pattern), **({"month": month} if month else {})}

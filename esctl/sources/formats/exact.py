@@ -131,7 +131,9 @@ def _map(values: Array) -> Array:
     kind = values.type
     lists = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
     keys, items = lists.flatten().flatten()
-    if pt.is_string(kind.key_type) or pt.is_large_string(kind.key_type):
+    # Keys that were read from Parquet are in a dictionary.
+    key = kind.key_type.value_type if pt.is_dictionary(kind.key_type) else kind.key_type
+    if pt.is_string(key) or pt.is_large_string(key):
         members = pc.binary_join_element_wise(_text(keys), _text(items), pa.scalar(":", _TEXT))
         return _join_items(lists, members, "{", "}")
     return _join_items(lists, join_members(["key", "value"], [_text(keys), _text(items)]), "[", "]")

@@ -42,6 +42,9 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"-----BEGIN PGP MESSAGE", "encrypted (PGP)", "decrypt it first"),
     (b"Salted__", "encrypted (OpenSSL)", "decrypt it first"),
 )
+_WORDS = (b"ORC", b"GIF8", b"regf", b"PGDMP")
+"""Those of them that a text may begin with, as the name of a column: a byte that is in no text must follow."""
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ZIPPED = (
     (b"xl/", "an Excel workbook (XLSX)", "save it as CSV"),
     (b"word/", "a Word document", _DUMP),
@@ -83,7 +86,7 @@ def refusal(name: str, head: bytes, declared: str = "auto") -> ForeignError | No
 
 def _looks_like(head: bytes) -> tuple[str, str] | None:
     for magic, what, hint in _MAGIC:
-        if head.startswith(magic):
+        if head.startswith(magic) and (magic not in _WORDS or _NO_TEXT.search(head)):
             return what, hint
     if head.startswith(b"PK\x03\x04"):
         inside = ((what, hint) for part, what, hint in _ZIPPED if part in head)

@@ -6,6 +6,7 @@ The bytes of a record keep the prefix; only its text, as it is read, lacks it.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -139,5 +140,15 @@ def times_before(raws: Any) -> Any:
     texts = pc.binary_join_element_wise(pc.binary_join_element_wise(parts[0], parts[1], between), zone, nothing)
     try:
         return texts.cast(pa.timestamp("us", "UTC"))
-    except pa.ArrowInvalid:  # a time of no calendar
-        return pa.nulls(len(raws), pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid:  # a time of no calendar among them
+        return pa.array(map(_instant, texts.to_pylist()), pa.timestamp("us", "UTC"))
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Return the instant of a time, None for one of no calendar. A leap second is the next, as in records."""
+    is_leap = text is not None and text[17:19] == "60"
+    try:
+        found = None if text is None else datetime.fromisoformat(re.sub(r":60(\.[0-9]+)?", ":59", text))
+        return None if found is None else found.astimezone(UTC) + timedelta(seconds=is_leap)
+    except (ValueError, OverflowError):
+        return None

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from esctl.ask.changes.event_template import read_template
 from esctl.ask.changes.revert import revert
-from esctl.errors import EsctlError
+from esctl.errors import EsctlError, UsageError
 from esctl.projection import fold
 from tests.ask.changes.test_blame import ENVELOPE
 from tests.ask.changes.test_blame import disagreements as blame_disagreements
@@ -234,3 +235,8 @@ def test_an_entity_comes_before_its_fields_and_goes_as_a_whole() -> None:
     ]
     assert reverted(rules, *events[:2], to=0) == [("delete", None, ..., ..., ..., [1, 2], ["e1", "e2"])]
     assert reverted(rules, *events, to=0) == []
+
+
+def test_a_template_with_a_number_that_no_decimal_holds_is_refused() -> None:
+    with pytest.raises(UsageError, match="--event: a number in it has too long an exponent"):
+        read_template('{"a":1e1000000000000000000}', "--event")

@@ -143,6 +143,14 @@ def test_texts_that_hold_json_are_found_in_a_sample(encoding: str) -> None:
     assert samples[3] == {"n": "3", "note": "[INFO] x", "blob": {"i": 3}}
 
 
+def test_a_text_with_a_number_that_no_decimal_holds_stays(tmp_path: Path) -> None:
+    text = '{"v":1e1000000000000000000}'
+    assert find_openings([{"data": text}] * 3) == ((), [{"data": text}] * 3)
+    record = {"id": "1", "type": "t", "time": "2024-01-01T00:00:00Z", "entity": "x", "data": text}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    assert good("ingest", "a.jsonl", cwd=tmp_path).row["new"] == 1
+
+
 @pytest.mark.parametrize("ids", [["e30", "e31", "e32"], ["e30"], ["W10", "W11"], ["7b7d", "5b5d"], ["7B7D"]])
 def test_short_ids_that_decode_to_nothing_are_ids(ids: list[str]) -> None:
     records = [{"id": value, "type": "T", "n": number} for number, value in enumerate(ids)]

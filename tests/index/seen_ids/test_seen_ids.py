@@ -24,6 +24,7 @@ from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
 from esctl.model import FileCursor
 from tests.support import effort
+from tests.support.cli_harness import good
 from tests.support.engine_harness import session, store_folder
 from tests.support.log_helpers import Unsynced, batch, clock
 
@@ -216,3 +217,16 @@ def test_a_manifest_without_runs_gets_them(tmp_path: Path) -> None:
 def test_equal_hashes_stay_in_the_order_that_they_have(hashes: list[int]) -> None:
     found = np.asarray(hashes, np.uint64)
     assert run_file.ascending(found).tolist() == sorted(range(len(hashes)), key=hashes.__getitem__)
+
+
+def test_numbers_whose_exponents_no_decimal_holds_are_compared_as_they_are_written(tmp_path: Path) -> None:
+    def written(text: str) -> str:
+        return f'{{"id":"1","type":"t","time":"2024-01-01T00:00:00Z","entity":"x","v":{text}}}\n'
+
+    file = tmp_path / "a.jsonl"
+    file.write_text(written("12e999999999999999999"))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    file.write_text(file.read_text() + written(" 12e999999999999999998") + written("12e999999999999999999"))
+    done = good("ingest", "a.jsonl", cwd=tmp_path)
+    assert (done.row["conflicts"], done.row["duplicates"]) == (1, 1)
+    assert good("log", "--columns", "position", cwd=tmp_path).rows
