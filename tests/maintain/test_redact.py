@@ -238,6 +238,21 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     assert store.store_state.erased == 0
 
 
+@pytest.mark.parametrize(
+    "options", [("--columns", "position,id"), ("-o", "/nonexistent/x.csv"), ("--tz", "Nowhere"), ("-f", "sarif")]
+)
+def test_what_cannot_be_shown_is_refused_before_anything_is_erased(folder: Path, options: tuple[str, ...]) -> None:
+    refused("redact", "@1", *YES, *options, code=2, cwd=folder)
+    assert Store.open(folder / ".esctl").store_state.erased == 0
+
+
+def test_a_failure_to_tell_of_an_erasure_says_that_it_happened(folder: Path) -> None:
+    message, hint = refused("redact", "@1", *YES, "-o", "/dev/full", code=3, cwd=folder)
+    assert message.endswith("; the records are erased")
+    assert hint == "look at them with: esctl log --erased"
+    assert Store.open(folder / ".esctl").store_state.erased == 1
+
+
 def test_a_store_that_is_not_erasable_says_so(tmp_path: Path) -> None:
     write_lines(tmp_path / "a.jsonl", EVENTS)
     good("ingest", "a.jsonl", "-q", cwd=tmp_path)
