@@ -16,6 +16,7 @@ from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
+from esctl.log.compacting import may_be_merging
 from esctl.log.lock import HOLDER, store_lock
 from esctl.log.segments import find_unnamed
 from esctl.log.store_state import StoreState, commit_name
@@ -103,10 +104,12 @@ def _pin(path: Path) -> Pin | None:
 
 def _mend_leftovers(run: _Run, lost: bool) -> None:
     path = run.chain.path
-    for folder in _FOLDERS:
-        for name in sorted(entries(path / folder)):
-            if name.startswith(TEMPORARY):
-                run.unlink("temporary file", str(Path(folder) / name), "left by a process that was ended")
+    for file in (Path(folder) / name for folder in _FOLDERS for name in sorted(entries(path / folder))):
+        if may_be_merging(path / file):
+            message = "a compaction may be writing it; once it is an hour old, compact or repair removes it"
+            run.steps.append(RepairStep("temporary file", "kept", str(file), message))
+        elif file.name.startswith(TEMPORARY):
+            run.unlink("temporary file", str(file), "left by a process that was ended")
     if exists(path / HOLDER) and not run.dry:
         run.unlink("lock", HOLDER, "left by a process that was ended")
     store_state = run.chain.store_state
