@@ -14,7 +14,7 @@ from esctl.cli.opening import output_settings
 from esctl.cli.options import Shared
 from esctl.cli.pager import paged
 from esctl.errors import UsageError
-from esctl.model import Answer, Basis
+from esctl.model import Answer, Basis, Column
 from esctl.output.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ def render(
 def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str, ...] = ()) -> int:
     """Write an answer; return the number of rows."""
     return render(answer, shared, table_columns, output_settings(store)).rows
+
+
+def check_showable(shared: Shared, columns: Sequence[Column], configured: Mapping[str, str] | None = None) -> None:
+    """Raise UsageError if an answer of these columns could not be shown: called before what it tells of is done."""
+    from esctl.output.writing import check_target
+
+    check_target(Answer(None, "", tuple(columns)), choose_target(shared, (), configured))
 
 
 def render_answer(

@@ -129,10 +129,19 @@ def _discard(temporary: Path, files: Filesystem) -> None:
         files.unlink(temporary)
 
 
+def may_be_merging(file: Path) -> bool:
+    """Return whether a compaction may still be writing a file, as it holds no lock meanwhile."""
+    if not file.name.startswith(f"{TEMPORARY}{_LABEL}-"):
+        return False
+    try:
+        return file.lstat().st_mtime >= time.time() - ABANDONED
+    except OSError:
+        return False
+
+
 def _remove_abandoned(path: Path, files: Filesystem) -> None:
-    horizon = time.time() - ABANDONED
     for name in entries(path / "log"):
         file = path / "log" / name
         with suppress(OSError):
-            if name.startswith(f"{TEMPORARY}{_LABEL}-") and file.lstat().st_mtime < horizon:
+            if name.startswith(f"{TEMPORARY}{_LABEL}-") and not may_be_merging(file):
                 files.unlink(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 
 from esctl.errors import InputError
-from esctl.index.files.write import clear
+from esctl.index.files.write import clear, locked
 from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
+from esctl.log.compacting import may_be_merging
 from esctl.log.lock import HOLDER, store_lock
 from esctl.log.segments import find_unnamed
 from esctl.log.store_state import StoreState, commit_name
@@ -103,10 +104,12 @@ def _pin(path: Path) -> Pin | None:
 
 def _mend_leftovers(run: _Run, lost: bool) -> None:
     path = run.chain.path
-    for folder in _FOLDERS:
-        for name in sorted(entries(path / folder)):
-            if name.startswith(TEMPORARY):
-                run.unlink("temporary file", str(Path(folder) / name), "left by a process that was ended")
+    for file in (Path(folder) / name for folder in _FOLDERS for name in sorted(entries(path / folder))):
+        if may_be_merging(path / file):
+            message = "a compaction may be writing it; once it is an hour old, compact or repair removes it"
+            run.steps.append(RepairStep("temporary file", "kept", str(file), message))
+        elif file.name.startswith(TEMPORARY):
+            run.unlink("temporary file", str(file), "left by a process that was ended")
     if exists(path / HOLDER) and not run.dry:
         run.unlink("lock", HOLDER, "left by a process that was ended")
     store_state = run.chain.store_state
@@ -146,11 +149,26 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
             if own and not run.dry:
                 updater.run(store_state)
         else:
-            for name in sorted(name for name in entries(folder) if name.startswith(TEMPORARY)):
-                run.unlink("temporary file", f"{place}/{name}", "left by a process that was ended")
-            for name in unnamed_files(folder) if store_state is not None and store_state.redactions else ():
-                run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
+            _sweep_index(run, folder)
     states = path / "snapshots"
     if mended:
         for file in sorted(files_below(states)):
             run.unlink("snapshot", str(file.relative_to(path)), "of states that were read from a damaged index")
+
+
+def _sweep_index(run: _Run, folder: Path) -> None:
+    """Remove what builders left in an index. Raises InputError if another process keeps building it."""
+    if not any(_left_in_index(run, folder)):
+        return
+    with describe_failure(f"write {folder}"), nullcontext() if run.dry else locked(folder):
+        for what, name, message in list(_left_in_index(run, folder)):  # anew: a builder may have come to its end
+            run.unlink(what, f"index/{folder.name}/{name}", message)
+
+
+def _left_in_index(run: _Run, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield what may be removed from an index, if nobody is building it: what it is, its name, and why."""
+    for name in sorted(name for name in entries(folder) if name.startswith(TEMPORARY)):
+        yield "temporary file", name, "left by a process that was ended"
+    if run.chain.store_state is not None and run.chain.store_state.redactions:
+        for name in unnamed_files(folder):
+            yield "index", name, "no manifest names it, and it may hold what was erased"

@@ -44,8 +44,23 @@ def open_sink(destination: Path | BinaryIO | None) -> Iterator[BinaryIO]:
             yield stream
 
 
-@contextmanager
-def _open_path(destination: Path) -> Iterator[BinaryIO]:
+def check_destination(destination: Path) -> None:
+    """Raise UsageError if no file can be written there, and leave what is there as it is.
+
+    Links and devices are not tried: only writing tells.
+    """
+    if not stat.S_ISREG(_mode_of(destination)):
+        return
+    temporary = _temporary_name(destination)
+    try:
+        os.close(_open_descriptor(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, destination))
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _mode_of(destination: Path) -> int:
+    """Return the mode of a destination, that of a plain file if nothing is there. Raises UsageError for a folder."""
     try:
         mode = os.lstat(destination).st_mode
     except FileNotFoundError:
@@ -54,6 +69,12 @@ def _open_path(destination: Path) -> Iterator[BinaryIO]:
         raise _unwritable(destination, error) from error
     if destination.is_dir():
         raise UsageError(f"cannot write {destination}: it is a folder", "name a file in it with -o")
+    return mode
+
+
+@contextmanager
+def _open_path(destination: Path) -> Iterator[BinaryIO]:
+    mode = _mode_of(destination)
     if stat.S_ISLNK(mode):
         with _open_link(destination) as stream:
             yield stream
@@ -108,7 +129,7 @@ def _replace_file(final: Path, named: Path, about: os.stat_result | None = None)
 
     Not by tempfile: its files are private, while an answer follows the user's umask.
     """
-    temporary = final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
+    temporary = _temporary_name(final)
     try:  # before the file is there, or an interrupt just after would leave it
         descriptor = _open_descriptor(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
         with open(descriptor, "wb") as stream:
@@ -123,6 +144,10 @@ def _replace_file(final: Path, named: Path, about: os.stat_result | None = None)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _temporary_name(final: Path) -> Path:
+    return final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
 
 
 def _regular_stat(path: Path, about: os.stat_result | None) -> os.stat_result | None:

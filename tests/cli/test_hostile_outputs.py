@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli_harness import Done, esctl, good, plain_event, write_lines
+from tests.support.cli_harness import Done, esctl, good, plain_event, refused, write_lines
 from tests.support.odd_files import Canary, device, put
 
 COMMANDS = (
@@ -118,3 +118,21 @@ def test_a_bundle_through_a_pipe_is_the_same(store: Path, tmp_path: Path) -> Non
     written(store, "bundle *", fifo)
     reader.join()
     good("verify-bundle", through, cwd=store, **user(store))
+
+
+@pytest.mark.parametrize("options", ["--columns nope", "--tz Nowhere", "-f sarif", "-o missing/x.csv", "-o ."])
+@pytest.mark.parametrize("command", ["ingest -q new.jsonl", "compact", "snapshot", "repair"])
+def test_what_cannot_be_shown_is_refused_before_anything_is_done(tmp_path: Path, command: str, options: str) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(1)])
+    write_lines(tmp_path / "new.jsonl", [plain_event(2)])
+    if not command.startswith("ingest"):
+        good("ingest", "-q", "a.jsonl", cwd=tmp_path, **user(tmp_path))
+        (tmp_path / ".esctl" / "log" / ".tmp-half").write_bytes(b"half")
+    before = files(tmp_path)
+    refused(*command.split(), *options.split(), code=2, cwd=tmp_path, **user(tmp_path))
+    assert files(tmp_path) == before
+
+
+def files(folder: Path) -> list[Path]:
+    """List all files but those of locks, which hold nothing."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)

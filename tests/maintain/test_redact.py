@@ -17,6 +17,7 @@ from esctl.ask.events.erasable import select_records
 from esctl.ask.events.status import status as status_of
 from esctl.ask.scope.notes import erased_note
 from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.index.files import write
 from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.log.commits import create_store, open_log
 from esctl.log.reader import read_table
@@ -238,6 +239,21 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     assert store.store_state.erased == 0
 
 
+@pytest.mark.parametrize(
+    "options", [("--columns", "position,id"), ("-o", "/nonexistent/x.csv"), ("--tz", "Nowhere"), ("-f", "sarif")]
+)
+def test_what_cannot_be_shown_is_refused_before_anything_is_erased(folder: Path, options: tuple[str, ...]) -> None:
+    refused("redact", "@1", *YES, *options, code=2, cwd=folder)
+    assert Store.open(folder / ".esctl").store_state.erased == 0
+
+
+def test_a_failure_to_tell_of_an_erasure_says_that_it_happened(folder: Path) -> None:
+    message, hint = refused("redact", "@1", *YES, "-o", "/dev/full", code=3, cwd=folder)
+    assert message.endswith("; the records are erased")
+    assert hint == "look at them with: esctl log --erased"
+    assert Store.open(folder / ".esctl").store_state.erased == 1
+
+
 def test_a_store_that_is_not_erasable_says_so(tmp_path: Path) -> None:
     write_lines(tmp_path / "a.jsonl", EVENTS)
     good("ingest", "a.jsonl", "-q", cwd=tmp_path)
@@ -375,3 +391,18 @@ def test_what_an_interrupted_erasure_left_is_repaired(made: Path, tmp_path: Path
     assert SECRET.encode() not in told(path)
     assert repair(path, Store.open(path).updater()) == []
     assert store.replay().rows() == Store.open(path).replay().rows()
+
+
+@pytest.mark.parametrize("name", ["00000000000000000001-00000000000000000009.0123abcd.parquet", ".tmp-half"])
+def test_what_a_question_is_writing_is_not_repaired(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(write, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(write, "LOCK_SECONDS", 0.05)
+    store = gone(folder)
+    index = store.updater().folder
+    with write.locked(index):
+        assert repair(store.path, store.updater()) == []
+        (index / name).write_bytes(b"no manifest names it yet")
+        with pytest.raises(InputError, match="has been building the index"):
+            repair(store.path, store.updater())
+        assert (index / name).exists()
+    assert [step.file for step in repair(store.path, store.updater())] == [f"index/{index.name}/{name}"]

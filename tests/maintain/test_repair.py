@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +18,7 @@ from esctl.errors import InputError
 from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign.checkpoints import make_checkpoint
 from esctl.ledger.sign.note import SigningKey
+from esctl.log import compacting
 from esctl.log.commits import SUMMARY_EVERY
 from esctl.log.lock import store_lock
 from esctl.log.store_state import commit_name
@@ -134,6 +137,20 @@ def test_summaries_are_written_anew(store: Path) -> None:
     names[1].unlink()
     assert [step.what for step in mend(store)] == ["summary", "summary"]
     assert [name.read_bytes() for name in names] == whole
+
+
+def test_what_a_compaction_is_merging_is_kept(store: Path) -> None:
+    young, old = (store / "log" / f".tmp-compact-1-8.{name}" for name in ("young", "old"))
+    for file in (young, old):
+        file.write_bytes(b"half")
+    past = time.time() - compacting.ABANDONED - 1
+    os.utime(old, (past, past))
+    assert [(step.file, step.result) for step in mend(store)] == [
+        ("log/.tmp-compact-1-8.old", "mended"),
+        ("log/.tmp-compact-1-8.young", "kept"),
+    ]
+    assert young.exists()
+    assert not old.exists()
 
 
 def test_a_segment_that_may_be_committed_yet_is_kept(store: Path) -> None:

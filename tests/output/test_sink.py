@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.output import FORMATS, Target, choose_format, sink, write
-from esctl.output.sink import open_sink
+from esctl.output.sink import check_destination, open_sink
 from tests.support.output_answers import hostile_answer, typed_answer
 
 
@@ -63,6 +63,20 @@ def test_a_folder_and_a_missing_folder_are_usage_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing" / "a.csv"):
         with pytest.raises(UsageError, match="cannot write"):
             write(typed_answer(), Target(format="csv", destination=path))
+
+
+def test_a_destination_is_checked_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "older").write_text("older")
+    (tmp_path / "link").symlink_to("older")
+    os.mkfifo(tmp_path / "fifo")
+    before = sorted(tmp_path.iterdir())
+    for path in (*before, tmp_path / "new", Path("/dev/full")):
+        check_destination(path)
+    for path in (tmp_path, tmp_path / "missing" / "a.csv", tmp_path / "older" / "a.csv"):
+        with pytest.raises(UsageError, match="cannot write"):
+            check_destination(path)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "older").read_text() == "older"
 
 
 def test_a_full_disk_is_an_input_error(tmp_path: Path) -> None:

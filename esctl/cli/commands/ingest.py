@@ -124,11 +124,14 @@ def _lend_engine(store: Store, engine: str, shared: Shared) -> Iterator[None]:
 
 def _check_ahead(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     """Check early what would otherwise fail after reading; return the key to sign with, or None."""
+    from esctl.cli.intake.telling import summary_columns
     from esctl.cli.opening import input_zone
+    from esctl.cli.render import check_showable
     from esctl.engine.zones import find_zone
 
     failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
     find_zone(input_zone(shared))  # the zone is kept with the sources
+    check_showable(shared, summary_columns())
     if not (checkpoint or key):
         return None
     from esctl.ledger.sign.keys import read_key

@@ -12,10 +12,10 @@ from esctl.cli import diagnostics
 from esctl.cli.completion import complete_entity
 from esctl.cli.consent import require_consent
 from esctl.cli.erasures import erasure_note
-from esctl.cli.opening import open_store
+from esctl.cli.opening import open_store, output_settings
 from esctl.cli.options import Shared, command
-from esctl.cli.render import show
-from esctl.errors import UsageError
+from esctl.cli.render import check_showable, show
+from esctl.errors import EsctlError, InputError, UsageError, with_more
 
 if TYPE_CHECKING:
     from esctl.api import Store
@@ -66,7 +66,7 @@ def run(
     yes: Yes = False,
 ) -> None:
     """Erase records of an erasable store for good: their bytes go, the tree of the log stays as it is."""
-    from esctl.ask.events.erasable import list_planned, select_records
+    from esctl.ask.events.erasable import DONE, list_planned, select_records
     from esctl.log.erasing import check_erasable
     from esctl.maintain.redact import complete_erasure
 
@@ -74,6 +74,8 @@ def run(
         raise UsageError("--reason is missing", "say why; it is kept with the erasure, so name nobody in it")
     store = open_store(shared)
     check_erasable(store.store_state)
+    if not dry_run:
+        check_showable(shared, DONE, output_settings(store))
     if store.store_state.redactions and not dry_run:
         complete_erasure(store.path)
     scope = store.scope(entity or ())
@@ -98,7 +100,6 @@ def _user_name() -> str:
 
 
 def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: str, actor: str) -> None:
-    from esctl.ask.events.erasable import list_erased
     from esctl.ledger.sign.last_seen import advance
     from esctl.maintain.redact import ErasureRequest, redact
 
@@ -107,7 +108,7 @@ def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: st
         if not advance(store_state):
             diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     after = store.reopened()
-    show(list_erased(after.scope(), selection), shared, after)
+    _show_erased(shared, after, selection)
     if selection.positions:
         diagnostics.note(
             f"{_count(selection.positions)} erased; the root is still {after.store_state.root}", shared.quiet
@@ -115,6 +116,17 @@ def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: st
         diagnostics.note(
             "note: an event that is delivered again is new evidence: leave it out of what is ingested", shared.quiet
         )
+
+
+def _show_erased(shared: Shared, after: Store, selection: ErasureSelection) -> None:
+    """Show what is erased. Raises InputError if that cannot be written: a UsageError means that nothing was done."""
+    from esctl.ask.events.erasable import list_erased
+
+    try:
+        show(list_erased(after.scope(), selection), shared, after)
+    except EsctlError as error:
+        told = with_more(error, "the records are erased", "look at them with: esctl log --erased")
+        raise InputError(told.message, told.hint) from error
 
 
 def _with_same_bytes(store: Store, selection: ErasureSelection, wanted: bool | None) -> ErasureSelection:

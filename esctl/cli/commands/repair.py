@@ -19,11 +19,12 @@ def run(
 ) -> None:
     """Rebuild what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
     from esctl.cli.opening import closed_store, output_settings
-    from esctl.cli.render import render
+    from esctl.cli.render import check_showable, render
     from esctl.maintain.repair import repair
-    from esctl.reports.repair import repair_answer
+    from esctl.reports.repair import COLUMNS, repair_answer
 
     store = closed_store(shared)
+    check_showable(shared, COLUMNS, output_settings(store))
     steps = repair(store.path, store.updater(), dry=dry_run)
     render(repair_answer(store.session, steps), shared, TABLE, output_settings(store))
     lost = sum(step.result == "lost" for step in steps)

@@ -8,9 +8,9 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Engine
-from esctl.cli.opening import open_store
+from esctl.cli.opening import open_store, output_settings
 from esctl.cli.options import Shared, command
-from esctl.cli.render import show
+from esctl.cli.render import check_showable, show
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def run(
     engine: Engine = "",
 ) -> None:
     """Keep the states at a point, so that replays go on from there. Answers are the same with and without."""
+    from esctl.ask.states.save import LISTING_COLUMNS
     from esctl.maintain import save_states
 
     if sum([bool(at), bool(every), listing, drop]) > 1 or every < 0:
@@ -42,6 +43,7 @@ def run(
     elif listing:
         _show(store, shared)
     else:
+        check_showable(shared, LISTING_COLUMNS, output_settings(store))
         made = save_states.take_every(store, every) if every else save_states.take(store, store.bound(at))
         if not made:
             diagnostics.note("note: nothing to save: no events there, or only projections that are not kept")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
     from esctl.index.seen_ids.apart import Apart
     from esctl.intake.intake import Outcome
-    from esctl.model import Answer, Cursor, MappingConfig
+    from esctl.model import Answer, Column, Cursor, MappingConfig
 
 _RECORDS_LOOKED_AT = 20
 MOST_TOLD = 5
@@ -325,12 +325,19 @@ def summary_answer(outcome: Outcome, store: Store) -> Answer:
     """Return the summary of an ingest as an answer of one row."""
     from msgspec.structs import asdict
 
-    from esctl.model import Answer, Column
+    from esctl.model import Answer
 
     values = asdict(outcome.summary)
     items = ", ".join(
         f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}"
         for name, value in values.items()
     )
-    columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
-    return Answer(store.session, f"SELECT {items}", columns, title="ingested")
+    return Answer(store.session, f"SELECT {items}", summary_columns(), title="ingested")
+
+
+def summary_columns() -> tuple[Column, ...]:
+    """Return the columns of the summary of an ingest."""
+    from esctl.model import Column, IngestSummary
+
+    names = IngestSummary.__struct_fields__
+    return tuple(Column(name, "number" if name == "seconds" else "integer") for name in names)
