@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from copy import deepcopy
 from datetime import UTC
 from typing import Any
 
@@ -299,7 +300,8 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         event["sequence"] = row[place]
         event["data"] = None if row[place + 1] is None else loads(row[place + 1])
         try:
-            after = fold(dict(changing.state), event)
+            # A fold may change what it is given in place; the state before it is still to be compared with.
+            after = fold(deepcopy(dict(changing.state)), event)
         except Exception as error:
             raise UsageError(
                 f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
