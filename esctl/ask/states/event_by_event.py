@@ -302,13 +302,15 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         try:
             # A fold may change what it is given in place; the state before it is still to be compared with.
             after = fold(deepcopy(dict(changing.state)), event)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(
                 f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
             ) from error
         if after is not None and not isinstance(after, dict):
             raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
         state = after or {}
+        if wrong := [name for name in state if not isinstance(name, str)]:
+            raise UsageError(f"{where} gave the field {wrong[0]!r} at event @{row[2]}", "names of fields are text")
         changed = changing.become(state)
         values = {name: state[name] for name in changed if name in state}
         return Applied(frozenset(changed), values, {name: name in state for name in changed}, after is None)

@@ -1,11 +1,13 @@
-"""Projections in Python: folds that change what they are given."""
+"""Projections in Python: folds that change what they are given, and folds that go wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.cli_harness import good, plain_event, write_lines
+import pytest
+
+from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 IN_PLACE = """
 def fold(state, event):
@@ -13,6 +15,7 @@ def fold(state, event):
     state.setdefault("o", {}).setdefault("in", {})[event["type"]] = event["data"]["n"] // 2
     return state
 """
+ASKED = (["replay"], ["audit"], ["blame", "thing-1"], ["diff", "@1", "@2"])
 
 
 def folded(folder: Path, code: str, numbers: Sequence[int] = (1, 2)) -> Path:
@@ -40,3 +43,27 @@ def test_what_a_fold_changes_in_place_is_a_change_of_its_event(tmp_path: Path) -
     ]  # fmt: skip
     (differs,) = (row for row in good("diff", "@1", "@3", "-q", cwd=folder).rows if row["field"] == "l")
     assert (differs["before"], differs["after"], differs["positions"]) == ([10], [10, 5, 4], [2, 3])
+
+
+@pytest.mark.parametrize("question", ASKED, ids=lambda question: question[0])
+@pytest.mark.parametrize(
+    ("statement", "at_fault"),
+    [
+        ("state[1] = 2", "projections.thing.python gave the field 1 at event @1"),
+        ("state['o'] = {1: 2, '1': event['position']}", "a state cannot hold an object with the key 1"),
+        ("import sys; sys.exit()", "projections.thing.python failed at event @1: SystemExit"),
+        ("import sys; sys.exit(0)", "projections.thing.python failed at event @1: SystemExit: 0"),
+        ("raise ValueError('no')", "projections.thing.python failed at event @1: ValueError: no"),
+    ],
+)
+def test_a_fold_that_goes_wrong_is_named(tmp_path: Path, question: list[str], statement: str, at_fault: str) -> None:
+    folder = folded(tmp_path, f"def fold(state, event):\n    {statement}\n    return state\n")
+    message, _ = refused(*question, "-q", code=2, cwd=folder)
+    assert at_fault in message
+
+
+def test_a_module_that_ends_the_program_is_named(tmp_path: Path) -> None:
+    folder = folded(tmp_path, "import sys\nsys.exit()\n")
+    message, hint = refused("replay", "-q", code=2, cwd=folder)
+    assert "projections.thing.python: cannot load 'rules:fold': it calls sys.exit()" in message
+    assert "beside esctl.toml" in hint
