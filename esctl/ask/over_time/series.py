@@ -62,9 +62,10 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
     parts = [part for claim in shared for part in states_on_grid(scope, claim, points or [0], words)]
     known = known_fields(parts)
-    inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
+    inputs = unified([expression.inputs(state_names(scope, part, known)) for part in parts])
     samples = " UNION ALL ".join(
-        _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
+        _samples(part, _group(scope, wanted.by, part, known), values)
+        for part, values in zip(parts, inputs, strict=True)
     )
     value, column = _value(expression, inputs[0], scope.view.manifest.rows)
     if column.kind == "number" and _is_declared(expression, parts):
@@ -129,8 +130,10 @@ def _first_and_last(scope: Scope, shared: Sequence[Claim]) -> tuple[int | None, 
         return single_row(scope.connection, sql) or (None, None)
 
 
-def _group(by: str, part: States, known: frozenset[str]) -> str:
-    return to_text(Expression(by, "--by").compile(state_names(part, known))).sql if by else "CAST(NULL AS VARCHAR)"
+def _group(scope: Scope, by: str, part: States, known: frozenset[str]) -> str:
+    return (
+        to_text(Expression(by, "--by").compile(state_names(scope, part, known))).sql if by else "CAST(NULL AS VARCHAR)"
+    )
 
 
 def _samples(part: States, group: str, inputs: Sequence[Value]) -> str:

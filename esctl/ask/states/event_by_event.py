@@ -290,13 +290,15 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
     where = f"projections.{claim.projection.name}.python"
     reads = Reads(scope.view, {})
     data = reads.alias(Read((), "json"))
-    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
+    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS, "undated"], also)
     place = len(_fixed_columns(scope))
 
     def step(changing: Changing, row: tuple[Any, ...]) -> Applied:
         event = dict(zip(_FIXED, row, strict=False))
         for clock in ("time", "recorded_at"):
             event[clock] = event[clock].replace(tzinfo=UTC)
+        if row[place + 2] is not None:  # it is folded at a time that is not its own
+            event["time"] = None
         event["sequence"] = row[place]
         event["data"] = None if row[place + 1] is None else loads(row[place + 1])
         try:
@@ -315,4 +317,4 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         values = {name: state[name] for name in changed if name in state}
         return Applied(frozenset(changed), values, {name: name in state for name in changed}, after is None)
 
-    return _Source(_sort_rows(scope, ["sequence", data], rows.sql), step)
+    return _Source(_sort_rows(scope, ["sequence", data, "undated"], rows.sql), step)

@@ -10,7 +10,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string_sql, mark_json_sql, time_text
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
-from esctl.index.scan import EVENT_COLUMNS
+from esctl.index.scan import EVENT_COLUMNS, OWN_TIME
 from esctl.model import AsOf
 from esctl.projection.query_reads import Reads, measure_shapes
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
@@ -24,8 +24,9 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
-    rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
-    events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"
+    rows = event_rows(scope, reads, [claim.condition], at, [*EVENT_COLUMNS, "undated", "invalid"])
+    listed = ", ".join(OWN_TIME if name == "time" else name for name in EVENT_COLUMNS)
+    events = f"SELECT {listed}, {data} AS data, key FROM ({rows.sql})"
     query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
     with explained():
         described = scope.connection.execute(f"DESCRIBE {query}").fetchall()

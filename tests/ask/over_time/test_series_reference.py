@@ -58,7 +58,7 @@ def totals(name: str, numeric: bool) -> Iterator[tuple[str, Total]]:
     yield f"count({q})", lambda s: len(values(s))
     yield "count(*) filter (version > 1)", lambda s: sum(1 for state in s if state.version > 1)
     yield f"count(distinct {q})", lambda s: len({canonical_json(value) for value in values(s)})
-    yield "max(time)", lambda s: max((state.time for state in s), default=None)
+    yield "max(time)", lambda s: max((state.time for state in s if not state.undated), default=None)
     if not numeric:
         return
     yield f"sum({q})", lambda s: added(values(s))
