@@ -57,6 +57,8 @@ def test_all_that_have_conditions_agree(store: Path) -> None:
         assert [(row["entity"], row["start"]) for row in rows] == [("thing-0", None), ("thing-2", None)]
     (row,) = good("series", f"count(*) filter ({UNDATED})", *asked, cwd=store).rows
     assert row["value"] == 2
+    for query in ("select entity, time from rules() order by 1", "select entity, time from states() order by 1"):
+        assert [row["time"] for row in good("sql", query, "-q", cwd=store).rows] == [None, DATED, None]
     assert [row["position"] for row in good("log", "--where", UNDATED, "-q", cwd=store).rows] == [1, 3]
     rows = good("replay", "--without", UNDATED, *asked, cwd=store).rows
     assert [row["entity"] for row in rows] == ["thing-1"]
