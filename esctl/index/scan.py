@@ -44,7 +44,8 @@ _STORED_TYPES = {
 }  # fmt: skip
 """The types of the envelope columns that are not text."""
 
-OWN_TIME = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END AS time"
+OWN_TIME_VALUE = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END"
+OWN_TIME = f"{OWN_TIME_VALUE} AS time"
 """The time that is shown for an event: NULL if it has none of its own, and is folded at that of a neighbour, or if the
 record is invalid: its column `time` holds when it was recorded."""
 OWN_RANGE = "min(time) FILTER (undated IS NULL) AS first, max(time) FILTER (undated IS NULL) AS last"

@@ -37,9 +37,10 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
         else:
             module = _import_module(name)
         function = getattr(module, attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        why = f"it calls sys.exit({error})" if isinstance(error, SystemExit) else error
         raise UsageError(
-            f"{where}: cannot load {projection.python!r}: {error}",
+            f"{where}: cannot load {projection.python!r}: {why}",
             "a module or file beside esctl.toml, and a function in it",
         ) from error
     if not callable(function):

@@ -72,10 +72,16 @@ def dumps(value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return _number_text(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json_string(str(key))}:{dumps(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{_key_text(key)}:{dumps(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(dumps(item) for item in value) + "]"
     raise UsageError(f"a state cannot hold a {type(value).__name__}", "use text, numbers, booleans, lists and objects")
+
+
+def _key_text(key: Any) -> str:
+    if not isinstance(key, str):  # written as text, it might be there twice
+        raise UsageError(f"a state cannot hold an object with the key {key!r}", "use text for the keys of objects")
+    return json_string(key)
 
 
 def _number_text(value: float | Decimal) -> str:

@@ -18,7 +18,7 @@ from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.payload_reads import Form
 from esctl.index.pruning import Test
-from esctl.index.scan import EVENT_COLUMNS, IndexView, Read, read_json
+from esctl.index.scan import EVENT_COLUMNS, OWN_TIME_VALUE, IndexView, Read, read_json
 from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
 from esctl.projection.wide import number_key
 
@@ -105,6 +105,9 @@ class Reads(Struct):
 
     def _column(self, name: str) -> Value:
         self.columns[name] = None
+        if name == "time" and not self.view.manifest.is_timed:
+            self.columns |= {"undated": None, "invalid": None}
+            return Value(OWN_TIME_VALUE, "time")
         if name in ("time", "recorded_at"):
             return Value(name, "time")
         if name == "position":

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "snapshots"
-FORMAT = 3
+FORMAT = 4
 """Raise it also if a fold changes what the same operations do: saved states are known by these, not by the SQL."""
 LINGER_SECONDS = 600
 """How long files that no manifest names stay, for readers that opened one before and writers that are not done."""

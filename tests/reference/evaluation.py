@@ -113,7 +113,7 @@ def _inner(node: Node, event: Event) -> Any:
 
 def _column(name: str, event: Event) -> Any:
     if name in TIME_COLUMNS:
-        return Instant(getattr(event, name))
+        return None if name == "time" and event.undated else Instant(getattr(event, name))
     if name == "sequence":
         return None if event.sequence is None else ",".join(to_text(part) or "" for part in event.sequence)
     return (event.role or None) if name == "role" else getattr(event, name)

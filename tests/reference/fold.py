@@ -33,6 +33,7 @@ class State:
     position: int
     time: int
     deleted: bool
+    undated: bool = False  # `time` is not the event's own
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ class Reference:
         for entity, steps in self._folds(self._included(bounds)):
             last = steps[-1]
             row = last.rows[0]
-            states[entity] = State(last.after, row.kind, last.version, row.position, row.time, last.deletes)
+            states[entity] = State(
+                last.after, row.kind, last.version, row.position, row.time, last.deletes, row.undated
+            )
         return states
 
     def audit(self, entity: str, **bounds: Any) -> list[AuditRow]:

@@ -29,6 +29,7 @@ from esctl.ask.states.replay import known_fields, state_names
 from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
+from esctl.index.decode.times.epochs import FIRST
 from esctl.model import Answer, AsOf, Column, Totals
 from esctl.projection.expressions import Expression
 from esctl.projection.values import Value, json_text, to_text
@@ -61,9 +62,10 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
     parts = [part for claim in shared for part in states_on_grid(scope, claim, points or [0], words)]
     known = known_fields(parts)
-    inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
+    inputs = unified([expression.inputs(state_names(scope, part, known)) for part in parts])
     samples = " UNION ALL ".join(
-        _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
+        _samples(part, _group(scope, wanted.by, part, known), values)
+        for part, values in zip(parts, inputs, strict=True)
     )
     value, column = _value(expression, inputs[0], scope.view.manifest.rows)
     if column.kind == "number" and _is_declared(expression, parts):
@@ -120,14 +122,18 @@ def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int
 
 def _first_and_last(scope: Scope, shared: Sequence[Claim]) -> tuple[int | None, int | None]:
     claimed = " OR ".join(f"({claim.condition})" for claim in shared)
-    events = scope.view.relation(["time"], None, [*counted(scope), claimed])
+    events = scope.view.relation(["time", "undated"], None, [*counted(scope), claimed])
+    # An undated event with none before it in its source is folded at the beginning of time: no grid starts there.
+    first = f"coalesce(min(us) FILTER (undated IS NULL OR us > {FIRST}), min(us))"
+    sql = f"SELECT {first}, max(us) FROM (SELECT epoch_us(time) AS us, undated FROM ({events}))"
     with explained():
-        found = single_row(scope.connection, f"SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ({events})")
-    return found or (None, None)
+        return single_row(scope.connection, sql) or (None, None)
 
 
-def _group(by: str, part: States, known: frozenset[str]) -> str:
-    return to_text(Expression(by, "--by").compile(state_names(part, known))).sql if by else "CAST(NULL AS VARCHAR)"
+def _group(scope: Scope, by: str, part: States, known: frozenset[str]) -> str:
+    return (
+        to_text(Expression(by, "--by").compile(state_names(scope, part, known))).sql if by else "CAST(NULL AS VARCHAR)"
+    )
 
 
 def _samples(part: States, group: str, inputs: Sequence[Value]) -> str:

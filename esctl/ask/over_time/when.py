@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.own_times import own_time, undated_positions
 from esctl.ask.scope.scope import Scope, check_entities, counted, projection_notes
 from esctl.ask.states.history import historic_claims, history
 from esctl.ask.states.replay import STATE, known_fields, predicate, state_sql
@@ -124,23 +125,9 @@ def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
     ends = ", ".join(f"lead({name}) OVER turn AS end_{name}" for name in _EVENT)
     paired = f"""SELECT *, {ends}, lead(beyond) OVER turn AS ends_after FROM ({placed})
         WINDOW turn AS ({_ORDER})"""
-    return f"""SELECT * EXCLUDE (time, end_time), {_own_time(scope, "time", "position")} AS "start",
-        {_own_time(scope, "end_time", "end_position")} AS "end",
+    return f"""SELECT * EXCLUDE (time, end_time), {own_time(scope, "timezone('UTC', time)", "position")} AS "start",
+        {own_time(scope, "timezone('UTC', end_time)", "end_position")} AS "end",
         after AS starts_after, until AS starts_until FROM ({paired}) WHERE truth"""
-
-
-def _own_time(scope: Scope, time: str, position: str) -> str:
-    """Write the time of an event in UTC, NULL if it is undated."""
-    undated = _undated_positions(scope)
-    sql = f"timezone('UTC', {time})"
-    return f"CASE WHEN {position} NOT IN ({undated}) THEN {sql} END" if undated else sql
-
-
-def _undated_positions(scope: Scope) -> str:
-    """Select the positions of undated events; empty if there are none."""
-    if not scope.view.manifest.undated:
-        return ""
-    return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
 
 
 def _with_event_columns(scope: Scope, turns: str) -> str:
@@ -167,7 +154,7 @@ def _is_looked_up(scope: Scope) -> bool:
 def _turns(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
     """Select the rows of one projection's entities at which the predicate turns true or false."""
     moments = _moments(scope, part, wanted, known)
-    if part.ordered and (wanted.each_event or _is_followed(scope, part)):
+    if _is_followed(scope, part):
         lagged = f"SELECT *, {BEFORE}, lag(truth) OVER () AS truth_before FROM ({moments})"
         turned = f"truth <> CASE WHEN {BEGINS} THEN false ELSE truth_before END"
         return f"SELECT * EXCLUDE (kind_before, entity_before, key_before, truth_before) FROM ({lagged}) WHERE {turned}"
@@ -177,7 +164,7 @@ def _turns(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -
 
 def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
     """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
-    test = predicate(wanted.predicate, part, known, "PREDICATE")
+    test = predicate(scope, wanted.predicate, part, known, "PREDICATE")
     own = [f"{state_sql(part)} AS state"] if wanted.state else []
     columns = () if _is_looked_up(scope) else _LOOKED_UP
     names = ", ".join(["kind", "entity", "key", "time", "position", *columns, *own])
@@ -196,7 +183,7 @@ def _is_followed(scope: Scope, part: States) -> bool:
 def _with_next_times(scope: Scope, part: States) -> str:
     if _is_followed(scope, part):
         return f"SELECT *, {AFTER}, lead(time) OVER () AS time_after FROM ({part.sql})"
-    undated = f"position IN ({_undated_positions(scope)})" if scope.view.manifest.undated else "false"
+    undated = f"position IN ({undated_positions(scope)})" if scope.view.manifest.undated else "false"
     return f"SELECT *, {undated} AS undated FROM ({part.sql})"
 
 

@@ -11,6 +11,19 @@ from esctl.engine.quoting import identifier
 from esctl.model import Answer, Column
 
 
+def undated_positions(scope: Scope) -> str:
+    """Select the positions of undated events; empty if there are none."""
+    if not scope.view.manifest.undated:
+        return ""
+    return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
+
+
+def own_time(scope: Scope, time: str, position: str) -> str:
+    """Write a time as it is, or NULL if the event at the position is undated."""
+    undated = undated_positions(scope)
+    return f"CASE WHEN {position} NOT IN ({undated}) THEN {time} END" if undated else time
+
+
 def with_own_times(scope: Scope, answer: Answer) -> Answer:
     """Return an answer whose `time` is NULL if the event at its `position` is undated."""
     if not scope.view.manifest.undated:

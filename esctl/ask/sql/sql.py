@@ -14,6 +14,7 @@ from esctl.ask.events.raw_fields import with_records
 from esctl.ask.events.types import types
 from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.own_times import own_time, with_own_times
 from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
@@ -261,7 +262,7 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
 def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
     """Write the rows of a table function; return also the fields that are columns of it."""
     if name == EVERY_STATE:
-        return _with_json(replay(scope, at).sql, "state"), ()
+        return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), ()
     if name in named:
         return _states(scope, claim_of(named[name]), at)
     return _history(scope, claim_of(named[name.removesuffix(HISTORY)]))
@@ -270,7 +271,8 @@ def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | No
 def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
     part = states(scope, claim, at, calculating=True)
     fixed = ("version", "position", "time")
-    items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *fixed]
+    own = ("version", "position", f"{own_time(scope, 'time', 'position')} AS time")
+    items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *own]
     return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", part.fields
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from copy import deepcopy
 from datetime import UTC
 from typing import Any
 
@@ -289,26 +290,31 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
     where = f"projections.{claim.projection.name}.python"
     reads = Reads(scope.view, {})
     data = reads.alias(Read((), "json"))
-    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
+    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS, "undated"], also)
     place = len(_fixed_columns(scope))
 
     def step(changing: Changing, row: tuple[Any, ...]) -> Applied:
         event = dict(zip(_FIXED, row, strict=False))
         for clock in ("time", "recorded_at"):
             event[clock] = event[clock].replace(tzinfo=UTC)
+        if row[place + 2] is not None:  # it is folded at a time that is not its own
+            event["time"] = None
         event["sequence"] = row[place]
         event["data"] = None if row[place + 1] is None else loads(row[place + 1])
         try:
-            after = fold(dict(changing.state), event)
-        except Exception as error:
+            # A fold may change what it is given in place; the state before it is still to be compared with.
+            after = fold(deepcopy(dict(changing.state)), event)
+        except (Exception, SystemExit) as error:
             raise UsageError(
                 f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
             ) from error
         if after is not None and not isinstance(after, dict):
             raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
         state = after or {}
+        if wrong := [name for name in state if not isinstance(name, str)]:
+            raise UsageError(f"{where} gave the field {wrong[0]!r} at event @{row[2]}", "names of fields are text")
         changed = changing.become(state)
         values = {name: state[name] for name in changed if name in state}
         return Applied(frozenset(changed), values, {name: name in state for name in changed}, after is None)
 
-    return _Source(_sort_rows(scope, ["sequence", data], rows.sql), step)
+    return _Source(_sort_rows(scope, ["sequence", data, "undated"], rows.sql), step)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.named_values import no_field
+from esctl.ask.scope.own_times import own_time
 from esctl.ask.scope.plans import complete_projection, plan_for
 from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, run_fieldless_checks, unheard_notes
 from esctl.ask.states.entity_in_pieces import cells_of_pieces
@@ -52,7 +53,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     found = [_resumed_states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
     parts = [part for part, _ in found]
     known = known_fields(parts)
-    selected = [_select_states(part, where, known, deleted=deleted) for part in parts]
+    selected = [_select_states(scope, part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(
         f"SELECT {state_row(part)} FROM ({sql})" for part, sql in zip(parts, selected, strict=True)
     )
@@ -237,19 +238,18 @@ def _shape_of(field: FieldPlan, events: int) -> Shape:
         return WIDE
 
 
-def _select_states(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
+def _select_states(scope: Scope, part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
     tests = [] if deleted else ["NOT deleted"]
-    if where:
-        tests.append(predicate(where, part, known))
+    tests += [predicate(scope, where, part, known)] if where else []
     return f"SELECT * FROM ({part.sql})" + (f" WHERE {' AND '.join(tests)}" if tests else "")
 
 
-def predicate(where: str, part: States, known: frozenset[str], option: str = "--where") -> str:
+def predicate(scope: Scope, where: str, part: States, known: frozenset[str], option: str = "--where") -> str:
     """Compile a predicate on the state to SQL. Raises UsageError, naming `option`, for an invalid one."""
-    return Expression(where, option).condition(state_names(part, known)).sql
+    return Expression(where, option).condition(state_names(scope, part, known)).sql
 
 
-def state_names(part: States, known: frozenset[str]) -> Resolve:
+def state_names(scope: Scope, part: States, known: frozenset[str]) -> Resolve:
     """Return the values of names in an expression on the state: its fields, and entity, kind, version, position, time.
 
     A field that only other projections have (`known`) is missing here; one that none has raises UsageError.
@@ -266,7 +266,7 @@ def state_names(part: States, known: frozenset[str]) -> Resolve:
         if len(names) == 1 and head in ("version", "position"):
             return Value(f"CAST({head} AS DECIMAL(19,0))", "number", Shape(19, 0))
         if len(names) == 1 and head == "time":
-            return Value("time", "time")
+            return Value(own_time(scope, "time", "position"), "time")
         if head in part.names:
             return from_json(read_json("state", names, "json", marked=True), head)
         if head in known:

@@ -13,7 +13,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string_sql, mark_json_sql, time_text
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
-from esctl.index.scan import EVENT_COLUMNS
+from esctl.index.scan import EVENT_COLUMNS, OWN_TIME
 from esctl.model import AsOf
 from esctl.projection.query_reads import Reads, measure_shapes
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
@@ -28,8 +28,10 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
     # What a query says of an entity may depend on others than those asked for.
-    rows = event_rows(replace(scope, entities=()), reads, [claim.condition], at, EVENT_COLUMNS)
-    events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"
+    columns = [*EVENT_COLUMNS, "undated", "invalid"]
+    rows = event_rows(replace(scope, entities=()), reads, [claim.condition], at, columns)
+    listed = ", ".join(OWN_TIME if name == "time" else name for name in EVENT_COLUMNS)
+    events = f"SELECT {listed}, {data} AS data, key FROM ({rows.sql})"
     query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
     with explained():
         described = scope.connection.execute(f"DESCRIBE {query}").fetchall()

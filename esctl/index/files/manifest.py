@@ -196,6 +196,11 @@ class Manifest(Struct, frozen=True, dict=True):
         return sum(file.undated for file in self.files)
 
     @property
+    def is_timed(self) -> bool:
+        """Return whether each record is an event with a readable time of its own."""
+        return not any(file.undated or file.invalid or file.erased for file in self.files)
+
+    @property
     def homeless(self) -> int:
         """Count the events that name no entity."""
         return sum(file.homeless for file in self.files)
