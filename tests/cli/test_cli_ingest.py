@@ -416,3 +416,17 @@ def test_a_hint_works_when_it_is_pasted_into_a_shell(tmp_path: Path) -> None:
     (tmp_path / "of may.jsonl").write_text("{}\n")
     _, hint = refused("ingest", "of mai.jsonl", code=3, cwd=tmp_path)
     assert shlex.split(hint.removeprefix("did you mean ").removesuffix("?")) == ["of may.jsonl"]
+
+
+def test_cells_of_a_table_that_has_grown_mean_what_they_did(tmp_path: Path) -> None:
+    table = "id,type,time,stream,v\n1,T,2024-01-01T00:00:00Z,x,NA\n"
+    (tmp_path / "a.csv").write_text(table)
+    ingest("a.csv", cwd=tmp_path)
+    (tmp_path / "a.csv").write_text(table + "2,T,2024-01-02T00:00:00Z,y,NA\n")
+    done = good("ingest", "a.csv", "--null", "NA", cwd=tmp_path)
+    assert "--null NA does not apply to a.csv" in done.err
+    before = good("replay", cwd=tmp_path).out
+    good("verify", "--full", cwd=tmp_path)
+    good("reindex", "-q", cwd=tmp_path)
+    assert good("replay", cwd=tmp_path).out == before
+    assert b"null" not in before

@@ -168,6 +168,18 @@ def test_hours_that_clocks_show_twice_or_never(tmp_path: Path) -> None:
     assert "1 that they never show" in gap.err
 
 
+def test_an_hour_shown_twice_is_told_by_dated_records_alone_and_in_the_order_of_times(tmp_path: Path) -> None:
+    def told(name: str, *texts: str | None) -> list[str]:
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, *(text and f"2024-10-27 {text}:00" for text in texts))
+        found = times(tmp_path / name, "a.jsonl", options=("--tz", "Europe/Vienna"))
+        return [text and text[11:16] for text in found]
+
+    assert told("gap", "01:50", "02:50", None, "02:10", "03:30") == ["23:50", "00:50", None, "01:10", "02:30"]
+    newest_first = ("03:30", "02:50", "02:10", "01:50", "01:20")
+    assert told("back", *newest_first) == ["02:30", "00:50", "00:10", "23:50", "23:20"]
+
+
 def test_one_log_whose_time_format_changed(tmp_path: Path) -> None:
     write(tmp_path, "2024-03-01T00:00:00Z", "2024-03-01T00:00:01Z", name="m1.jsonl")
     late = [{**event(n, f"2024-04-01 00:00:0{n},000"), "id": f"f{n}"} for n in range(2, 4)]

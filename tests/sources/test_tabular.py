@@ -372,3 +372,15 @@ def test_a_header_that_comes_again_is_no_event(end: str, tmp_path: Path) -> None
     rows = good("log", "--columns", "time,entity,invalid", cwd=tmp_path).rows
     assert [row["invalid"] for row in rows] == [None, None, "the header again", None, None]
     assert rows[2]["time"] is None
+
+
+def test_timestamps_of_96_bits_beyond_nanoseconds_do_not_wrap(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    near, far = 1_704_067_200_000_000, 253_402_214_400_000_000
+    for last, told in ((far, ["2024-01-01T00:00:00", "9999-12-31T00:00:00"]), (near, ["2024-01-01T00:00:00"] * 2)):
+        table = pa.table({"t": pa.array([near, last], pa.timestamp("us"))})
+        pq.write_table(table, path, use_deprecated_int96_timestamps=True)
+        assert [json.loads(raw)["t"] for raw in Table(path, SourceOptions()).raws] == told
+    exact = pa.table({"t": pa.array([1_704_067_200_123_456_789], pa.timestamp("ns"))})
+    pq.write_table(exact, path, use_deprecated_int96_timestamps=True)
+    assert Table(path, SourceOptions()).raws == [b'{"t":"2024-01-01T00:00:00.123456789"}']

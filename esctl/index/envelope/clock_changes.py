@@ -72,17 +72,19 @@ def with_second_passes(
     instants: Numbers,
     seconds: pa.Array,
     codes: Numbers,
+    dated: npt.NDArray[np.bool_],
     before: Callable[[int, int], int | None],
 ) -> Numbers:
     """Return the instants, with the second pass where the order of the records shows that it is meant.
 
     It is meant if the first pass is more than a minute earlier than the record before it in its source, and the second
-    pass is not. `before` gives the instant of the record before the first row of a source, by source and row.
+    pass is not; records that are not `dated` say nothing of that. `before` gives the instant of the record before the
+    first row of a source, by source and row.
     """
     found = instants.copy()
     unsure = seconds.is_valid().to_numpy(zero_copy_only=False)
-    for code in np.unique(codes[unsure]):
-        rows = np.flatnonzero(codes == code)
+    for code in np.unique(codes[unsure & dated]):
+        rows = np.flatnonzero((codes == code) & dated)
         for i in np.flatnonzero(unsure[rows]):
             row = int(rows[i])
             earlier = int(found[rows[i - 1]]) if i else before(int(code), row)

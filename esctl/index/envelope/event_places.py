@@ -40,7 +40,9 @@ def place_events(
     undated = lacking.to_numpy(zero_copy_only=False)
     newest_first = _mask_of_groups(groups, found, lambda group: bool(group.stanza.newest_first))
     if found["second_pass"].null_count < len(own):
-        instants = _with_second_passes(chunk, found, instants, before)
+        # Where the newest comes first, the record before in time may be in a chunk that is still to come.
+        dated = pc.and_(own.is_valid(), valid).to_numpy(zero_copy_only=False) & ~newest_first
+        instants = _with_second_passes(chunk, found, instants, dated, before)
     columns = {"time": instants, "undated": nothing, "tie": pa.nulls(len(own), pa.int64())}
     nanos = pc.fill_null(one_array(found["nanos"]), 0).to_numpy().astype(np.int64)
     if undated.any():
@@ -70,7 +72,9 @@ def _reasons_for_no_time(found: pa.Table, groups: Sequence[Group]) -> pa.Array:
     return pc.if_else(pc.and_(needless, reasons.is_null()), NONE_NEEDED, reasons)
 
 
-def _with_second_passes(chunk: pa.Table, found: pa.Table, instants: pa.Array, before: Before | None) -> pa.Array:
+def _with_second_passes(
+    chunk: pa.Table, found: pa.Table, instants: pa.Array, dated: npt.NDArray[np.bool_], before: Before | None
+) -> pa.Array:
     """Return the instants, with the second pass of times shown twice where the order of records calls for it."""
     encoded = one_array(chunk["source"]).dictionary_encode()
     positions = chunk["position"].to_numpy()
@@ -81,7 +85,7 @@ def _with_second_passes(chunk: pa.Table, found: pa.Table, instants: pa.Array, be
 
     micros = instants.cast(pa.int64()).to_numpy()
     seconds, codes = one_array(found["second_pass"]), encoded.indices.to_numpy()
-    return pa.array(with_second_passes(micros, seconds, codes, earlier)).cast(instants.type)
+    return pa.array(with_second_passes(micros, seconds, codes, dated, earlier)).cast(instants.type)
 
 
 def _with_fixed_places(positions: Numbers, times: pa.Array, nanos: Numbers, before: Before) -> tuple[pa.Array, Numbers]:

@@ -263,10 +263,6 @@ def _find_continued(
 
 def _resume(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     cursor = known.cursor
-    if "delimiter" in cursor.dialect:
-        given = {"null": options.null, "decimal": options.decimal}
-        dialect = {**cursor.dialect, **{key: text for key, text in given.items() if text is not None}}
-        cursor = replace(cursor, dialect=dialect)
     feed.rewind(base64.b64decode(cursor.tail))
     reader = NothingReader() if cursor.format == "json-document" else _make_reader(feed, cursor, options)
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)

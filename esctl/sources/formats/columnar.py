@@ -24,6 +24,7 @@ _LEAST_BATCH = 1 << 20
 _BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
 _MOST_ITEMS = 1 << 24  # of lists in one batch
 _MOST_FIXED = 64 << 20  # bytes of values of a fixed width that are read at once
+_NANOSECONDS = range(-(1 << 63), 1 << 63)
 # What pyarrow raises for a file that lies about itself.
 _DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError)
 
@@ -124,7 +125,21 @@ def _open_with_dictionaries(source: Any) -> pq.ParquetFile:
     schema = pq.read_metadata(source).schema
     columns = [schema.column(number) for number in range(len(schema))]
     source.seek(0)
-    return pq.ParquetFile(source, read_dictionary=[one.path for one in columns if one.physical_type == "BYTE_ARRAY"])
+    texts = [one.path for one in columns if one.physical_type == "BYTE_ARRAY"]
+    long = [one.path for one in columns if one.physical_type == "INT96"]
+    unit = "us" if long and _reach_beyond_nanoseconds(source, long) else "ns"
+    return pq.ParquetFile(source, read_dictionary=texts, coerce_int96_timestamp_unit=unit)
+
+
+def _reach_beyond_nanoseconds(source: Any, paths: list[str]) -> bool:
+    """Return whether timestamps of 96 bits reach further than nanoseconds in 64 bits (1677 to 2262), and would wrap."""
+    file, beyond = pq.ParquetFile(source, coerce_int96_timestamp_unit="us"), False
+    for batch in file.iter_batches(_ROWS, columns=paths):
+        for column in batch.columns if not beyond else ():
+            ends = pc.min_max(column.cast(pa.int64())) if pt.is_timestamp(column.type) else None
+            beyond = ends is not None and any((each.as_py() or 0) * 1000 not in _NANOSECONDS for each in ends.values())
+    source.seek(0)
+    return beyond
 
 
 def _rows_at_once(schema: pq.ParquetSchema) -> int:
