@@ -28,8 +28,8 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
     # What a query says of an entity may depend on others than those asked for.
-    columns = [*EVENT_COLUMNS, "undated", "invalid"]
-    rows = event_rows(replace(scope, entities=()), reads, [claim.condition], at, columns)
+    read = [*EVENT_COLUMNS, "undated", "invalid"]
+    rows = event_rows(replace(scope, entities=()), reads, [claim.condition], at, read)
     listed = ", ".join(OWN_TIME if name == "time" else name for name in EVENT_COLUMNS)
     events = f"SELECT {listed}, {data} AS data, key FROM ({rows.sql})"
     query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
