@@ -297,8 +297,8 @@ def _check_parts(node: exp.Expr, name: str) -> None:
 
 
 def object_value(members: Iterable[tuple[str, Value]]) -> Value:
-    """Return an object of these members as JSON text."""
-    items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in members]
+    """Return an object of these members as JSON text; of several with one name, the last counts."""
+    items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in dict(members).items()]
     return Value("('{' || " + (" || ',' || ".join(items) or "''") + " || '}')", "json")
 
 

@@ -38,3 +38,11 @@ def test_what_is_not_read_is_refused(folder: Path) -> None:
         message, _ = refused("log", "--where", text, code=2, cwd=folder)
         assert "is not allowed in an expression" in message, text
         assert "--where" in message
+
+
+def test_of_two_members_of_one_name_the_last_counts(folder: Path) -> None:
+    rule = """[projections.p.on."*"]\nappend = { l = "{'k': data.a, 'o': 1, 'k': data.c}" }\n"""
+    for more in ("", '[projections.p.on.Never]\nmerge_patch = "data"\n'):  # stepped
+        (folder / "twice.toml").write_text(rule + more)
+        done = good("replay", "--config", "twice.toml", "-f", "jsonl", cwd=folder)
+        assert '"state":{"l":[{"k":"x","o":1}]}' in done.text
