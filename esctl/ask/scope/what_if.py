@@ -57,7 +57,7 @@ def _skip_at(scope: Scope, text: str, condition: str) -> Skipped:
 def _select_matching(scope: Scope, text: str) -> str:
     """Select the positions of the events that a predicate holds for, in any of their roles."""
     tests = [_PLAIN_TEST.fullmatch(part) for part in re.split(r"\sand\s", text, flags=re.IGNORECASE)]
-    if all(test and not _is_name(scope, test[2]) for test in tests):
+    if all(tests):
         # What a shell leaves of type=X and actor=Y: names and bare words.
         conditions = [one_of(test[1].lower(), [test[2]]) for test in tests if test]
         return scope.view.relation(["position"], None, [FIRST_DELIVERY, *conditions])
@@ -67,12 +67,6 @@ def _select_matching(scope: Scope, text: str) -> str:
     test_sql = expression.condition(reads.resolve).sql
     rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [FIRST_DELIVERY])
     return f"SELECT position FROM ({rows}) WHERE {test_sql}"
-
-
-def _is_name(scope: Scope, word: str) -> bool:
-    """Return whether a word names a column or a payload field, with whose value a predicate then compares."""
-    head, _, rest = word.partition(".")
-    return word in EVENT_COLUMNS or (head == "data" and rest.partition(".")[0] in scope.view.fields)
 
 
 def _count(scope: Scope, rows: str) -> int:

@@ -172,20 +172,6 @@ def test_bare_words_are_no_predicate_beside_a_condition(samples: Path) -> None:
     assert "CardCharged" in said[0]
 
 
-def test_the_name_of_a_column_is_no_bare_word(tmp_path: Path) -> None:
-    others = [plain_event(2, "bob", n=1), plain_event(3, "bob", n=2, who="bob")]
-    write_lines(tmp_path / "a.jsonl", [plain_event(1, "ann", n=1, who="x"), *others])
-    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
-    for text, count, left in (
-        ("entity = actor", 1, ["bob"]), ("(entity = actor)", 1, ["bob"]), ("entity=data.who", 1, ["ann", "bob"]),
-        ("entity = actor and actor = actor", 1, ["bob"]), ("entity=bob and actor=ann", 2, ["ann"]),
-    ):  # fmt: skip
-        done = good("replay", "--without", text, cwd=tmp_path)
-        assert [row["entity"] for row in done.rows] == left, text
-        assert f"without {text}: {count} event" in done.err
-    assert "unknown name 'bob'" in refused("replay", "--without", "entity=bob and id=id", code=2, cwd=tmp_path)[0]
-
-
 def test_other_rules_are_compared_with_the_real_ones(samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     text = (samples / "esctl.toml").read_text(encoding="utf-8")
