@@ -44,6 +44,21 @@ Resolve = Callable[[Path], Value]
 COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 TEXT_FUNCTIONS = {"Lower": "lower", "Upper": "upper"}
 TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "contains"}
+PARTS = ("this", "expression", "expressions")
+"""The parts of a node that are read of every kind."""
+MORE_PARTS = {
+    "Between": ("low", "high"),
+    "Case": ("ifs", "default"),
+    "Cast": ("to",),
+    "Replace": ("replacement",),
+    "Round": ("decimals",),
+    "Substring": ("start", "length"),
+    "Trim": ("position",),
+    "TryCast": ("to",),
+}
+"""Further parts that are read, by kind of node."""
+MARKS = ("symmetric", "negate")
+"""Parts that are true or nothing and change the meaning; the others tell dialects of SQL apart."""
 
 
 class _Compiler:
@@ -60,6 +75,12 @@ class _Compiler:
             return self.resolve(path)
         name = type(node).__name__
         handler = getattr(self, f"_{name.lower()}", None)
+        if handler is None and name not in (*COMPARISONS, *TEXT_FUNCTIONS, *TESTS):
+            raise UsageError(
+                f"{node.sql()[:60]!r} is not allowed in an expression",
+                "a scalar expression over the event: data.x, type, time, actor, ...",
+            )
+        _check_parts(node, name)
         if name in COMPARISONS:
             return self._compare(COMPARISONS[name], self.value(node.this), self.value(node.expression))
         if name in TEXT_FUNCTIONS:
@@ -67,11 +88,7 @@ class _Compiler:
         if name in TESTS:
             sql = f"{TESTS[name]}({self._text(node.this)}, {self._text(node.expression)})"
             return Value(sql, "boolean")
-        if handler is None:
-            raise UsageError(
-                f"{node.sql()[:60]!r} is not allowed in an expression",
-                "a scalar expression over the event: data.x, type, time, actor, ...",
-            )
+        assert handler is not None
         result: Value = handler(node)
         return result
 
@@ -177,7 +194,8 @@ class _Compiler:
 
     def _trim(self, node: exp.Trim) -> Value:
         function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
-        return Value(f"{function}({self._text(node.this)})", "text")
+        texts = [self._text(part) for part in (node.this, node.expression) if part is not None]
+        return Value(f"{function}({', '.join(texts)})", "text")
 
     def _length(self, node: exp.Length) -> Value:
         return Value(f"CAST(length({self._text(node.this)}) AS DECIMAL(10,0))", "number", Shape(10, 0))
@@ -268,9 +286,19 @@ class _Compiler:
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
 
 
+def _check_parts(node: exp.Expr, name: str) -> None:
+    """Raise UsageError if a node has a part that nothing reads, and that would be passed over in silence."""
+    read = (*PARTS, *MORE_PARTS.get(name, ()))
+    for part, value in node.args.items():
+        if value and part not in read and (value is not True or part in MARKS):
+            raise UsageError(
+                f"{node.sql()[:60]!r} is not allowed in an expression", f"write it without its part {part!r}"
+            )
+
+
 def object_value(members: Iterable[tuple[str, Value]]) -> Value:
-    """Return an object of these members as JSON text."""
-    items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in members]
+    """Return an object of these members as JSON text; of several with one name, the last counts."""
+    items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in dict(members).items()]
     return Value("('{' || " + (" || ',' || ".join(items) or "''") + " || '}')", "json")
 
 

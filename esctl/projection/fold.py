@@ -176,12 +176,22 @@ def _step(builder: _Builder, guard: str, only: TypeAndRole, operation: Operation
         return FieldStep(builder.order, present, only, "set", value, json)
     if family(name) == "list":
         kind: Literal["append", "remove"] = "append" if name == "append" else "remove"
+        if kind == "remove" and not builder.stepped and _may_be_container(builder, expression, value):
+            raise NotSetwiseError  # elements are compared as texts, and equal objects may differ in the order of keys
         element = builder.layers.value(guard, element_json(value))
         return FieldStep(builder.order, present, only, kind, value, element)
     if name == "count":
         counted = builder.layers.value(guard, f"CASE WHEN {truthy(value)} THEN true END")
         return FieldStep(builder.order, f"({counted} IS NOT NULL)", only, "sum", Value("1", "number", Shape(1, 0)))
     return _accumulation(builder, guard, only, operation, value)
+
+
+def _may_be_container(builder: _Builder, expression: Expression, value: Value) -> bool:
+    """Return whether a value may be an object or list in some row."""
+    if value.type not in ("dynamic", "json") or value.static:
+        return value.type == "json" or value.static == "CONTAINER"
+    path = expression.path or ()
+    return path[:1] != ("data",) or builder.reads.may_be_container(tuple(path[1:]))
 
 
 def _accumulation(builder: _Builder, guard: str, only: TypeAndRole, operation: Operation, value: Value) -> FieldStep:

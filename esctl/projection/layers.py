@@ -49,5 +49,9 @@ class Layers(Struct):
         return rows
 
 
+_NAME = re.compile(r"""'[^']*'|"[^"]*"|\b((?:guard|value)[0-9]+)\b""")
+
+
 def _names_in(sql: str) -> list[str]:
-    return re.findall(r"\b(?:guard|value)[0-9]+\b", sql)
+    """List the names of layers in SQL; a quoted text or column that reads like one is none."""
+    return [name for name in _NAME.findall(sql) if name]

@@ -103,6 +103,13 @@ class Reads(Struct):
             label=".".join(["data", *(str(part) for part in path)]),
         )
 
+    def may_be_container(self, path: PayloadPath) -> bool:
+        """Return whether any event may have an object or array at a payload path."""
+        edits = self.view.edits
+        if not path or (edits is not None and path[0] in edits.made):
+            return True
+        return "CONTAINER" in self.view.manifest.kinds.get(str(path[0]), ())
+
     def _column(self, name: str) -> Value:
         self.columns[name] = None
         if name == "time" and not self.view.manifest.is_timed:

@@ -164,7 +164,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
         for field, kind in _table(body.get("types", {}), f"{where}.types").items()
     }
     check_families(rules, where)
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(body, default=str).encode()).hexdigest()[:16]
     return Projection(
         name=name,
         entities=_text(body.get("entities", ""), f"{where}.entities"),

@@ -87,6 +87,16 @@ def test_a_value_of_another_kind_is_shown_as_what_it_is(folder: Path) -> None:
     }
 
 
+def test_rules_in_another_order_make_a_view_anew(folder: Path) -> None:
+    other = '[projections.p.on."?*"]\nset = { n = "type" }\n'
+    (folder / "esctl.toml").write_text(CONFIG + other)
+    good("view", "create", "v", "-p", "p", "--to", "sqlite:v.db/t", cwd=folder)
+    assert ask(folder / "v.db", "select n from t") == [("Set",)]
+    (folder / "esctl.toml").write_text(other + CONFIG)
+    assert "already" not in good("view", "refresh", "v", cwd=folder).err
+    assert ask(folder / "v.db", "select n from t") == [("1.5",)]
+
+
 def test_views_of_the_configuration(folder: Path) -> None:
     (folder / "esctl.toml").write_text(CONFIG + '[views.w]\nprojection = "p"\nto = "parquet:files"\n')
     (folder / "inner").mkdir()

@@ -140,6 +140,20 @@ def test_projections_are_told_apart_by_what_they_do(samples: Path, tmp_path: Pat
     assert projection("-p", "account", "--config", str(changed)) == one
 
 
+def test_rules_in_another_order_are_another_projection(tmp_path: Path) -> None:
+    write_lines(tmp_path / "log.jsonl", [plain_event(1, a="x", n=2)])
+    rules = ['[projections.p.on."*"]\nset = { x = "data.a" }\n', '[projections.p.on."?*"]\nset = { x = "data.n" }\n']
+    (tmp_path / "esctl.toml").write_text("".join(rules), encoding="utf-8")
+    (tmp_path / "other.toml").write_text("".join(reversed(rules)), encoding="utf-8")
+    good("ingest", "log.jsonl", "-q", cwd=tmp_path)
+    first = good("replay", "--basis", "-q", "-f", "json", cwd=tmp_path)
+    assert good("replay", "--config", "other.toml", cwd=tmp_path).row["state"] == {"x": "x"} != first.row["state"]
+    (tmp_path / "basis.json").write_text(first.err, encoding="utf-8")
+    again = ("replay", "--basis-from", "basis.json")
+    assert good(*again, "-f", "json", cwd=tmp_path).out == first.out
+    assert "projections" in refused(*again, "--config", "other.toml", code=2, cwd=tmp_path)[0]
+
+
 def test_the_code_of_a_python_projection_belongs_to_the_basis(tmp_path: Path) -> None:
     write_lines(tmp_path / "log.jsonl", [plain_event(1)])
     (tmp_path / "esctl.toml").write_text('[projections.thing]\npython = "rules:fold"\n', encoding="utf-8")

@@ -148,6 +148,25 @@ def test_an_error_about_a_sum_names_the_first_event_of_it() -> None:
     assert told == 'event @3: n is not a number to add to: "text"'
 
 
+def test_an_object_is_removed_from_a_list_whatever_the_order_of_its_keys() -> None:
+    rules = {"Set": {"append": {"n": "data.item"}}, "Took": {"remove": {"n": "data.item"}}}
+    added = [("Set", {"item": item}) for item in ({"a": 1, "b": [{"c": 2, "d": 3}]}, 5, {"a": 1})]
+    took = ("Took", {"item": {"b": [{"d": 3, "c": 2.0}], "a": 1}})
+    assert states(log_of(rules, *added, took)) == {"thing-1": {"n": [5, {"a": 1}]}}
+    rules["Took"] = {"remove": {"n": "{'b': data.item.b, 'a': 1}"}}
+    assert states(log_of(rules, *added, took)) == {"thing-1": {"n": [5, {"a": 1}]}}
+
+
+def test_texts_are_removed_from_a_list_set_wise() -> None:
+    rules = {"Set": {"append": {"n": "data.item"}}, "Took": {"remove": {"n": "data.item"}}}
+    rules["Never"] = {"remove": {"n": "data.unheard"}}
+    log = log_of(rules, ("Set", {"item": "a"}), ("Set", {"item": "b"}), ("Took", {"item": "a"}))
+    assert states(log) == {"thing-1": {"n": ["b"]}}
+    with engine(log) as made:
+        (claim,) = claims(made.scope())
+        assert plan_for(made.scope(), claim.projection).fields[0].removes
+
+
 def test_an_error_about_a_list_names_the_first_event_of_it() -> None:
     rules = {"Set": {"set": {"n": "data.n"}}, "Took": {"append": {"n": "data.n"}}}
     took = ("Took", {"n": 1})

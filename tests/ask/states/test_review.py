@@ -110,6 +110,24 @@ def test_a_field_may_begin_with_the_mark(tmp_path: Path, name: str, toml: str) -
     assert set(kind["fields"]) == {name, "o"}
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ('on."*"]\nset = { x = "data.value9" }\nwhen = "data.state = \'value7\'"', {"x": 5}),
+        ('on."*"]\nset = { x = "\'it\'\'s value99\'" }\nwhen = "data.value9 = 5"', {"x": "it's value99"}),
+        ('on."guard5"]\nadd = { value8 = "data.value9 + 1" }', {"value8": 6}),
+    ],
+)
+def test_a_text_or_field_may_be_named_as_a_plan_names_its_parts(
+    tmp_path: Path, rule: str, expected: dict[str, Any]
+) -> None:
+    toml = f"[projections.p.{rule}\n"
+    found = kept(tmp_path, [event(1, {"state": "value7", "value9": 5}, t="guard5")], toml=toml)
+    assert state(found.replay()) == expected
+    (row,) = found.sql("select * from p()").rows()
+    assert row.items() >= expected.items()
+
+
 def test_a_text_of_the_envelope_may_begin_with_the_mark(tmp_path: Path) -> None:
     toml = """[projections.p.on."*"]\nset = { who = "actor", both = "{'a': actor}", last = "concat(actor, '')" }\n"""
     name = f"{MARK}42"
