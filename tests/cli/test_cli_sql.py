@@ -127,6 +127,30 @@ def test_a_wrong_query_is_told_in_two_lines(store: Path, query: str, told: str, 
     assert hinted in hint
 
 
+@pytest.mark.parametrize(
+    ("point", "as_text"),
+    [
+        ("DATE '2024-2-1'", "'2024-02-01'"),
+        ("cast('2024-02-01' as date)", "'2024-02-01'"),
+        ("TIMESTAMP '2024-02-01T00:00:00'", "'2024-02-01 00:00:00'"),
+        ("'2024-02-01'::TIMESTAMP", "'2024-02-01 00:00:00'"),
+        ("TIMESTAMP '2024-02-01 10:00:00.50'", "'2024-02-01 10:00:00.5'"),
+        ("TIMESTAMPTZ '2024-02-01 02:00:00+02'", "'2024-02-01T00:00:00Z'"),
+        ("'2024-02-01'::varchar", "'2024-02-01'"),
+    ],
+)
+def test_a_point_can_have_a_type(store: Path, point: str, as_text: str) -> None:
+    query = "select count(*) as n, max(position) as last from account({})"
+    done = good("sql", query.format(point), cwd=store)
+    assert done.rows == good("sql", query.format(as_text), cwd=store).rows
+    assert done.row["n"] > 0
+
+
+@pytest.mark.parametrize("point", ["'2024-02-01'::date::timestamp", "'12:00'::time", "date '2024-02-31'", "1::date"])
+def test_a_point_of_another_type_is_refused(store: Path, point: str) -> None:
+    assert "takes one point in time" in refused("sql", f"from account({point})", code=2, cwd=store)[0]
+
+
 def test_a_basis_is_said_and_held(store: Path) -> None:
     done = good("sql", "select count(*) as n from events", "--basis", cwd=store)
     basis = next(line for line in done.err.splitlines() if line.startswith("{"))

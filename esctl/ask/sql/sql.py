@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,6 +36,9 @@ from esctl.projection.row_changes.rules import adapt_projection, default_project
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 
+if TYPE_CHECKING:
+    import duckdb
+
 WHERE = "the query"
 RELATIONS = ("events", "entities", "types")
 EVERY_STATE = "states"
@@ -43,6 +46,7 @@ MERGE = "merge"
 HISTORY = "_history"
 UNORDERED = "note: without ORDER BY the order of the rows is not settled"
 _MOST_POINTS = 50
+_POINT_TYPES = ("VARCHAR", "TEXT", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
 
 
 class Call(Struct, frozen=True):
@@ -88,7 +92,7 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
-    calls = _calls(select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
+    calls = _calls(scope.connection, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
     events, payload = _relations(scope, select)
     functions_made, fields = _functions(scope, named, points, calls)
@@ -108,7 +112,9 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     return {name: adapt_projection(projection, scope.view) for name, projection in every.items()}
 
 
-def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
+def _calls(
+    connection: duckdb.DuckDBPyConnection, select: Select, functions: Iterable[str], histories: Set[str]
+) -> list[Call]:
     """List the calls of our functions; `histories` are those that take no point in time.
 
     A projection's own name takes precedence over the history of another: `x_history` is a projection if one has that
@@ -121,16 +127,16 @@ def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> lis
             function = node["function"]
             name = str(function["function_name"]).lower()
             if name in known:
-                found[_call(name, function["arguments"], name in histories)] = None
+                found[_call(connection, name, function["arguments"], name in histories)] = None
     if len(found) > _MOST_POINTS:
         raise UsageError(f"{WHERE} asks for more than {_MOST_POINTS} points in time", "join with a history instead")
     return list(found)
 
 
-def _call(name: str, arguments: Sequence[Node], is_history: bool) -> Call:
+def _call(connection: duckdb.DuckDBPyConnection, name: str, arguments: Sequence[Node], is_history: bool) -> Call:
     if not arguments:
         return Call(name, None)
-    text = _text(arguments[0]["expression"])
+    text = _text(connection, arguments[0]["expression"])
     if is_history or len(arguments) > 1 or text is None or arguments[0]["name"]:
         takes = "nothing" if is_history else "one point in time, written out"
         called = name.removesuffix(HISTORY) if is_history else name
@@ -139,12 +145,20 @@ def _call(name: str, arguments: Sequence[Node], is_history: bool) -> Call:
     return Call(name, text)
 
 
-def _text(expression: Node) -> str | None:
-    """Return the text of a literal: 'now', or DATE '2024-02-01'."""
-    if expression["class"] == "CAST":
-        expression = expression["child"]
-    value: Any = expression.get("literal") or {}
-    return str(value["text"]) if value.get("kind") == "STRING" else None
+def _text(connection: duckdb.DuckDBPyConnection, expression: Node) -> str | None:
+    """Return the text of a literal: 'now', or DATE '2024-02-01'; None if it is none that we can read.
+
+    Of a cast it is as DuckDB writes the value, since the macro tells the calls apart by that text.
+    """
+    if expression["class"] != "CAST":
+        value: Any = expression.get("literal") or {}
+        return str(value["text"]) if value.get("kind") == "STRING" else None
+    kind = str(expression["type_expr"].get("type_name", "")).upper()
+    text = _text(connection, expression["child"]) if expression["child"]["class"] == "CONSTANT" else None
+    if text is None or kind not in _POINT_TYPES:
+        return None
+    row = single_row(connection, f"SELECT CAST(TRY_CAST(?::VARCHAR AS {kind}) AS VARCHAR)", [text])
+    return row[0] if row else None
 
 
 def _point(scope: Scope, call: Call) -> AsOf:
