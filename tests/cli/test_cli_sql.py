@@ -198,6 +198,25 @@ def test_a_projection_that_is_called_a_history_has_points_in_time(tmp_path: Path
     assert "x_history()" in refused("sql", "from no_such()", code=2, cwd=tmp_path)[1]
 
 
+def test_a_name_that_may_be_two_projections_is_refused(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(i, n=i) for i in range(4)])
+    names = ("Acct", "acct", "states", "other")
+    (tmp_path / "esctl.toml").write_text(
+        "".join(f'[projections.{name}.on."*"]\nset = {{ {name} = "data.n" }}\n' for name in names)
+    )
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    for call in ("acct()", "ACCT('@3')", "Acct_history()"):
+        message, hint = refused("sql", f"from {call}", code=2, cwd=tmp_path)
+        assert "may be the projection Acct or acct" in message
+        assert "rename" in hint
+    message, hint = refused("sql", "from states()", code=2, cwd=tmp_path)
+    assert "a projection is called 'states'" in message
+    assert "replay -p states" in hint
+    assert good("sql", "select other from other('@3')", cwd=tmp_path).row == {"other": 2}
+    assert good("sql", "select states from states_history() where position = 3", cwd=tmp_path).row == {"states": 2}
+    assert good("sql", "select n from merge()", cwd=tmp_path).row == {"n": 3}
+
+
 def test_an_error_about_an_event_is_told_as_elsewhere(tmp_path: Path) -> None:
     write_lines(tmp_path / "events.jsonl", [plain_event(1, n="abc")])
     (tmp_path / "esctl.toml").write_text('[projections.p.on."*"]\nadd = { n = "data.n" }\n')

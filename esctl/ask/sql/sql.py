@@ -92,7 +92,7 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
-    calls = _calls(scope.connection, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
+    calls = _calls(scope, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
     events, payload = _relations(scope, select)
     functions_made, fields = _functions(scope, named, points, calls)
@@ -112,9 +112,7 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     return {name: adapt_projection(projection, scope.view) for name, projection in every.items()}
 
 
-def _calls(
-    connection: duckdb.DuckDBPyConnection, select: Select, functions: Iterable[str], histories: Set[str]
-) -> list[Call]:
+def _calls(scope: Scope, select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
     """List the calls of our functions; `histories` are those that take no point in time.
 
     A projection's own name takes precedence over the history of another: `x_history` is a projection if one has that
@@ -127,10 +125,23 @@ def _calls(
             function = node["function"]
             name = str(function["function_name"]).lower()
             if name in known:
-                found[_call(connection, name, function["arguments"], name in histories)] = None
+                _check_name(scope, name)
+                found[_call(scope.connection, name, function["arguments"], name in histories)] = None
     if len(found) > _MOST_POINTS:
         raise UsageError(f"{WHERE} asks for more than {_MOST_POINTS} points in time", "join with a history instead")
     return list(found)
+
+
+def _check_name(scope: Scope, name: str) -> None:
+    """Raise UsageError if a function's name, in lower case, may stand for more than one thing."""
+    every = [projection.name for projection in scope.projections]
+    alike = [each for each in every if each.lower() == name]
+    alike = alike or [each for each in every if f"{each.lower()}{HISTORY}" == name]
+    if name == EVERY_STATE and alike:
+        hint = f"rename the projection, or ask with esctl replay -p {alike[0]}"
+        raise UsageError(f"{name}() is all states, and a projection is called {alike[0]!r}", hint)
+    if len(alike) > 1:
+        raise UsageError(f"{name}() may be the projection {' or '.join(alike)}, as SQL ignores case", "rename one")
 
 
 def _call(connection: duckdb.DuckDBPyConnection, name: str, arguments: Sequence[Node], is_history: bool) -> Call:
