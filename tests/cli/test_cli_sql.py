@@ -217,6 +217,31 @@ def test_a_name_that_may_be_two_projections_is_refused(tmp_path: Path) -> None:
     assert good("sql", "select n from merge()", cwd=tmp_path).row == {"n": 3}
 
 
+def test_fields_that_differ_only_in_case_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(1, amount=1, Amount=2, other=3)])
+    (tmp_path / "esctl.toml").write_text(
+        '[projections.p]\nsql = "select entity, sum(data.amount) as n from events group by 1"\n'
+        '[projections.q]\nsql = "select entity, sum(data.other) as n from events group by 1"\n'
+    )
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    for written in ("data.amount", 'data."Amount"', "events.data.AMOUNT", "data['amount']"):
+        message, hint = refused("sql", f"select {written} from events", code=2, cwd=tmp_path)
+        assert "does not tell Amount and amount apart" in message
+        assert "payload->>" in hint
+    told = refused("replay", "-p", "p", code=2, cwd=tmp_path)
+    assert "projections.p.sql asks for data.amount" in told[0]
+    assert 'set = { x = "data.amount" }' in told[1]
+    assert good("replay", "-p", "q", cwd=tmp_path).row["state"] == {"n": 3}
+    each = "select payload->>'amount' as a, payload->>'Amount' as b, data.other as c from events"
+    done = good("sql", each, cwd=tmp_path)
+    assert done.row == {"a": "1", "b": "2", "c": 3}
+    assert "data is without" not in done.err
+    assert "data is without" not in good("sql", "select count(*) as n from events", cwd=tmp_path).err
+    whole = good("sql", "select data from events", cwd=tmp_path)
+    assert whole.row == {"data": {"other": 3}}
+    assert "note: data is without Amount, amount, which differ only in case" in whole.err
+
+
 def test_an_error_about_an_event_is_told_as_elsewhere(tmp_path: Path) -> None:
     write_lines(tmp_path / "events.jsonl", [plain_event(1, n="abc")])
     (tmp_path / "esctl.toml").write_text('[projections.p.on."*"]\nadd = { n = "data.n" }\n')

@@ -19,7 +19,7 @@ from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
-from esctl.ask.states.payload_struct import is_wide, number_fields, payload_struct
+from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
 from esctl.ask.states.state_fields import WHOLE, StateField
 from esctl.engine.allowlist import checked_select, is_source
@@ -68,6 +68,7 @@ class Compiled(Struct, frozen=True):
     points: tuple[AsOf, ...]
     folds: bool  # it asks for states
     as_text: NumbersAsText
+    left_out: tuple[str, ...]  # payload fields that `data` does not have, though the query reads all of it
 
 
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
@@ -81,6 +82,9 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
     result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
     several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
     notes = numbers_as_text.notes(compiled.as_text) + (unheard_notes(scope) if compiled.folds else ())
+    if compiled.left_out:
+        listed = ", ".join(compiled.left_out[:5]) + (" and more" if len(compiled.left_out) > 5 else "")
+        notes += (f"note: data is without {listed}, which differ only in case: payload has them",)
     notes += (UNORDERED,) if several == (True,) and not select.is_ordered else ()
     return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
 
@@ -102,7 +106,8 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
     asked = tuple(dict.fromkeys(points.values()))
-    return Compiled(tuple(setup), select, (*paths, *spooled), asked, bool(calls), as_text)
+    left_out = _left_out(select, view.fields)
+    return Compiled(tuple(setup), select, (*paths, *spooled), asked, bool(calls), as_text, left_out)
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
@@ -181,9 +186,7 @@ def _point(scope: Scope, call: Call) -> AsOf:
 
 def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
     """Write the relations that the query names; return also the payload fields whose numbers are text in them."""
-    read = {
-        str(node["table_name"]).lower() for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE"
-    }
+    read = _tables(select)
     made, as_text = dict[str, str](), list[str]()
     if "events" in read:
         made["events"], as_text = _events(scope, select)
@@ -192,6 +195,20 @@ def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
     if "types" in read:
         made["types"] = _with_json(types(scope).sql, "fields")
     return [f"CREATE VIEW {name} AS {rows}" for name, rows in made.items()], as_text
+
+
+def _tables(select: Select) -> set[str]:
+    """Return the names of the tables that a query reads, in lower case."""
+    tables = (node for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE")
+    return {str(node["table_name"]).lower() for node in tables}
+
+
+def _left_out(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
+    """List the payload fields that a query would read but for another whose name differs only in case."""
+    skipped = alike(fields)
+    if not skipped or "events" not in _tables(select):
+        return ()
+    return tuple(name for name in mentioned_fields(select, fields) if name.lower() in skipped)
 
 
 def _with_json(rows: str, column: str) -> str:
@@ -204,6 +221,7 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     Return also the payload fields whose numbers are text in them.
     """
     view = scope.view
+    check_names(select, view.fields, WHERE, "write payload->>'{}'")
     fields = mentioned_fields(select, view.fields)
     measured = [path for path in number_fields(view) if path[0] in fields]
     reads = Reads(view, measure_shapes(scope.connection, view, measured))

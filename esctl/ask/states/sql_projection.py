@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esctl.ask.scope.scope import Claim, Scope, event_rows
-from esctl.ask.states.payload_struct import number_fields, payload_struct
+from esctl.ask.states.payload_struct import check_names, number_fields, payload_struct
 from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import explained
@@ -22,6 +22,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     """Return the SQL of states and their fields: the query's columns other than the entity's own."""
     where = f"projections.{claim.projection.name}.sql"
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
+    check_names(select, scope.view.fields, where, 'a projection of rules does: set = {{ x = "data.{}" }}')
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
     rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
