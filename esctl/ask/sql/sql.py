@@ -17,6 +17,7 @@ from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
+from esctl.ask.sql.text_order import check_uses
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
 from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
@@ -102,7 +103,7 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     functions_made, fields = _functions(scope, named, points, calls)
     setup = [*events, *functions_made]
     as_text = NumbersAsText(numbers_as_text.lower(payload), numbers_as_text.lower(fields))
-    numbers_as_text.check_uses(select, as_text)
+    check_uses(select, as_text)
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
     asked = tuple(dict.fromkeys(points.values()))
