@@ -127,6 +127,30 @@ def test_a_wrong_query_is_told_in_two_lines(store: Path, query: str, told: str, 
     assert hinted in hint
 
 
+@pytest.mark.parametrize(
+    ("point", "as_text"),
+    [
+        ("DATE '2024-2-1'", "'2024-02-01'"),
+        ("cast('2024-02-01' as date)", "'2024-02-01'"),
+        ("TIMESTAMP '2024-02-01T00:00:00'", "'2024-02-01 00:00:00'"),
+        ("'2024-02-01'::TIMESTAMP", "'2024-02-01 00:00:00'"),
+        ("TIMESTAMP '2024-02-01 10:00:00.50'", "'2024-02-01 10:00:00.5'"),
+        ("TIMESTAMPTZ '2024-02-01 02:00:00+02'", "'2024-02-01T00:00:00Z'"),
+        ("'2024-02-01'::varchar", "'2024-02-01'"),
+    ],
+)
+def test_a_point_can_have_a_type(store: Path, point: str, as_text: str) -> None:
+    query = "select count(*) as n, max(position) as last from account({})"
+    done = good("sql", query.format(point), cwd=store)
+    assert done.rows == good("sql", query.format(as_text), cwd=store).rows
+    assert done.row["n"] > 0
+
+
+@pytest.mark.parametrize("point", ["'2024-02-01'::date::timestamp", "'12:00'::time", "date '2024-02-31'", "1::date"])
+def test_a_point_of_another_type_is_refused(store: Path, point: str) -> None:
+    assert "takes one point in time" in refused("sql", f"from account({point})", code=2, cwd=store)[0]
+
+
 def test_a_basis_is_said_and_held(store: Path) -> None:
     done = good("sql", "select count(*) as n from events", "--basis", cwd=store)
     basis = next(line for line in done.err.splitlines() if line.startswith("{"))
@@ -172,6 +196,50 @@ def test_a_projection_that_is_called_a_history_has_points_in_time(tmp_path: Path
     assert good("replay", "-p", "x_history", "--at", "@3", cwd=tmp_path).row["state"] == {"x_history": 2}
     assert "takes nothing" in refused("sql", "from x_history_history('@3')", code=2, cwd=tmp_path)[0]
     assert "x_history()" in refused("sql", "from no_such()", code=2, cwd=tmp_path)[1]
+
+
+def test_a_name_that_may_be_two_projections_is_refused(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(i, n=i) for i in range(4)])
+    names = ("Acct", "acct", "states", "other")
+    (tmp_path / "esctl.toml").write_text(
+        "".join(f'[projections.{name}.on."*"]\nset = {{ {name} = "data.n" }}\n' for name in names)
+    )
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    for call in ("acct()", "ACCT('@3')", "Acct_history()"):
+        message, hint = refused("sql", f"from {call}", code=2, cwd=tmp_path)
+        assert "may be the projection Acct or acct" in message
+        assert "rename" in hint
+    message, hint = refused("sql", "from states()", code=2, cwd=tmp_path)
+    assert "a projection is called 'states'" in message
+    assert "replay -p states" in hint
+    assert good("sql", "select other from other('@3')", cwd=tmp_path).row == {"other": 2}
+    assert good("sql", "select states from states_history() where position = 3", cwd=tmp_path).row == {"states": 2}
+    assert good("sql", "select n from merge()", cwd=tmp_path).row == {"n": 3}
+
+
+def test_fields_that_differ_only_in_case_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(1, amount=1, Amount=2, other=3)])
+    (tmp_path / "esctl.toml").write_text(
+        '[projections.p]\nsql = "select entity, sum(data.amount) as n from events group by 1"\n'
+        '[projections.q]\nsql = "select entity, sum(data.other) as n from events group by 1"\n'
+    )
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    for written in ("data.amount", 'data."Amount"', "events.data.AMOUNT", "data['amount']"):
+        message, hint = refused("sql", f"select {written} from events", code=2, cwd=tmp_path)
+        assert "does not tell Amount and amount apart" in message
+        assert "payload->>" in hint
+    told = refused("replay", "-p", "p", code=2, cwd=tmp_path)
+    assert "projections.p.sql asks for data.amount" in told[0]
+    assert 'set = { x = "data.amount" }' in told[1]
+    assert good("replay", "-p", "q", cwd=tmp_path).row["state"] == {"n": 3}
+    each = "select payload->>'amount' as a, payload->>'Amount' as b, data.other as c from events"
+    done = good("sql", each, cwd=tmp_path)
+    assert done.row == {"a": "1", "b": "2", "c": 3}
+    assert "data is without" not in done.err
+    assert "data is without" not in good("sql", "select count(*) as n from events", cwd=tmp_path).err
+    whole = good("sql", "select data from events", cwd=tmp_path)
+    assert whole.row == {"data": {"other": 3}}
+    assert "note: data is without Amount, amount, which differ only in case" in whole.err
 
 
 def test_an_error_about_an_event_is_told_as_elsewhere(tmp_path: Path) -> None:

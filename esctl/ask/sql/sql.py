@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,9 +18,10 @@ from esctl.ask.scope.own_times import own_time, with_own_times
 from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
+from esctl.ask.sql.text_order import check_uses
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
-from esctl.ask.states.payload_struct import is_wide, number_fields, payload_struct
+from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
 from esctl.ask.states.state_fields import WHOLE, StateField
 from esctl.engine.allowlist import checked_select, is_source
@@ -37,6 +38,9 @@ from esctl.projection.row_changes.rules import adapt_projection, default_project
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 
+if TYPE_CHECKING:
+    import duckdb
+
 WHERE = "the query"
 RELATIONS = ("events", "entities", "types")
 EVERY_STATE = "states"
@@ -44,6 +48,7 @@ MERGE = "merge"
 HISTORY = "_history"
 UNORDERED = "note: without ORDER BY the order of the rows is not settled"
 _MOST_POINTS = 50
+_POINT_TYPES = ("VARCHAR", "TEXT", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
 
 
 class Call(Struct, frozen=True):
@@ -65,6 +70,7 @@ class Compiled(Struct, frozen=True):
     points: tuple[AsOf, ...]
     folds: bool  # it asks for states
     as_text: NumbersAsText
+    left_out: tuple[str, ...]  # payload fields that `data` does not have, though the query reads all of it
 
 
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
@@ -78,6 +84,9 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
     result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
     several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
     notes = numbers_as_text.notes(compiled.as_text) + (unheard_notes(scope) if compiled.folds else ())
+    if compiled.left_out:
+        listed = ", ".join(compiled.left_out[:5]) + (" and more" if len(compiled.left_out) > 5 else "")
+        notes += (f"note: data is without {listed}, which differ only in case: payload has them",)
     notes += (UNORDERED,) if several == (True,) and not select.is_ordered else ()
     return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
 
@@ -89,17 +98,18 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
-    calls = _calls(select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
+    calls = _calls(scope, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
     events, payload = _relations(scope, select)
     functions_made, fields = _functions(scope, named, points, calls)
     setup = [*events, *functions_made]
     as_text = NumbersAsText(numbers_as_text.lower(payload), numbers_as_text.lower(fields))
-    numbers_as_text.check_uses(select, as_text)
+    check_uses(select, as_text)
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
     asked = tuple(dict.fromkeys(points.values()))
-    return Compiled(tuple(setup), select, (*paths, *spooled), asked, bool(calls), as_text)
+    left_out = _left_out(select, view.fields)
+    return Compiled(tuple(setup), select, (*paths, *spooled), asked, bool(calls), as_text, left_out)
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
@@ -109,7 +119,7 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     return {name: adapt_projection(projection, scope.view) for name, projection in every.items()}
 
 
-def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
+def _calls(scope: Scope, select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
     """List the calls of our functions; `histories` are those that take no point in time.
 
     A projection's own name takes precedence over the history of another: `x_history` is a projection if one has that
@@ -122,16 +132,29 @@ def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> lis
             function = node["function"]
             name = str(function["function_name"]).lower()
             if name in known:
-                found[_call(name, function["arguments"], name in histories)] = None
+                _check_name(scope, name)
+                found[_call(scope.connection, name, function["arguments"], name in histories)] = None
     if len(found) > _MOST_POINTS:
         raise UsageError(f"{WHERE} asks for more than {_MOST_POINTS} points in time", "join with a history instead")
     return list(found)
 
 
-def _call(name: str, arguments: Sequence[Node], is_history: bool) -> Call:
+def _check_name(scope: Scope, name: str) -> None:
+    """Raise UsageError if a function's name, in lower case, may stand for more than one thing."""
+    every = [projection.name for projection in scope.projections]
+    alike = [each for each in every if each.lower() == name]
+    alike = alike or [each for each in every if f"{each.lower()}{HISTORY}" == name]
+    if name == EVERY_STATE and alike:
+        hint = f"rename the projection, or ask with esctl replay -p {alike[0]}"
+        raise UsageError(f"{name}() is all states, and a projection is called {alike[0]!r}", hint)
+    if len(alike) > 1:
+        raise UsageError(f"{name}() may be the projection {' or '.join(alike)}, as SQL ignores case", "rename one")
+
+
+def _call(connection: duckdb.DuckDBPyConnection, name: str, arguments: Sequence[Node], is_history: bool) -> Call:
     if not arguments:
         return Call(name, None)
-    text = _text(arguments[0]["expression"])
+    text = _text(connection, arguments[0]["expression"])
     if is_history or len(arguments) > 1 or text is None or arguments[0]["name"]:
         takes = "nothing" if is_history else "one point in time, written out"
         called = name.removesuffix(HISTORY) if is_history else name
@@ -140,12 +163,20 @@ def _call(name: str, arguments: Sequence[Node], is_history: bool) -> Call:
     return Call(name, text)
 
 
-def _text(expression: Node) -> str | None:
-    """Return the text of a literal: 'now', or DATE '2024-02-01'."""
-    if expression["class"] == "CAST":
-        expression = expression["child"]
-    value: Any = expression.get("literal") or {}
-    return str(value["text"]) if value.get("kind") == "STRING" else None
+def _text(connection: duckdb.DuckDBPyConnection, expression: Node) -> str | None:
+    """Return the text of a literal: 'now', or DATE '2024-02-01'; None if it is none that we can read.
+
+    Of a cast it is as DuckDB writes the value, since the macro tells the calls apart by that text.
+    """
+    if expression["class"] != "CAST":
+        value: Any = expression.get("literal") or {}
+        return str(value["text"]) if value.get("kind") == "STRING" else None
+    kind = str(expression["type_expr"].get("type_name", "")).upper()
+    text = _text(connection, expression["child"]) if expression["child"]["class"] == "CONSTANT" else None
+    if text is None or kind not in _POINT_TYPES:
+        return None
+    row = single_row(connection, f"SELECT CAST(TRY_CAST(?::VARCHAR AS {kind}) AS VARCHAR)", [text])
+    return row[0] if row else None
 
 
 def _point(scope: Scope, call: Call) -> AsOf:
@@ -157,9 +188,7 @@ def _point(scope: Scope, call: Call) -> AsOf:
 
 def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
     """Write the relations that the query names; return also the payload fields whose numbers are text in them."""
-    read = {
-        str(node["table_name"]).lower() for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE"
-    }
+    read = _tables(select)
     made, as_text = dict[str, str](), list[str]()
     if "events" in read:
         made["events"], as_text = _events(scope, select)
@@ -168,6 +197,20 @@ def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
     if "types" in read:
         made["types"] = _with_json(types(scope).sql, "fields")
     return [f"CREATE VIEW {name} AS {rows}" for name, rows in made.items()], as_text
+
+
+def _tables(select: Select) -> set[str]:
+    """Return the names of the tables that a query reads, in lower case."""
+    tables = (node for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE")
+    return {str(node["table_name"]).lower() for node in tables}
+
+
+def _left_out(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
+    """List the payload fields that a query would read but for another whose name differs only in case."""
+    skipped = alike(fields)
+    if not skipped or "events" not in _tables(select):
+        return ()
+    return tuple(name for name in mentioned_fields(select, fields) if name.lower() in skipped)
 
 
 def _with_json(rows: str, column: str) -> str:
@@ -180,6 +223,7 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     Return also the payload fields whose numbers are text in them.
     """
     view = scope.view
+    check_names(select, view.fields, WHERE, "write payload->>'{}'")
     fields = mentioned_fields(select, view.fields)
     measured = [path for path in number_fields(view) if path[0] in fields]
     reads = Reads(view, measure_shapes(scope.connection, view, measured))

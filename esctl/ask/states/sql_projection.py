@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.scope import Claim, Scope, event_rows
-from esctl.ask.states.payload_struct import number_fields, payload_struct
+from esctl.ask.states.payload_struct import check_names, number_fields, payload_struct
 from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import explained
@@ -25,6 +25,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     """Return the SQL of states and their fields: the query's columns other than the entity's own."""
     where = f"projections.{claim.projection.name}.sql"
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
+    check_names(select, scope.view.fields, where, 'a projection of rules does: set = {{ x = "data.{}" }}')
     reads = Reads(scope.view, measure_shapes(scope.connection, scope.view, number_fields(scope.view)))
     data = payload_struct(reads, scope.view.fields)
     # What a query says of an entity may depend on others than those asked for.
