@@ -41,6 +41,8 @@ def run(
     from esctl.ledger.sign.keys import read_verifiers
     from esctl.reports.proof import proof_answer
 
+    if str(proof) == event == "-":
+        raise UsageError("the proof and --event are both -, and stdin is one", "name a file for one of them")
     keys = read_verifiers(trust or ())
     read = read_proof(_read_bytes(proof, LARGEST), str(proof))
     if not event and read.content.leaf is not None:
