@@ -108,7 +108,8 @@ def _replace_file(final: Path, named: Path, about: os.stat_result | None = None)
 
     Not by tempfile: its files are private, while an answer follows the user's umask.
     """
-    temporary = final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
+    begin = os.fsencode(final.name)[:200].decode("utf-8", "ignore")  # names are limited in bytes
+    temporary = final.with_name(f".{begin}.{os.urandom(8).hex()}.tmp")
     try:  # before the file is there, or an interrupt just after would leave it
         descriptor = _open_descriptor(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
         with open(descriptor, "wb") as stream:
