@@ -5,7 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import TextIO
+
+from esctl.errors import InputError
 
 _HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 """Prefixes of paths that name a descriptor which is open already, as a shell's `<(...)` does."""
@@ -37,3 +41,10 @@ def open_named(path: Path, *, streams: bool = True) -> int:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
+
+
+def open_stdin() -> TextIO:
+    """Return stdin. Raises InputError if it was closed before the program began."""
+    if sys.stdin is None:
+        raise InputError("stdin is closed", "give a file, or write into it: command | esctl ...")
+    return sys.stdin

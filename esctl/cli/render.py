@@ -97,6 +97,17 @@ def render_answer(
     return show(relation.answer, shared, store, table_columns)
 
 
+def shows_rows(
+    relation: Relation, shared: Shared, store: Store, table_columns: tuple[str, ...] = (), *, noted: bool = True
+) -> bool:
+    """Write as `render_answer` does; return whether the answer has any row, be it that a reader took none of them."""
+    announce(relation, shared, store, noted=noted)
+    written = render(relation.answer, shared, table_columns, output_settings(store))
+    # Only these leave out all rows; asking again costs as much as the answer did.
+    may_have_more = written.more or shared.limit == 0
+    return written.rows > 0 or (may_have_more and relation.has_rows())
+
+
 def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
     """Print to stderr what an answer rests on.
 

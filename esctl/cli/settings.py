@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.cli.options import Shared, is_given
+from esctl.cli.options import Shared, is_given, parse_columns
 from esctl.config import Config, Setting, find_config, find_store, read_config, unused_config
+from esctl.errors import UsageError
 from esctl.storage.mirrors import shown_in
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
             if isinstance(value, bool)
             else str(value)
         )
-        from_variable = bool(os.environ.get(variable)) and (value is True or os.environ[variable] == text)
+        from_variable = _is_meant_by(os.environ.get(variable, ""), value)
         text = shown_in(text) if name == "store" else text
         return Setting(name, text, variable if from_variable else f"--{name.replace('_', '-')}")
     if os.environ.get(variable):
@@ -68,6 +69,17 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
     if name in config.output:
         return Setting(name, str(config.output[name]), config.name)
     return Setting(name, default, "default")
+
+
+def _is_meant_by(text: str, value: object) -> bool:
+    """Return whether a variable's text gives the value of a shared option, however it is written."""
+    if isinstance(value, tuple):
+        with suppress(UsageError):
+            return parse_columns(text) == value
+        return False
+    if isinstance(value, Path):
+        return bool(text) and Path(text) == value
+    return bool(text) and (value is True or text.strip() == str(value))
 
 
 def _store_setting(name: str, default: str, config: Config) -> Setting:

@@ -147,7 +147,8 @@ def _replace_file(final: Path, named: Path, about: os.stat_result | None = None)
 
 
 def _temporary_name(final: Path) -> Path:
-    return final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
+    begin = os.fsencode(final.name)[:200].decode("utf-8", "ignore")  # names are limited in bytes
+    return final.with_name(f".{begin}.{os.urandom(8).hex()}.tmp")
 
 
 def _regular_stat(path: Path, about: os.stat_result | None) -> os.stat_result | None:

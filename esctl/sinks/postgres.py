@@ -132,10 +132,11 @@ class PostgresTable:
             self._begin()
 
     def _begin(self) -> None:
-        """Take the lock, which ends with the transaction, and read the progress.
+        """Set the zone of the times and take the lock, both until the transaction ends, and read the progress.
 
         Raises InputError if another process has the lock, or wrote the table since it was read.
         """
+        self._run("SET LOCAL TIME ZONE 'UTC'")  # else times are taken to be of the zone of the user or database
         if self._writing:
             lock = f"esctl:{self._schema}.{self._name}"
             free = self._run("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [lock]).fetchone()
@@ -197,7 +198,7 @@ class PostgresTable:
             ):
                 while rows := self._session.connection.fetchmany(ROWS):
                     for row in rows:
-                        out.write_row((*row[:-1], f"{row[-1]}+00") if "time" in columns else row)
+                        out.write_row(row)
 
     def _keep(self, new: KeptProgress) -> None:
         types = {"position": "bigint", "basis": "json", "fields": "json"}

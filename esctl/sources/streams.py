@@ -157,7 +157,7 @@ class _Counting(io.RawIOBase):
         return got
 
     def close(self) -> None:
-        if not self.closed and self._inner is not sys.stdin.buffer:
+        if not self.closed and self._inner is not getattr(sys.stdin, "buffer", None):
             self._inner.close()
         super().close()
 

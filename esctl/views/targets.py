@@ -106,11 +106,14 @@ def _database(text: str, name: str) -> ViewTarget:
             "--to has a password in it, which would be kept in the store",
             "leave it to PGPASSWORD or ~/.pgpass, or name a variable in its place: ${NAME}",
         )
+    if "#" in text:
+        raise UsageError(f"--to {_without_password(text)}: # ends it", "write %23 for a # in a name")
     database, _, table = parts.path.removeprefix("/").rpartition("/")
     if "/" in database:
         raise UsageError(f"--to {_without_password(text)}: it has a path of more than database and table", _HINT)
     user = parts.netloc.rpartition("@")[0]
-    host = f"{parts.hostname or ''}{f':{port}' if port else ''}"
+    name_of_host = parts.hostname or ""
+    host = f"{f'[{name_of_host}]' if ':' in name_of_host else name_of_host}{f':{port}' if port else ''}"
     query = f"?{parts.query}" if parts.query else ""
     return ViewTarget(
         "postgres", f"postgresql://{user}{'@' * bool(user)}{host}/{database}{query}", unquote(table) or name

@@ -17,7 +17,7 @@ from esctl.cli.commands.doctor import LISTS
 from esctl.log.commits import create_store
 from esctl.log.writer import LogWriter, Part
 from esctl.model import FileCursor
-from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
+from tests.support.cli_harness import esctl, good, on_terminal, plain_event, refused, write_lines
 from tests.support.real_log_helpers import json_lines, load
 
 MESSY = {"duplicates": [5078, 5079], "conflicts": [5080], "invalid": [*range(5082, 5088)], "homeless": [5097]}
@@ -54,6 +54,16 @@ def test_findings_are_noted_where_they_are_in_scope(samples: Path) -> None:
 def test_a_limit_hides_no_finding(samples: Path) -> None:
     done = esctl("doctor", "--conflicts", "--limit", "0", cwd=samples)
     assert (done.code, done.out) == (1, b"")
+
+
+@pytest.mark.parametrize("asked", [("diff", "@1", "@2000", "--exit-code"), ("doctor", "--homeless")])
+def test_a_pager_that_is_left_early_hides_no_finding(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    events = [plain_event(number, f"thing-{number}" if asked[0] == "diff" else "") for number in range(2000)]
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "-q", "a.jsonl", cwd=tmp_path)
+    for pager in ("true", "cat"):  # more is written than a pipe holds, so that one who reads nothing is noticed
+        shown = on_terminal(*asked, "-f", "markdown", "-q", cwd=tmp_path, ESCTL_NO_PAGER="", ESCTL_PAGER=pager)
+        assert shown[1] == 1, shown[0][-300:]
 
 
 def test_findings_are_reported(samples: Path) -> None:

@@ -95,6 +95,8 @@ def test_config_show_names_every_origin(samples: Path) -> None:
         "setting,value,origin",
         "--columns",
     )
+    assert origins(ESCTL_COLUMNS="setting, value,origin")["columns"] == ("setting,value,origin", "ESCTL_COLUMNS")
+    assert origins(ESCTL_CONFIG="./esctl.toml")["config"] == ("esctl.toml", "ESCTL_CONFIG")
 
 
 def test_config_show_takes_the_output_table(samples: Path, tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_a_proof_is_checked_without_the_store(folder: Path, tmp_path: Path) -> N
     assert (done.code, b"<failure" in done.out) == (1, True)
 
 
+def test_a_proof_and_its_event_are_not_both_on_stdin(folder: Path) -> None:
+    proof = (folder / "proof").read_bytes()
+    told = refused("verify-proof", "-", "--event", "-", cwd=folder, code=2, stdin=proof)
+    assert told == ("the proof and --event are both -, and stdin is one", "name a file for one of them")
+    row = good("verify-proof", "-", "--event", "event", "--trust", "ann.pub", cwd=folder, stdin=proof).row
+    assert row["result"] == "proven"
+
+
 def test_the_signer_needs_no_trust_option(folder: Path) -> None:
     done = good("verify-proof", "proof", "--event", "event", "-f", "table", cwd=folder, **mine(folder))
     assert "proven" in done.text

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,22 @@ def test_what_does_not_exist_is_4(small: Path, arguments: list[str], at_fault: s
     message, told = refused(*arguments, code=4, cwd=small)
     assert at_fault in message
     assert hint in told
+
+
+@pytest.mark.parametrize("words", ["sql -", "ingest -", "verify-proof -"])
+def test_a_stdin_that_is_closed_is_said(small: Path, words: str) -> None:
+    told = _without_stdin(words, small)
+    assert told == (3, "esctl: error: stdin is closed\nhint: give a file, or write into it: command | esctl ...\n")
+
+
+def test_a_file_is_read_though_stdin_is_closed(small: Path) -> None:
+    assert _without_stdin("ingest -q log.jsonl", small) == (0, "")
+
+
+def _without_stdin(words: str, folder: Path) -> tuple[int, str]:
+    script = f'exec "{sys.executable}" -m esctl {words} <&-'
+    done = subprocess.run(["sh", "-c", script], cwd=folder, env=surroundings(), capture_output=True, check=False)
+    return done.returncode, done.stderr.decode()
 
 
 @pytest.mark.parametrize("words", [["replay"], ["diff", "@1", "@5"], ["diff", "--known-at", "@1", "@5", "*"]])

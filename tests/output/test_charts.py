@@ -167,6 +167,21 @@ def test_no_line_leads_over_a_gap() -> None:
     assert [each["height"] for each in chart_["vconcat"][0]["data"]["values"]] == heights
 
 
+@pytest.mark.parametrize("largest", ["1e308", "1.7e308", "1e300"])
+def test_values_that_no_axis_holds_are_refused(tmp_path: Path, largest: str) -> None:
+    lines = [json.dumps(plain_event(n, n=n)).replace('"n": ', '"n": ' + "-" * (n == 1)) for n in range(1, 4)]
+    text = "\n".join(lines).replace('"n": -1', f'"n": -{largest}').replace('"n": 2', f'"n": {largest}')
+    (tmp_path / "a.jsonl").write_text(text, encoding="utf-8")
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    asked = ("series", "max(n)", "--every", "1m", "--plot")
+    if largest == "1e300":
+        assert "e+300" in good(*asked, cwd=tmp_path).text
+    else:
+        message, hint = refused(*asked, cwd=tmp_path, code=2)
+        assert message.startswith("--plot cannot draw -1")
+        assert (message.endswith("it is too large"), hint) == (True, "give an EXPR of smaller numbers")
+
+
 def test_nothing_is_drawn_of_no_values(folder: Path) -> None:
     pytest.importorskip("plotille")
     done = good("series", "max(n) filter (who = 'nobody')", "--every", "1m", "--plot", "-q", cwd=folder)

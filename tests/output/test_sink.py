@@ -36,6 +36,12 @@ def test_a_file_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["answer.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["漢" * 80 + ".json", "é" + "x" * 249, "x" * 199 + "é" * 20])
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path: Path, name: str) -> None:
+    write(typed_answer(), Target(format="json", destination=tmp_path / name))
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
 def test_a_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

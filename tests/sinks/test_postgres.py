@@ -82,6 +82,22 @@ def test_a_view_in_a_database(host: str, tmp_path: Path, monkeypatch: pytest.Mon
         assert_is(log, to)
 
 
+def test_times_are_those_of_the_log_whatever_zone_a_session_has(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    to = f"postgres://{USER}@/postgres/zoned{host}"
+    log = Log(tmp_path)
+    ask(host, "ALTER DATABASE postgres SET timezone = 'Europe/Vienna'")
+    try:
+        log.open().create_view("v", to=to, projection="p")
+        log.take([("a1", "Changed", {"n": 7}, 9)])
+        log.open().find_view("v").refresh()
+        assert_is(log, to)
+    finally:
+        ask(host, "ALTER DATABASE postgres RESET timezone")
+
+
 @pytest.mark.parametrize(
     "change", ["DROP TABLE t", "ALTER TABLE t RENAME COLUMN n TO m", "ALTER TABLE t DROP COLUMN version"]
 )

@@ -200,7 +200,7 @@ def on_terminal(
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env=surroundings(ESCTL_NO_PAGER="1", **variables),
+        env=surroundings(**{"ESCTL_NO_PAGER": "1", **variables}),
     )
     os.close(slave)
     os.write(master, answer)

@@ -269,3 +269,23 @@ def test_a_view_ahead_of_its_log_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert log.open().find_view("v").state()[0].startswith("view v is at position 2")
     assert log.open().find_view("v").refresh(anew=True).how == "whole"
     assert_is(log, "parquet:files")
+
+
+@pytest.mark.parametrize(
+    ("to", "place"),
+    [
+        ("postgres://u@[::1]:5433/d/t", "postgresql://u@[::1]:5433/d"),
+        ("postgres://[fe80::1]/d/t", "postgresql://[fe80::1]/d"),
+        ("postgres://u@Host.example/d/t?sslmode=require", "postgresql://u@host.example/d?sslmode=require"),
+        ("postgres:///d/t", "postgresql:///d"),
+    ],
+)
+def test_the_address_of_a_database_keeps_its_host(to: str, place: str, tmp_path: Path) -> None:
+    assert parse_target(to, "v", tmp_path).place == place
+
+
+@pytest.mark.parametrize("to", ["postgres://h/d/t#x", "postgres://h/d/t#", "postgres://h/d/t?a=b#c"])
+def test_no_part_of_an_address_is_dropped_in_silence(to: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="# ends it") as told:
+        parse_target(to, "v", tmp_path)
+    assert "%23" in told.value.hint

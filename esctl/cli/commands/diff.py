@@ -10,7 +10,7 @@ import typer
 from esctl.cli.arguments import Engine, Entities, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, question
-from esctl.cli.render import render_answer
+from esctl.cli.render import shows_rows
 from esctl.errors import UsageError, shell_word
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def run(
     else:
         _check_points(store, words, at)
         found = store.diff(*words, known_at=known_at, **rules)
-    written = render_answer(found, shared, store, () if summary else TABLE)
-    if exit_code and (written or (shared.limit == 0 and found.has_rows())):
+    differs = shows_rows(found, shared, store, () if summary else TABLE)
+    if differs and exit_code:
         raise typer.Exit(1)
 
 

@@ -9,7 +9,7 @@ import typer
 from esctl.cli.arguments import Entities, From, KnownAt, ProjectionName, To
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, flags, question
-from esctl.cli.render import render_answer
+from esctl.cli.render import render_answer, shows_rows
 
 TABLE = ("check", "count", "examples", "entities", "worst")
 TABLE_LISTED = ("position", "time", "source", "entity", "type", "id", "detail")
@@ -59,8 +59,7 @@ def run(
     if listed:
         events = store.occurrences(listed, *names, from_=start, to=end, known_at=known_at, projection=projection)
         columns = TABLE_LISTED if len(listed) == 1 else ("check", *TABLE_LISTED)
-        written = render_answer(events, shared, store, columns, noted=False)
-        found = bool(written) or (shared.limit == 0 and events.has_rows())
+        found = shows_rows(events, shared, store, columns, noted=False)
     else:
         health = store.doctor(*names, from_=start, to=end, known_at=known_at, projection=projection)
         render_answer(health, shared, store, TABLE, noted=False)

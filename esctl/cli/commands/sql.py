@@ -28,13 +28,12 @@ def run(
     ] = 60,
 ) -> None:
     """Ask a SELECT of your own, in DuckDB's SQL; it can read the store's events and states, and nothing else."""
-    import sys
-
     from esctl.engine.isolated import Sandbox
+    from esctl.named import open_stdin
 
     with Sandbox() as sandbox:
         store = open_store(shared)
-        text = sys.stdin.read() if query == "-" else query
+        text = open_stdin().read() if query == "-" else query
         answer = store.sql(
             text, known_at=known_at, projection=projection, timeout=timeout, limit=shared.limit, sandbox=sandbox
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from esctl.cli import diagnostics
 from esctl.cli.arguments import Trust
 from esctl.cli.options import Shared, command
 from esctl.errors import InputError, UsageError
-from esctl.named import read_named
+from esctl.named import open_stdin, read_named
 
 if TYPE_CHECKING:
     from esctl.ledger.prove.judge import Judgement
@@ -41,6 +40,8 @@ def run(
     from esctl.ledger.sign.keys import read_verifiers
     from esctl.reports.proof import proof_answer
 
+    if str(proof) == event == "-":
+        raise UsageError("the proof and --event are both -, and stdin is one", "name a file for one of them")
     keys = read_verifiers(trust or ())
     read = read_proof(_read_bytes(proof, LARGEST), str(proof))
     if not event and read.content.leaf is not None:
@@ -58,7 +59,7 @@ def _read_bytes(path: Path, limit: int = 2 << 30) -> bytes:
     try:
         if str(path) != "-":
             return read_named(path, limit)
-        data = sys.stdin.buffer.read(limit + 1)
+        data = open_stdin().buffer.read(limit + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "name a file that you may read") from error
     if len(data) > limit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,6 +12,8 @@ from esctl.model import Answer
 from esctl.output.frames import to_texts
 from esctl.output.text import visible
 
+_LARGEST = 1e300
+"""The largest height; the differences and steps of larger ones may be infinite."""
 MOST_POINTS = 10_000
 MOST_LINES = 8
 _NUMBERS = ("integer", "number", "json")  # JSON: numbers that no DECIMAL holds
@@ -77,7 +78,7 @@ def _point(row: Sequence[str | None], kind: str, what: str) -> Point:
     if kind not in _NUMBERS:
         raise UsageError(f"{what} draws numbers, and a value is {visible(value)!r}", "give an EXPR that is a number")
     height = float(value)
-    if not math.isfinite(height):
+    if abs(height) > _LARGEST:
         raise UsageError(
             f"{what} cannot draw {visible(value)[:40]}: it is too large", "give an EXPR of smaller numbers"
         )

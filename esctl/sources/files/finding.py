@@ -7,7 +7,6 @@ import glob
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -15,6 +14,7 @@ from typing import IO, cast
 from msgspec import Struct
 
 from esctl.errors import InputError, UsageError, shell_word
+from esctl.named import open_stdin
 from esctl.sources.files.archives import Member, members_of, open_member
 from esctl.sources.protocol import Note
 from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
@@ -208,7 +208,7 @@ def open_stream(source: Source, limits: Limits = LIMITS) -> ByteStream:
     Raises InputError when it cannot be opened; damage found later raises InputError from `readinto`.
     """
     if source.path is None:
-        return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None, limits=limits)
+        return ByteStream(source.name, cast(IO[bytes], open_stdin().buffer), None, limits=limits)
     if source.member is not None:
         raw = open_member(source.path, source.member, limits)
         return ByteStream(source.name, raw, source.member.size, limits=limits)

@@ -314,6 +314,15 @@ def test_what_is_delivered_again_far_apart_is_what_the_index_says(
         assert judge(tmp_path / ".esctl", full=True).verified.is_intact
 
 
+def test_a_missing_signature_hides_no_finding(few: Path) -> None:
+    shutil.rmtree(few / "checkpoints")
+    segment = max((few / "log").glob("*.parquet"), key=lambda path: path.stat().st_size)
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    assert judge(few, trust=(KEY,)).rules >= {"segments"}
+
+
 def test_nothing_is_judged_where_there_is_nothing_to_judge(few: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no store"):
         judge(tmp_path / "nowhere")
