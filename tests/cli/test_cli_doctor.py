@@ -58,8 +58,9 @@ def test_a_limit_hides_no_finding(samples: Path) -> None:
 
 @pytest.mark.parametrize("asked", [("diff", "@1", "@2000", "--exit-code"), ("doctor", "--homeless")])
 def test_a_pager_that_is_left_early_hides_no_finding(tmp_path: Path, asked: tuple[str, ...]) -> None:
-    events = [plain_event(number, f"thing-{number}" if asked[0] == "diff" else "") for number in range(2000)]
-    write_lines(tmp_path / "a.jsonl", events)
+    events = [plain_event(number, f"thing-{number}") for number in range(2000)]
+    homeless = [{**event, "stream": None} for event in events] if asked[0] == "doctor" else []
+    write_lines(tmp_path / "a.jsonl", [*events, *homeless])
     good("ingest", "-q", "a.jsonl", cwd=tmp_path)
     for pager in ("true", "cat"):  # more is written than a pipe holds, so that one who reads nothing is noticed
         shown = on_terminal(*asked, "-f", "markdown", "-q", cwd=tmp_path, ESCTL_NO_PAGER="", ESCTL_PAGER=pager)
