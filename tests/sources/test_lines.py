@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from msgspec import structs
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
-from esctl.sources.files import finding
 from esctl.sources.files.finding import Source, expand
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.protocol import Delivery
@@ -247,7 +247,7 @@ class _Stdin:
 def read_stdin(
     data: bytes, cursors: Mapping[str, Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, list[Delivery]]:
-    monkeypatch.setattr(finding.sys, "stdin", _Stdin(data))
+    monkeypatch.setattr(sys, "stdin", _Stdin(data))
     reading = read(Source("-", None), SourceOptions(), cursors)
     return reading.name, list(reading)
 
