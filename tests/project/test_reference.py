@@ -86,7 +86,10 @@ def shell(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Iterator[t
         yield here, env
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("browse", "init", "key", "mcp", "redact")])
+ASKING = [name for name in EXAMPLES if name not in ("browse", "init", "key", "mcp", "redact")]
+
+
+@pytest.mark.parametrize("name", effort.some(ASKING, 12))
 def test_examples_of_a_command_run(name: str, shell: tuple[Path, dict[str, str]]) -> None:
     here, env = shell
     for words, _ in effort.some(EXAMPLES[name], 1):

@@ -71,7 +71,7 @@ OTHER_FOLD = "event by event"
 
 
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Return the cases that the fast run leaves out: of a test's like cases all but one in four, nine at most.
+    """Return the cases that the fast run leaves out: of a test's like cases all but one in four, seven at most.
 
     The same in every run: the first, and where more than one is tried the last, with even steps between.
     """
@@ -82,7 +82,7 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             tests.setdefault((test, OTHER_FOLD in case), []).append(item)
     left_out: list[pytest.Item] = []
     for cases in tests.values():
-        tried = set(some(range(len(cases)), min(-(-len(cases) // 4), 9)))
+        tried = set(some(range(len(cases)), min(-(-len(cases) // 4), 7)))
         left_out += [item for at, item in enumerate(cases) if at not in tried]
     return left_out
 

@@ -149,7 +149,7 @@ def test_supposing_a_change_away_supposes_what_became_of_rows(
     tmp_path: Path, told: tuple[tuple[Any, ...], ...], engine: str
 ) -> None:
     folder = changes(tmp_path, *told)
-    for position in range(1, len(told) + 1):
+    for position in range(1, len(told) + 1) if engine == "off" else (1,):
         without = ("--without", f"@{position}")
         expected = between(states(folder), states(folder, *without))
         assert differences(folder, "--what-if", *without, "--engine", engine) == expected, position
