@@ -71,6 +71,14 @@ def test_an_encoding_can_be_declared(tmp_path: Path) -> None:
     assert "cp1252" in hint
 
 
+def test_an_encoding_that_is_declared_holds_for_what_is_followed(tmp_path: Path) -> None:
+    data = '{"id":"1","entity":"x","data":{"a":"Łódź"}}\n'.encode("cp1250")
+    good("ingest", "--follow", "-", "--encoding", "cp1250", "-q", cwd=tmp_path, stdin=data)
+    assert good("log", cwd=tmp_path).row["data"] == {"a": "Łódź"}
+    message, _ = refused("ingest", "--follow", "-", "--encoding", "utf-16", code=2, cwd=tmp_path, stdin=data)
+    assert "UTF-16, which cannot be followed" in message
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
 def test_a_source_is_known_again_if_the_mark_it_begins_with_says_which_encoding(encoding: str, tmp_path: Path) -> None:
     data = ("\ufeff" + WRITTEN["lines"]).encode(encoding)

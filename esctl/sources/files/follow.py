@@ -29,7 +29,7 @@ from esctl.sources.files.predecessors import LeftFile, NamedDeliveries, Predeces
 from esctl.sources.files.reading import LINES, SourceOptions, cursor_of_lines, first_cursor, read
 from esctl.sources.files.rotated import PROBE, FileId
 from esctl.sources.formats.detect import HEAD, sniff
-from esctl.sources.formats.encodings import WIDE, encoding_of
+from esctl.sources.formats.encodings import WIDE, encoding_of, parse_encoding
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.names import next_name
 from esctl.sources.pieces import BLANKS, Piece
@@ -147,6 +147,8 @@ class Tail:
     """One name that is followed, whatever file has it."""
 
     def __init__(self, source: Source, options: SourceOptions, note: Note) -> None:
+        if options.encoding and parse_encoding(options.encoding) in WIDE:
+            raise _wide(source.name)
         self.source = source
         self._options = options
         self._note = note
@@ -316,9 +318,7 @@ class Tail:
 
     def _check_lines(self, head: bytes) -> None:
         if encoding_of(head, None) in WIDE:
-            raise UsageError(
-                f"{self.source.name} is UTF-16, which cannot be followed", "leave --follow out, or write it as UTF-8"
-            )
+            raise _wide(self.source.name)
         if self._options.input_format == "auto" and b"\n" in head:
             found = sniff(head[:HEAD], whole=False)
             if found not in ("jsonl", "json", "text"):
@@ -326,3 +326,7 @@ class Tail:
                     f"{self.source.name} looks like {found}, and only lines of JSON can be followed",
                     "leave --follow out, or say --input-format jsonl",
                 )
+
+
+def _wide(name: str) -> UsageError:
+    return UsageError(f"{name} is UTF-16, which cannot be followed", "leave --follow out, or write it as UTF-8")

@@ -294,8 +294,10 @@ def first_cursor(
 def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> FileCursor:
     """Return the cursor of a source of lines before anything is read, with the dialect that its first lines show."""
     pattern = options.pattern_of(name)
-    found = _format(head, False, replace(options, input_format=LINES), pattern)
-    return first_cursor(found, head, False, options, pattern=pattern)
+    encoding = encodings.parse_encoding(options.encoding) if options.encoding else ""
+    text = encodings.utf8(head, encoding)
+    found = _format(text, False, replace(options, input_format=LINES), pattern)
+    return first_cursor(found, text, False, options, encoding, pattern)
 
 
 def _table_dialect(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:
