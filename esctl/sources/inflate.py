@@ -12,7 +12,26 @@ GZIP, BARE = 31, -15
 """The `wbits` of zlib: gzip members, one after another, or one deflated stream without a frame."""
 
 
-class Inflated:
+class _Unpacking:
+    """A stream that is unpacked from another, as much at a time as is at hand."""
+
+    def readinto1(self, view: memoryview) -> int:
+        """Fill `view` with the next bytes at hand, and return how many; 0 at the end."""
+        while len(view) and self._has_more():
+            if data := self._unpack(len(view)):
+                view[: len(data)] = data
+                return len(data)
+        return 0
+
+    def _has_more(self) -> bool:
+        raise NotImplementedError
+
+    def _unpack(self, size: int) -> bytes:
+        """Return up to `size` bytes; none if more must be read first."""
+        raise NotImplementedError
+
+
+class Inflated(_Unpacking):
     """A stream that inflates another.
 
     Raises EOFError if the other is cut off and zlib.error if it is corrupt, in each case after all bytes before that.
@@ -26,20 +45,9 @@ class Inflated:
         self._members = 0
         self._failure: zlib.error | None = None
 
-    def readinto1(self, view: memoryview) -> int:
-        """Fill `view` with the next bytes at hand, and return how many; 0 at the end."""
+    def _has_more(self) -> bool:
         if self._failure is not None:
             raise self._failure
-        if not len(view):
-            return 0
-        while self._has_more():
-            data = self._inflate(len(view))
-            if data:
-                view[: len(data)] = data
-                return len(data)
-        return 0
-
-    def _has_more(self) -> bool:
         if not self._input:
             self._input = self._raw.read1(_BLOCK)
         if self._member is None:
@@ -51,7 +59,7 @@ class Inflated:
             self._members += 1
         return True
 
-    def _inflate(self, size: int) -> bytes:
+    def _unpack(self, size: int) -> bytes:
         member, data = self._member, self._input
         before = member.copy()
         try:
@@ -70,7 +78,7 @@ class Inflated:
         return cast(bytes, out)
 
 
-class Unpacked:
+class Unpacked(_Unpacking):
     """Streams of bzip2 or xz, one after another, unpacked by decompressors that `make` makes.
 
     Unlike BZ2File and LZMAFile it ignores nothing but zeros after a stream: what else is there may be a stream that was
@@ -82,15 +90,6 @@ class Unpacked:
         self._make = make
         self._input = b""
         self._stream = make()
-
-    def readinto1(self, view: memoryview) -> int:
-        """Fill `view` with the next bytes at hand, and return how many; 0 at the end."""
-        while len(view) and self._has_more():
-            out = self._unpack(len(view))
-            if out:
-                view[: len(out)] = out
-                return len(out)
-        return 0
 
     def _has_more(self) -> bool:
         if self._stream.eof:
