@@ -384,3 +384,8 @@ def test_timestamps_of_96_bits_beyond_nanoseconds_do_not_wrap(tmp_path: Path) ->
     exact = pa.table({"t": pa.array([1_704_067_200_123_456_789], pa.timestamp("ns"))})
     pq.write_table(exact, path, use_deprecated_int96_timestamps=True)
     assert Table(path, SourceOptions()).raws == [b'{"t":"2024-01-01T00:00:00.123456789"}']
+    far_within = [{"a": near, "b": [{"c": far}]}]
+    kind = pa.struct([("a", pa.timestamp("us")), ("b", pa.list_(pa.struct([("c", pa.timestamp("us"))])))])
+    pq.write_table(pa.table({"t": pa.array(far_within, kind)}), path, use_deprecated_int96_timestamps=True)
+    (raw,) = Table(path, SourceOptions()).raws
+    assert json.loads(raw)["t"] == {"a": "2024-01-01T00:00:00", "b": [{"c": "9999-12-31T00:00:00"}]}

@@ -133,13 +133,26 @@ def _open_with_dictionaries(source: Any) -> pq.ParquetFile:
 
 def _reach_beyond_nanoseconds(source: Any, paths: list[str]) -> bool:
     """Return whether timestamps of 96 bits reach further than nanoseconds in 64 bits (1677 to 2262), and would wrap."""
-    file, beyond = pq.ParquetFile(source, coerce_int96_timestamp_unit="us"), False
-    for batch in file.iter_batches(_ROWS, columns=paths):
-        for column in batch.columns if not beyond else ():
-            ends = pc.min_max(column.cast(pa.int64())) if pt.is_timestamp(column.type) else None
-            beyond = ends is not None and any((each.as_py() or 0) * 1000 not in _NANOSECONDS for each in ends.values())
+    batches = pq.ParquetFile(source, coerce_int96_timestamp_unit="us").iter_batches(_ROWS, columns=paths)
+    times = (each for batch in batches for column in batch.columns for each in _timestamps_in(column))
+    ends = (end.as_py() or 0 for each in times for end in pc.min_max(each.cast(pa.int64())).values())
+    beyond = any(end * 1000 not in _NANOSECONDS for end in ends)
     source.seek(0)
     return beyond
+
+
+def _timestamps_in(values: Any) -> Iterator[Any]:
+    """Yield the timestamps in an array, however deep they are in lists, structs and maps."""
+    if pt.is_map(values.type):
+        yield from _timestamps_in(values.keys)
+        yield from _timestamps_in(values.items)
+    elif pt.is_struct(values.type):
+        for each in values.flatten():
+            yield from _timestamps_in(each)
+    elif pt.is_nested(values.type):
+        yield from _timestamps_in(values.flatten())
+    elif pt.is_timestamp(values.type):
+        yield values
 
 
 def _rows_at_once(schema: pq.ParquetSchema) -> int:
