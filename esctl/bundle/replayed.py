@@ -28,7 +28,6 @@ from esctl.engine import zones
 from esctl.engine.duckdb import explained
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
-from esctl.index.decode.log_rows import trimmed
 from esctl.index.envelope.envelope_sql import reads_surroundings
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
@@ -202,7 +201,7 @@ def _is_code(projection: Any) -> bool:
 
 def _raw_reader(archive: Archive) -> Callable[[Sequence[int]], dict[int, bytes]]:
     def read(positions: Sequence[int]) -> dict[int, bytes]:
-        return {position: trimmed(archive.read(record_name(position))) for position in positions}
+        return {position: archive.read(record_name(position)) or b"" for position in positions}
 
     return read
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.index.decode.framed import schemas_in, with_decoded_keys
-from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, raws_of, runs_of
 from esctl.index.envelope.homes import with_home
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.last_placed import Before, FindPlace, Place, place_finder
@@ -41,8 +41,8 @@ Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 class RecordDecoder(Struct, frozen=True, dict=True):
     """Reads the records of a log as events by one mapping, whose index is in a folder.
 
-    `detected` is called with what was recognised in each new source. `raws` returns records' trimmed bytes by position,
-    if there is no log to read them from.
+    `detected` is called with what was recognised in each new source. `raws` returns records' bytes by position, if
+    there is no log to read them from.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -85,7 +85,7 @@ class RecordDecoder(Struct, frozen=True, dict=True):
         judged = judge_rows(self.connection, table, cursor_of, schemas)
         manifest = self._with_sources_in(store_state, manifest, table, judged, like)
         chunk, groups = judged_chunk(self.connection, table, judged, store_state.cursors, manifest)
-        earlier = self._earlier(store_state, manifest, table)
+        earlier = self._earlier(store_state, manifest, table, store_state.cursors)
         reuse = manifest.files[-1].columns if manifest.files else ()
         before = Before(find or place_finder(self.connection, self.folder, manifest), places or {})
         understood = build(self.connection, chunk, groups, earlier, reuse, layout, before)
@@ -109,7 +109,8 @@ class RecordDecoder(Struct, frozen=True, dict=True):
                 new[source] = self._stanza_by(store_state, source, sample, self._cursor(cursors, source), known)
         manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
-        return build(self.connection, chunk, groups, self._earlier(store_state, manifest, table))
+        earlier = self._earlier(store_state, manifest, table, {**store_state.cursors, **cursors})
+        return build(self.connection, chunk, groups, earlier)
 
     def recognise(self, store_state: StoreState, source: str, first: int) -> Stanza:
         """Return the stanza recognised in a source, whatever is configured. Its first record is at position `first`."""
@@ -141,10 +142,12 @@ class RecordDecoder(Struct, frozen=True, dict=True):
 
         return with_mapped_text_keys(self.config, source, cursor)
 
-    def _earlier(self, store_state: StoreState, manifest: Manifest, table: pa.Table) -> Earlier:
+    def _earlier(
+        self, store_state: StoreState, manifest: Manifest, table: pa.Table, cursors: Mapping[str, Cursor]
+    ) -> Earlier:
         from esctl.index.seen_ids.search import Earlier
 
-        return Earlier(self.ids(manifest), self.raws or trimmed_raws(store_state, table))
+        return Earlier(self.ids(manifest), self.raws or raws_of(store_state, table), cursors)
 
     def _with_sources_in(
         self, store_state: StoreState, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None

@@ -52,7 +52,7 @@ def judge_rows(
     from esctl.index.decode.exact_json import judge_records
 
     found = []
-    for _, alike in groupby(runs_of(table), key=lambda run: _judged_by(cursor_of(run[0]))):
+    for _, alike in groupby(runs_of(table), key=lambda run: judged_by(cursor_of(run[0]))):
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
         if cursor_of(runs[0][0]).format == MESSAGE and schemas is not None:
@@ -104,7 +104,7 @@ def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pc.if_else(is_erased, ERASED, invalid.combine_chunks())])
 
 
-def _judged_by(cursor: Cursor) -> tuple[str, ...]:
+def judged_by(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on besides its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
@@ -287,8 +287,8 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
     return [(names[codes[start]], int(start), int(stop)) for start, stop in pairwise(starts)]
 
 
-def trimmed_raws(store_state: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
-    """Return a function that fetches records' trimmed bytes by position, from these rows or from the log."""
+def raws_of(store_state: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
+    """Return a function that fetches records' bytes by position, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
         import numpy as np
@@ -303,7 +303,7 @@ def trimmed_raws(store_state: StoreState, table: pa.Table) -> Callable[[Sequence
         raws = table["raw"].take(pa.array(np.searchsorted(there, here))).to_pylist()
         found = dict(zip(here, raws, strict=True))
         found.update(raw_of(store_state, [position for position in wanted if position < first]))
-        return {position: trimmed(raw) for position, raw in found.items()}
+        return {position: raw or b"" for position, raw in found.items()}
 
     return fetch
 

@@ -16,7 +16,6 @@ from esctl.index.seen_ids.search import (
     Search,
     count_meetings,
     first_rows,
-    is_same,
     renumber,
     sum_meetings,
 )
@@ -24,6 +23,7 @@ from esctl.index.seen_ids.search import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from esctl.index.seen_ids.contents import Contents
     from esctl.index.seen_ids.search import Numbers
 
 _EVENTS, _KNOWN = "esctl_id_events", "esctl_id_known"
@@ -159,19 +159,17 @@ class _Walk(Struct):
 class _Leader(Struct, frozen=True):
     position: int
     source: str
-    raw: bytes
 
 
 def _walk_through(search: Search, number: Numbers, rows: Numbers) -> _Walk:
     """Go in order through events whose content another numbering may have."""
     walk, known = _Walk(), search.known
     wanted = np.flatnonzero(np.isin(known.codes, search.codes[rows]))
-    asked = [*search.positions[rows].tolist(), *known.positions[wanted].tolist()]
-    raws = search.earlier.raws(asked) if len(rows) else {}
+    contents = search.contents(np.concatenate([search.positions[rows], known.positions[wanted]]))
     leaders: dict[int, dict[int, _Leader]] = {}
     for at in wanted.tolist():
         position = int(known.positions[at])
-        own = _Leader(position, known.sources[at], raws[position])
+        own = _Leader(position, known.sources[at])
         leaders.setdefault(int(known.codes[at]), {})[int(known.numberings[at])] = own
     sources = search.events["source"].combine_chunks().cast(pa.string()).take(pa.array(rows)).to_pylist()
     shared = [not stanza.scope for stanza in search.earlier.stanzas]
@@ -179,20 +177,22 @@ def _walk_through(search: Search, number: Numbers, rows: Numbers) -> _Walk:
     for row, source in zip(rows.tolist(), sources, strict=True):
         there = leaders.setdefault(int(search.codes[row]), {})
         position = int(search.positions[row])
-        event = _Leader(position, source, raws[position])
+        event = _Leader(position, source)
         if shared[stanza[row]]:
             walk.met += [
-                (row, other, is_same(leader.raw, event.raw))
+                (row, other, contents.is_same(leader.position, event.position))
                 for other, leader in there.items()
                 if leader.source != source
             ]
-        _take_event(walk, row, int(number[row]), event, there)
+        _take_event(walk, row, int(number[row]), event, there, contents)
     return walk
 
 
-def _take_event(walk: _Walk, row: int, number: int, event: _Leader, there: dict[int, _Leader]) -> None:
+def _take_event(
+    walk: _Walk, row: int, number: int, event: _Leader, there: dict[int, _Leader], contents: Contents
+) -> None:
     own = there.get(number)
-    same = [leader for leader in there.values() if is_same(leader.raw, event.raw)]
+    same = [leader for leader in there.values() if contents.is_same(leader.position, event.position)]
     first = own if own in same else min(same, key=lambda leader: leader.position) if same else own
     if first is None:
         there[number] = event

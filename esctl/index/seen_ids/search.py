@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import DecodeError, Struct
-from msgspec.json import Decoder, Encoder
+from msgspec import Struct
 
 from esctl.engine.arrow_lists import one_array
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
+from esctl.index.seen_ids.contents import Contents
 from esctl.index.seen_ids.numberings import by_stanza, families, numberings
 from esctl.index.seen_ids.runs import hashes_in
-from esctl.model import Stanza
+from esctl.model import Cursor, Stanza
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +35,8 @@ class Earlier(Struct, frozen=True):
     """What duplicate detection needs of the records before the chunk."""
 
     ids: IdsBefore
-    raws: Raws  # trimmed bytes by position, of this chunk and earlier
+    raws: Raws  # bytes by position, of this chunk and earlier
+    cursors: Mapping[str, Cursor]  # by source
 
     @property
     def stanzas(self) -> tuple[Stanza, ...]:
@@ -77,23 +77,6 @@ class KnownIds(Struct):
     times: pa.Array  # microseconds since the epoch; null if the event has none of its own
 
 
-_decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
-_encode: Callable[[object], bytes] = Encoder(order="sorted", decimal_format="number").encode
-
-
-def is_same(one: bytes, other: bytes) -> bool:
-    """Return whether two records have the same content: equal bytes, or equal JSON but for blanks and order of keys."""
-    return one == other or _canonical(one) == _canonical(other)
-
-
-def _canonical(raw: bytes) -> bytes:
-    """Return a record with its keys in order and no blanks; what is not JSON stays as it is."""
-    try:
-        return _encode(_decode(raw))
-    except (DecodeError, ValueError, RecursionError, TypeError, ArithmeticError):  # the last: an exponent too long
-        return raw
-
-
 def _nothing_known() -> KnownIds:
     empty = np.empty(0, np.int64)
     return KnownIds(empty, empty, empty, [], pa.nulls(0, pa.int64()))
@@ -125,9 +108,17 @@ class Search:
 
     def have_other_content(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
         """Return for each pair of positions whether their records have different content."""
-        raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
+        contents = self.contents(np.concatenate([own, first]))
         pairs = zip(own.tolist(), first.tolist(), strict=True)
-        return np.array([not is_same(raws[a], raws[b]) for a, b in pairs], np.bool_)
+        return np.array([not contents.is_same(a, b) for a, b in pairs], np.bool_)
+
+    def contents(self, positions: Numbers) -> Contents:
+        """Return what the records at some positions say, of the chunk or among the known ones."""
+        if not len(positions):
+            return Contents(self.connection, {}, {}, {})
+        asked = positions.tolist()
+        sources = dict(zip(asked, self.sources_of(positions).to_pylist(), strict=True))
+        return Contents(self.connection, self.earlier.cursors, self.earlier.raws(asked), sources)
 
     def sources_of(self, positions: Numbers) -> pa.Array:
         """Return the sources of events by position, of the chunk or among the known ones."""

@@ -230,3 +230,23 @@ def test_numbers_whose_exponents_no_decimal_holds_are_compared_as_they_are_writt
     done = good("ingest", "a.jsonl", cwd=tmp_path)
     assert (done.row["conflicts"], done.row["duplicates"]) == (1, 1)
     assert good("log", "--columns", "position", cwd=tmp_path).rows
+
+
+@pytest.mark.parametrize("options", [[], ["--skip-duplicates"]])
+def test_the_same_bytes_under_another_header_are_another_row(tmp_path: Path, options: list[str]) -> None:
+    counts = []
+    for name, header in (("a", "id,x,y"), ("b", "id,y,x"), ("c", "\ufeffid,x,y")):
+        (tmp_path / f"{name}.csv").write_text(f"{header}\n7,1,2\n")
+        done = good("ingest", f"{name}.csv", "--map", "entity=id", *options, cwd=tmp_path)
+        counts.append((done.row["duplicates"], done.row["conflicts"]))
+    assert counts == [(0, 0), (0, 1), (1, 0)]
+    (told,) = good("log", "--conflicts", cwd=tmp_path).rows
+    assert (told["position"], told["duplicate_of"], told["data"]) == (2, 1, {"x": "2", "y": "1"})
+
+
+def test_rows_of_tables_are_compared_by_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,x,y\n7,1,2\n")
+    (tmp_path / "b.csv").write_text("y,x,id\n2,1,7\n")
+    (tmp_path / "c.jsonl").write_text('{"id": "7", "y": "2", "x": "1"}\n')
+    done = good("ingest", "a.csv", "b.csv", "c.jsonl", "--map", "entity=id", cwd=tmp_path)
+    assert (done.row["duplicates"], done.row["conflicts"]) == (2, 0)
