@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
@@ -62,8 +62,9 @@ class Outcome(Struct, frozen=True):
     `homeless`: new events that name no entity; `first`: the store had no commit before; `apart`: sources found to have
     a numbering of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`: sources without a
     new record, still read in another zone than was asked for; `unheeded`: options that do not apply to known sources
-    (source, option, value); `same`: sources with exactly the bytes of a known one, each with its name; `begun`: sources
-    that are the beginning of a known one; `maybe_begun`: sources that may be, which erased records leave open.
+    (source, option, its value if it takes one); `same`: sources with exactly the bytes of a known one, each with its
+    name; `begun`: sources that are the beginning of a known one; `maybe_begun`: sources that may be, which erased
+    records leave open.
     """
 
     summary: IngestSummary
@@ -76,7 +77,7 @@ class Outcome(Struct, frozen=True):
     apart: tuple[Apart, ...] = ()
     ahead: int = 0
     unzoned: tuple[str, ...] = ()
-    unheeded: tuple[tuple[str, str, str], ...] = ()
+    unheeded: tuple[tuple[str, str, str | None], ...] = ()
     same: tuple[tuple[str, str], ...] = ()
     begun: tuple[tuple[str, str], ...] = ()
     maybe_begun: tuple[tuple[str, str], ...] = ()
@@ -158,18 +159,26 @@ class Intake(Struct):
         known = ((name, self.known.get(name)) for name in names) if zone != "UTC" else ()
         return tuple(name for name, cursor in known if cursor and cursor.records and cursor.dialect.get("tz") != zone)
 
-    def unheeded(self, names: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
-        """Return the options that do not apply to known sources, which are read otherwise: (source, option, value)."""
-        given = {key: getattr(self.options.source, key, None) for key in ("decimal", "null")}
-        options = {key: value for key, value in given.items() if value is not None}
-        known = ((name, cursor.dialect) for name in names if options and (cursor := self.known.get(name)))
-        usual = {"decimal": ".", "null": None}
-        return tuple(
-            (name, key, value)
-            for name, dialect in known
-            for key, value in options.items()
-            if dialect.get("delimiter") and dialect.get(key, usual[key]) != value
-        )
+    def unheeded(self, names: Iterable[str]) -> tuple[tuple[str, str, str | None], ...]:
+        """Return the options that do not apply to known sources, read otherwise: (source, option, value if any)."""
+        source = self.options.source
+        if (source.decimal, source.null, source.header) == (None, None, None):
+            return ()
+        known = ((name, cursor) for name in names if (cursor := self.known.get(name)))
+        return tuple((name, *each) for name, cursor in known for each in _unheeded(source, cursor))
+
+
+def _unheeded(given: SourceOptions, cursor: Cursor) -> Iterator[tuple[str, str | None]]:
+    """Yield the options by which a table would be read otherwise than it is."""
+    dialect = cursor.dialect
+    if not dialect.get("delimiter"):
+        return
+    if given.decimal is not None and given.decimal != dialect.get("decimal", "."):
+        yield "decimal", given.decimal
+    if given.null is not None and given.null != dialect.get("null"):
+        yield "null", given.null
+    if given.header is not None and (cursor.header if not given.header else "columns" in dialect):
+        yield "header" if given.header else "no-header", None
 
 
 class StoreBefore(Struct, frozen=True):

@@ -430,3 +430,14 @@ def test_cells_of_a_table_that_has_grown_mean_what_they_did(tmp_path: Path) -> N
     good("reindex", "-q", cwd=tmp_path)
     assert good("replay", cwd=tmp_path).out == before
     assert b"null" not in before
+
+
+@pytest.mark.parametrize(("first", "later"), [("--header", "--no-header"), ("--no-header", "--header")])
+def test_a_header_that_is_denied_too_late_is_said(tmp_path: Path, first: str, later: str) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    assert "does not apply" not in esctl("ingest", "a.csv", first, cwd=tmp_path).err
+    assert "does not apply" not in esctl("ingest", "a.csv", first, cwd=tmp_path).err
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("3,4\n")
+    done = esctl("ingest", "a.csv", later, cwd=tmp_path)
+    assert f"note: {later} does not apply to a.csv, whose first records were read otherwise" in done.err

@@ -232,11 +232,12 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
     )
 
 
-def report_unheeded(found: Sequence[tuple[str, str, str]], quiet: bool) -> None:
-    """Print which options come too late to change how known sources are read. `found`: source, option, value."""
+def report_unheeded(found: Sequence[tuple[str, str, str | None]], quiet: bool) -> None:
+    """Print which options come too late to change how known sources are read. `found`: source, option, value if any."""
     for name, option, value in found[:MOST_TOLD]:
+        given = f"--{option}" if value is None else f"--{option} {shell_word(value)}"
         diagnostics.note(
-            f"note: --{option} {shell_word(value)} does not apply to {name}, whose first records were read otherwise. "
+            f"note: {given} does not apply to {name}, whose first records were read otherwise. "
             "It applies in a new store: the same command with --store NAME",
             quiet,
         )
