@@ -136,9 +136,13 @@ def test_a_path_leads_through_arrays(path: str, document: Any, expected: list[An
         assert records(tmp_path, data + b"\n" + data, records_path=path, batch_bytes=size) == expected * 2
 
 
-@given(
-    st.lists(st.one_of(st.just(EACH), st.just(MEMBERS), st.text('ab."[]* ', min_size=1).filter(lambda t: '"' not in t)))
-)
+@pytest.mark.parametrize("name", ['a"b', "a\\b", '"', 'x"y\\z.[]', "ends\\", ""])
+def test_a_wrapper_of_any_name_is_opened(name: str, tmp_path: Path) -> None:
+    assert records(tmp_path, json.dumps({name: EVENTS, "n": 1}).encode()) == EVENTS
+    assert records(tmp_path, json.dumps({"p": {name: EVENTS, "n": 1}}).encode()) == EVENTS
+
+
+@given(st.lists(st.one_of(st.just(EACH), st.just(MEMBERS), st.text('ab."[]* \\{}'))))
 def test_a_path_is_read_as_it_is_written(steps: list[Any]) -> None:
     path = tuple(steps)
     assert parse_records_path(format_records_path(path)) == path

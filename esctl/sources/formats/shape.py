@@ -13,6 +13,7 @@ from esctl.sources.feed import Bytes
 from esctl.sources.formats.json.scan import Brackets, scan
 from esctl.sources.pieces import BLANKS, BOM, Offsets
 
+_ESCAPED = re.compile(r'\\(["\\])')
 _LONGEST_KEY = 4096
 _PATH_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|(\[\])|(\*)(?=\.|\[|\Z)|([^.\[]+(?:\[(?!\])[^.\[]*)*)')
 
@@ -55,12 +56,15 @@ def shape_of(path: Path) -> Shape:
 def parse_records_path(text: str) -> Path:
     """Parse a dotted path: `[]` are the elements of an array, `*` all members; odd names are in quotes (`a."b.c"`).
 
-    A path with neither leads to an array, whose elements are meant; with `{}` after it, to an object.
+    In quotes, a backslash comes before a quote and a backslash. A path without `[]` and `*` leads to an array, whose
+    elements are meant; with `{}` after it, to an object.
     """
     if text.endswith("{}"):
         return parse_records_path(text[:-2])[:-1]
     found = _PATH_PART.findall(text)
-    steps: Path = tuple(EACH if each else MEMBERS if star else quoted or name for quoted, each, star, name in found)
+    steps: Path = tuple(
+        EACH if each else MEMBERS if star else name or _ESCAPED.sub(r"\1", quoted) for quoted, each, star, name in found
+    )
     return steps if not steps or any(isinstance(step, Every) for step in steps) else (*steps, EACH)
 
 
@@ -79,7 +83,9 @@ def format_records_path(path: Path) -> str:
 
 
 def _quote_if_odd(name: str) -> str:
-    return f'"{name}"' if re.search(r'[."\[]|^\*$|\{\}$', name) else name
+    if not re.search(r'[."\[]|^\*?$|\{\}$', name):
+        return name
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
 
 
 def find_openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:
