@@ -372,3 +372,19 @@ def same(left: list[Any], right: list[Any]) -> bool:
     return len(left) == len(right) and all(
         one == other or (isinstance(one, float) and math.isnan(one)) for one, other in zip(left, right, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"id": 1, "n": 1}\n{"id": 2, "n": N}',
+        '{"Records": [{"id": 1}, {"id": 2, "n": N}]}',
+        '{"n": N, "Records": [{"id": 1}, {"id": 2}]}',
+        '{"n": N, "Records": [{"id": 1}]}\n{"n": N, "Records": [{"id": 2}]}',
+        '{"id": 1,\n"n": 1}\n{"id": 2,\n"n": N}',
+    ],
+)
+def test_an_integer_longer_than_python_reads_hides_no_record(tmp_path: Path, text: str) -> None:
+    given = take(tmp_path, text.replace("N", "9" * 5000).encode())
+    assert (len(given.raws), given.pending) == (2, 0)
+    assert all(f'"id": {number}' in raw.decode() for number, raw in enumerate(given.raws, 1))

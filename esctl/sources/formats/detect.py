@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-from esctl.sources.formats.json.text import first_value, is_json, is_json_object
+from esctl.sources.formats.json.text import first_value, is_json, is_json_object, parse_leniently
 from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.prefixes import CONSOLE, KEYS, find_prefix
 from esctl.sources.formats.scripts import without_script
@@ -165,4 +164,4 @@ def _are_wrapped(lines: list[bytes]) -> bool:
     """Return whether lines, the first of which is JSON, wrap records, and are not records themselves."""
     if len(lines) == 1:
         return lines[0].startswith(b"[") or bool(path_to_records(parse_beginning(lines[0])))
-    return bool(path_of_lines([json.loads(line.strip(NOISE).decode()) if is_json(line) else None for line in lines]))
+    return bool(path_of_lines([parse_leniently(line.strip(NOISE)) if is_json(line) else None for line in lines]))

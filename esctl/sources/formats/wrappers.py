@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from itertools import chain
@@ -12,6 +11,7 @@ import numpy as np
 
 from esctl.engine.exact_text import MOST_BRACKETS
 from esctl.sources.formats.json.scan import START, State, scan
+from esctl.sources.formats.json.text import LENIENT, parse_leniently
 from esctl.sources.formats.shape import EACH, MEMBERS, Path, Shape, parse_records_path, shape_of
 from esctl.sources.pieces import BOM, NOISE
 
@@ -39,7 +39,7 @@ def parse_beginning(text: bytes) -> Any:
     None if that is not JSON.
     """
     try:
-        return json.JSONDecoder().raw_decode(text.decode(errors="replace"))[0]
+        return LENIENT.raw_decode(text.decode(errors="replace"))[0]
     except (ValueError, RecursionError):
         pass
     window = np.frombuffer(text, np.uint8)
@@ -56,7 +56,7 @@ def parse_beginning(text: bytes) -> Any:
             stack.pop()
     closed = text[: int(brackets.at[last]) + 1] + b"".join(reversed(stack))
     try:
-        return json.loads(closed.decode(errors="replace"))
+        return LENIENT.decode(closed.decode(errors="replace"))
     except (ValueError, RecursionError):
         return None
 
@@ -78,7 +78,7 @@ def _parse_lines(text: bytes) -> Iterable[Any]:
     for line in text.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
         if line.strip(NOISE):
             try:
-                yield json.loads(line.strip(NOISE).decode())
+                yield parse_leniently(line.strip(NOISE))
             except (ValueError, RecursionError):
                 return
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from esctl.sources.pieces import BLANKS, NOISE
 
-_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
+_LONGEST_INTEGER = 4000  # digits; Python reads 4,300
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CUT_LITERAL = re.compile(r"t(r(u)?)?|f(a(l(s)?)?)?|n(u(l)?)?|-|\.|[eE][+-]?")
 _ESCAPE_SPAN = 12  # \uXXXX\uXXXX
@@ -18,10 +18,24 @@ def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _read_integer(text: str) -> int | str:
+    return int(text) if len(text) <= _LONGEST_INTEGER else text
+
+
+LENIENT = json.JSONDecoder(parse_int=_read_integer)
+"""Parses JSON for looking at it: integers longer than Python reads stay texts."""
+_DECODER = json.JSONDecoder(parse_int=str, parse_constant=_refuse)
+
+
+def parse_leniently(text: bytes) -> Any:
+    """Parse JSON for looking at it, as LENIENT does. Raises ValueError or RecursionError if it cannot be parsed."""
+    return LENIENT.decode(text.decode())
+
+
 def is_json(text: bytes) -> bool:
     """Return whether the bytes are exactly one JSON value; blanks may surround it, and NOISE may precede it."""
     try:
-        json.loads(text.lstrip(NOISE).rstrip(BLANKS).decode(), parse_constant=_refuse)
+        _DECODER.decode(text.lstrip(NOISE).rstrip(BLANKS).decode())
     except RecursionError:
         return _is_balanced(text)
     except ValueError:
