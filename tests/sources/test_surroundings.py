@@ -7,9 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from esctl.index.decode.surrounded import surrounded
+from esctl.engine.duckdb import connect
+from esctl.index.decode.surrounded import surround, surrounded
+from esctl.model import Cursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from tests.support.cli_harness import esctl, good
@@ -109,3 +112,19 @@ def test_what_names_the_thing_around_its_history_is_offered(tmp_path: Path) -> N
     line = next(line for line in done.err.splitlines() if line.startswith("hint: say which it is: esctl "))
     esctl(*shlex.split(line.partition("esctl ")[2]), cwd=tmp_path)
     assert [row["entity"] for row in esctl("replay", cwd=tmp_path).rows] == ["o-0", "o-1", "o-2", "o-3"]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        [{"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}],
+        [{"a": {"x": 1}, "b": 1}, {"a": [1, None], "b": {"c": None}}],
+        [{"a": 1, "b": {"c": None, "d": {"e": None}}}, {"a": None}],
+    ],
+)
+def test_detection_sees_what_the_index_has(around: list[Any]) -> None:
+    header = [{"name": "wrapper", "value": json.dumps(around).encode()}]
+    kind = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
+    texts, marked = pa.array(['{"id":1}'], pa.large_string()), pa.array([False])
+    found, _ = surround(connect(), texts, marked, pa.array([header], kind), Cursor(format="json"))
+    assert surrounded({"id": 1}, header) == json.loads(found[0].as_py())

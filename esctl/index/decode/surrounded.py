@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from esctl.engine.arrow_lists import one_array
@@ -71,16 +72,28 @@ _SQL = (
 
 
 def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
-    """Return a parsed record with what surrounded it, much as `surround` does."""
+    """Return a parsed record with what surrounded it, as `surround` does."""
     value = next((each["value"] for each in headers or () if each["name"] == WRAPPER), None)
     if value is None or not isinstance(record, dict) or WRAPPER in record:
         return record
     try:
-        objects = json.loads(value)
+        members: Any = reduce(_merge, json.loads(value), {})
     except (ValueError, RecursionError):
         return record
-    members = {key: inner for each in objects for key, inner in each.items() if inner is not None}
     return {**record, WRAPPER: Around(members)}
+
+
+def _merge(one: Any, patch: Any) -> Any:
+    """Return a value with a patch merged into it (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(one) if isinstance(one, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value)
+    return merged
 
 
 def around_of(record: Any) -> Around | None:
