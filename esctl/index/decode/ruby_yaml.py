@@ -1,13 +1,15 @@
 """Convert the YAML that Ruby writes of a record's attributes, or of their changes, to JSON.
 
 It maps names to scalars or lists of scalars; a time may be an object, whose `utc` is taken. Anything else is not read:
-its text stays.
+its text stays. Numbers keep all their digits.
 """
 
 from __future__ import annotations
 
 import json
 import re
+
+import msgspec
 
 _KEY = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([^\s'"\[{&*!|>%@`#-][^:\n]*?))\s*:(?:\s+(.*))?$""")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,15})?")
@@ -23,7 +25,7 @@ def yaml_json(raw: bytes | None) -> bytes | None:
         return None
     try:
         lines = raw.decode().split("\n")
-        return json.dumps(_mapping(lines), ensure_ascii=False).encode()
+        return msgspec.json.encode(_mapping(lines))
     except (ValueError, UnicodeDecodeError):
         return None
 
@@ -86,7 +88,7 @@ def _plain(text: str) -> object:
     if text in ("[]", "{}"):
         return json.loads(text)
     if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
+        return msgspec.Raw(text.encode())
     if text[:1] in "[{&*!|>%@`#":
         raise ValueError(text)
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -87,3 +88,13 @@ def test_what_is_more_than_that_stays_a_text(text: str) -> None:
 def test_no_bytes_are_no_yaml() -> None:
     assert yaml_json(None) is None
     assert yaml_json(b"---\na: \xff\n") is None
+
+
+@pytest.mark.parametrize("number", ["12345678901234567.89", "-123456.123456789012345", "0.10"])
+def test_numbers_keep_their_digits(number: str) -> None:
+    found = yaml_json(f"---\nn: {number}\nm:\n- {number}\n- '{number}'\n".encode())
+    assert found is not None
+    assert json.loads(found, parse_int=Decimal, parse_float=Decimal) == {
+        "n": Decimal(number),
+        "m": [Decimal(number), number],
+    }
