@@ -14,6 +14,8 @@ SAMPLE_RECORDS = 1000
 """Records of a source that mapping detection looks at."""
 TOMBSTONE = "(tombstone)"
 """The type of tombstones: events that only delete their entity, such as messages without a payload."""
+UNENDED = "unended"
+"""The key in the dialect of a table whose last row was taken without a line end."""
 MESSAGE = "message"
 """The format of sources whose records are messages of a broker: a value with a key, headers and a time."""
 SCHEMA = "schema"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.model import SAMPLE_RECORDS, IngestSummary
+from esctl.model import SAMPLE_RECORDS, UNENDED, IngestSummary
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
@@ -29,6 +29,8 @@ LARGER = 2
 """How many times larger its commits are then, so that index files are large when written and need no merging."""
 COMMIT_PARTS = 1000
 """Most parts of a commit: of many small files, those already read are kept whatever happens to the rest."""
+
+_TABLES = ("csv", "tsv")
 
 
 class Observer(Protocol):
@@ -64,7 +66,8 @@ class Outcome(Struct, frozen=True):
     new record, still read in another zone than was asked for; `unheeded`: options that do not apply to known sources
     (source, option, its value if it takes one); `same`: sources with exactly the bytes of a known one, each with its
     name; `begun`: sources that are the beginning of a known one; `maybe_begun`: sources that may be, which erased
-    records leave open.
+    records leave open; `unended`: tables whose last row has no line end, so that it may be half; `torn`: tables that
+    went on within such a row.
     """
 
     summary: IngestSummary
@@ -81,6 +84,8 @@ class Outcome(Struct, frozen=True):
     same: tuple[tuple[str, str], ...] = ()
     begun: tuple[tuple[str, str], ...] = ()
     maybe_begun: tuple[tuple[str, str], ...] = ()
+    unended: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         summary = self.summary
@@ -102,6 +107,8 @@ class Intake(Struct):
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
     begun: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they begin
     maybe_begun: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones that they may begin
+    unended: dict[str, None] = field(default_factory=dict)  # tables whose last row has no line end
+    torn: list[str] = field(default_factory=list)  # tables that went on within a row that was taken before
     _sampled: dict[str, int] = field(default_factory=dict)
     _unkept: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -115,6 +122,8 @@ class Intake(Struct):
             dialect["tz"] = self.options.tz
         elif before is not None and "tz" in before.dialect:
             dialect["tz"] = before.dialect["tz"]
+        if delivery.cursor.format in _TABLES and delivery.batch.num_rows:
+            self._note_ends(delivery, before, dialect)
         batch, cursor = delivery.batch, replace(delivery.cursor, dialect=dialect)
         self.known[delivery.source] = cursor
         self.parts.append(Part(delivery.source, [batch], cursor))
@@ -123,6 +132,18 @@ class Intake(Struct):
         self.records += batch.num_rows
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
+
+    def _note_ends(self, delivery: Delivery, before: Cursor | None, dialect: dict[str, str]) -> None:
+        """Note whether a table's rows go on within one taken before, and in its dialect if the last has no line end."""
+        raws = delivery.batch["raw"]
+        first, last = (raws[at].as_py().strip(b"\0") for at in (0, len(raws) - 1))  # around line ends in UTF-16
+        if before is not None and UNENDED in before.dialect and first[:1] not in (b"\r", b"\n"):
+            self.torn.append(delivery.source)
+        self.unended.pop(delivery.source, None)
+        dialect.pop(UNENDED, None)
+        if not last.endswith(b"\n"):
+            dialect[UNENDED] = "1"
+            self.unended[delivery.source] = None
 
     @property
     def is_full(self) -> bool:
@@ -218,6 +239,8 @@ class StoreBefore(Struct, frozen=True):
             same=tuple(intake.same),
             begun=tuple(intake.begun),
             maybe_begun=tuple(intake.maybe_begun),
+            unended=() if intake.options.source.final else tuple(intake.unended),
+            torn=tuple(intake.torn),
         )
 
     def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:

@@ -441,3 +441,30 @@ def test_a_header_that_is_denied_too_late_is_said(tmp_path: Path, first: str, la
         file.write("3,4\n")
     done = esctl("ingest", "a.csv", later, cwd=tmp_path)
     assert f"note: {later} does not apply to a.csv, whose first records were read otherwise" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_last_row_that_may_be_half_is_said(tmp_path: Path, encoding: str) -> None:
+    table, ended, goes_on = tmp_path / "a.csv", "its last line has no line end", "goes on within the row"
+    where = ["ingest", "a.csv", "--map", "entity=id"]
+
+    def said(text: str, *more: str) -> tuple[bool, bool]:
+        table.write_bytes(text.encode(encoding))
+        done = good(*where, *more, cwd=tmp_path)
+        return f"note: a.csv: {ended}" in done.err, f"note: a.csv {goes_on}" in done.err
+
+    whole = "id,x\n1,a\n2,b"
+    assert said(whole) == (True, False)
+    assert good("status", cwd=tmp_path).row["head"] == 2
+    assert said(whole) == (False, False)
+    assert said(whole + "\n3,c") == (True, False)
+    assert said(whole + "\n3,cd\n4,e\n") == (False, True)
+    assert said(whole + "\n3,cd\n4,e\n5,f", "--final") == (False, False)
+    assert said(whole + "\n3,cd\n4,e\n5,f\r\n6,g\n") == (False, False)
+
+
+def test_a_half_row_of_one_cell_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n2")
+    good("ingest", "a.csv", "--header", "--input-format", "csv", "--map", "entity=id", cwd=tmp_path)
+    (tmp_path / "a.csv").write_text("id\n1\n23\n")
+    assert "note: a.csv goes on within the row that was its last" in good("ingest", "a.csv", cwd=tmp_path).err

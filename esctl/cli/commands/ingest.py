@@ -194,7 +194,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.intake.known_files import report_begun, report_same
+    from esctl.cli.intake.known_files import report_begun, report_same, report_unended
     from esctl.cli.intake.telling import (
         report_clock,
         report_readings,
@@ -213,6 +213,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
         )
     report_same(outcome.same, shared.quiet)
     report_begun(outcome, shared.quiet)
+    report_unended(outcome, shared.quiet)
     report_readings([name for name, _ in outcome.detections], outcome.store_state.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.store_state.cursors, input_zone(shared), shared.quiet)
     report_unheeded(outcome.unheeded, shared.quiet)

@@ -1,4 +1,4 @@
-"""What ingest prints on stderr about files with nothing new."""
+"""What ingest prints on stderr about files with nothing new, and about where known ones ended."""
 
 from __future__ import annotations
 
@@ -38,3 +38,21 @@ def report_begun(outcome: Outcome, quiet: bool) -> None:
         )
     if len(outcome.maybe_begun) > MOST_TOLD:
         diagnostics.note(f"note: so it is with {len(outcome.maybe_begun) - MOST_TOLD} more files", quiet)
+
+
+def report_unended(outcome: Outcome, quiet: bool) -> None:
+    """Print which tables end without a line end, so that their last row may be half, and which went on within a row."""
+    for name in outcome.unended[:MOST_TOLD]:
+        diagnostics.note(
+            f"note: {name}: its last line has no line end, and is taken as a whole row; if it is being written still, "
+            "its last cell may be half",
+            quiet,
+        )
+    if len(outcome.unended) > MOST_TOLD:
+        diagnostics.note(f"note: so it is with {len(outcome.unended) - MOST_TOLD} more files", quiet)
+    for name in outcome.torn:
+        diagnostics.note(
+            f"note: {name} goes on within the row that was its last: that row was half, and its rest is a record of "
+            "its own; in a new store they are one: the same command with --store NAME",
+            quiet,
+        )

@@ -11,7 +11,7 @@ from msgspec import Struct
 from esctl.engine.arrow_lists import one_array
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
-from esctl.model import MESSAGE, Cursor
+from esctl.model import MESSAGE, UNENDED, Cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,7 +107,8 @@ def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
 def judged_by(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on besides its bytes."""
     if cursor.format in ("csv", "tsv"):
-        return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
+        dialect = (f"{key}={value}" for key, value in sorted(cursor.dialect.items()) if key != UNENDED)
+        return (cursor.format, cursor.header, *dialect)
     of_text = ("pattern", "year", "month") if cursor.format == "text" else ()
     if cursor.format == MESSAGE:
         return (MESSAGE, cursor.dialect.get("registry", ""))
