@@ -263,3 +263,14 @@ def test_years_of_two_digits_are_told_by_dates_that_lie_close_together(tmp_path:
 def test_one_date_with_a_year_of_two_digits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": 1, "type": "T", "time": "14/03/24 10:00", "entity": "x"}\n')
     assert esctl("ingest", "a.jsonl", cwd=tmp_path).code == 2
+
+
+def test_undated_events_before_the_first_dated_one_have_one_place_however_they_come(tmp_path: Path) -> None:
+    write(tmp_path, None, None)
+    esctl("ingest", "-q", "a.jsonl", "--map", "time=time", "--map", "newest_first=true", cwd=tmp_path)
+    write(tmp_path, None, None, None, "2024-03-01T10:00:00Z", None)
+    good("ingest", "-q", "a.jsonl", cwd=tmp_path)
+    grown = [row["position"] for row in rows("audit", "x-1", cwd=tmp_path)]
+    assert grown == [5, 4, 3, 2, 1]
+    good("reindex", "-q", cwd=tmp_path)
+    assert [row["position"] for row in rows("audit", "x-1", cwd=tmp_path)] == grown

@@ -124,8 +124,9 @@ def _carry_times(
             start = (
                 before.find(encoded.dictionary[code].as_py(), int(positions[rows[0]])) if before is not None else None
             )
-            at = rows[lone & forward[rows]] if start is None else rows[lone]
-            micros[at], nanos[at] = (FIRST, 0) if start is None else start
+            if start is None:  # the first record of its source
+                start = (FIRST if forward[rows[0]] else int(micros[rows[0]]), 0)
+            micros[rows[lone]], nanos[rows[lone]] = start
         micros[rows[~lone]], nanos[rows[~lone]] = micros[rows[last[~lone]]], nanos[rows[last[~lone]]]
     return pa.array(micros).cast(instants.type), nanos
 
