@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,14 +139,22 @@ def _read(store: Path) -> dict[str, dict[str, Any]]:
         data = read_regular(path, _LARGEST)
         value = from_line(data)
         views: dict[str, dict[str, Any]] = unsealed(value)["views"]
-        own = {"projection", "to", "base"}
-        if to_line(value) != data or not all(own <= set(view) for view in views.values()):
+        if to_line(value) != data or not all(_is_kept(name, view) for name, view in views.items()):
             raise ValueError
         return views
     except FileNotFoundError:
         return {}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not as it was written", "remove it, and create the views anew") from error
+
+
+def _is_kept(name: str, body: Any) -> bool:
+    """Return whether a value is a view as `add` keeps it. Raises ValueError if its base cannot be a path."""
+    if not isinstance(body, dict) or not _NAME.fullmatch(name) or not body.keys() >= {"projection", "to", "base"}:
+        return False
+    if not _are_texts({**body, "property": ""}) or not _are_texts(_properties(body)):
+        return False
+    return b"\0" not in os.fsencode(body["base"])
 
 
 def _write(store: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from esctl.log.lines import sealed, to_line
 from tests.support.cli_harness import ESCTL, esctl, good, on_terminal, refused, surroundings
 
 EVENT = '{{"id": {0}, "type": "Set", "time": "2024-01-01T00:00:00Z", "stream": "a-{1}", "data": {{"n": {0}.5}}}}\n'
@@ -160,3 +161,34 @@ def test_a_view_follows_the_log(folder: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+DEFINED = {"projection": "", "to": "sqlite:a.db/t", "base": "/"}
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        {"t": {**DEFINED, "to": 1}},
+        {"t": {**DEFINED, "to": None}},
+        {"t": {**DEFINED, "projection": ["x"]}},
+        {"t": {**DEFINED, "base": {}}},
+        {"t": {**DEFINED, "base": "/\0"}},
+        {"t": {**DEFINED, "base": "/\ud800"}},
+        {"t": {**DEFINED, "to": "kafka://h/t", "key": 1}},
+        {"t": {**DEFINED, "to": "kafka://h/t", "properties": []}},
+        {"t": {**DEFINED, "to": "kafka://h/t", "property": []}},
+        {"t": {**DEFINED, "to": "kafka://h/t", "property": {"a": 1}}},
+        {"t": ["projection", "to", "base"]},
+        {"t": None},
+        {"not a name": DEFINED},
+        [DEFINED],
+        5,
+    ],
+)
+@pytest.mark.parametrize("command", [["list"], ["refresh"], ["drop", "t"]])
+def test_a_definition_of_wrong_types_is_damage(folder: Path, views: Any, command: list[str]) -> None:
+    (folder / ".esctl" / "views.json").write_bytes(to_line(sealed({"views": views})))
+    message, hint = refused("view", *command, code=3, cwd=folder)
+    assert "views.json is not as it was written" in message
+    assert hint == "remove it, and create the views anew"
