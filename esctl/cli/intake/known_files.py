@@ -50,9 +50,11 @@ def report_unended(outcome: Outcome, quiet: bool) -> None:
         )
     if len(outcome.unended) > MOST_TOLD:
         diagnostics.note(f"note: so it is with {len(outcome.unended) - MOST_TOLD} more files", quiet)
-    for name in outcome.torn:
+    for name in outcome.torn[:MOST_TOLD]:
         diagnostics.note(
             f"note: {name} goes on within the row that was its last: that row was half, and its rest is a record of "
             "its own; in a new store they are one: the same command with --store NAME",
             quiet,
         )
+    if len(outcome.torn) > MOST_TOLD:
+        diagnostics.note(f"note: so do {len(outcome.torn) - MOST_TOLD} more files", quiet)
