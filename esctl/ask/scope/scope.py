@@ -125,6 +125,8 @@ def _claims_with_entities(scope: Scope, shared: list[Claim]) -> list[Claim]:
 
 def trailless_notes(scope: Scope) -> tuple[str, ...]:
     """Return a note for each projection of the scope that has states but no changes per event."""
+    if not any(projection.sql for projection in scope.projections):
+        return ()  # which of them have entities need not be looked up
     names = [claim.projection.name for claim in claims(scope) if claim.projection.sql]
     return tuple(
         f"note: projection {name} is an SQL query: it gives states, not what each event changed" for name in names
