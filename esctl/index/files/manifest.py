@@ -31,8 +31,8 @@ LARGEST_MANIFEST = 1 << 30
 FILES = (".parquet", ".ids", SUFFIX)
 """The suffixes of the files that a manifest names."""
 _FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids|groups)", re.ASCII)
-FORMAT = 16
-FORMAT_IN_LEVELS = 17
+FORMAT = 18
+FORMAT_IN_LEVELS = 19
 """The format of a manifest whose row groups are in parts; an older esctl would take its files to have none."""
 ERASED = "erased"
 """The value of the column `invalid` for an erased record, which is not counted among the unreadable ones."""
