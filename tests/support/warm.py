@@ -18,8 +18,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.json import Decoder
+
+_FIRST = """
+    COPY (SELECT range AS n, 'a-' || range AS entity, {{'n': range}}::JSON AS data FROM range(3)) TO {0};
+    SELECT '{{"entity":' || to_json(entity)::VARCHAR || '}}', sum(TRY_CAST(data->>'n' AS DECIMAL(38,9))),
+        arg_max(data, n) FROM read_parquet([{0}]) WHERE n > 0 AND regexp_matches(entity, '^a') GROUP BY ALL ORDER BY 1
+"""
+"""Queries that have DuckDB make what it makes once: its grammar, the functions that most queries have."""
 _LENGTH, _CODE = struct.Struct("!I"), struct.Struct("!i")
 
 
@@ -87,8 +98,11 @@ class _Opened:
         import _duckdb
 
         from esctl.engine.duckdb import CONFIG
+        from esctl.engine.quoting import literal
 
         self.connection = _duckdb.connect(config={**CONFIG, "threads": "1", "async_threads": "0"})
+        with tempfile.TemporaryDirectory() as folder:
+            self.connection.execute(_FIRST.format(literal(f"{folder}/first.parquet"))).fetchall()
 
     def join(self) -> None:
         self.connection.execute("RESET threads; RESET async_threads")
@@ -103,10 +117,26 @@ def _load() -> None:
     from esctl.engine import duckdb
     from esctl.index.envelope.detect import detect
 
+    _make_once()
     detect([{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])  # compiles most patterns
     duckdb._openings[:] = [_Opened()]  # type: ignore[list-item]
     gc.collect()
     gc.freeze()  # a process that is forked looks for no garbage in what is here, which would copy it
+
+
+def _make_once() -> None:
+    """Make what each process would make: the commands and their options, and what decodes JSON into Structs."""
+    from esctl.cli import app
+
+    app.load_command, app.build = cache(app.load_command), cache(app.build)
+    for name in app.COMMANDS:
+        app.build().get_command(None, name)
+    structs = [Struct]
+    for each in structs:
+        structs += each.__subclasses__()
+        if each.__module__.startswith("esctl."):
+            with suppress(TypeError, NameError):  # what is never read from JSON
+                Decoder(each)
 
 
 def _answer(asking: socket.socket) -> bool:
