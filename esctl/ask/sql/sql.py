@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
 from esctl.ask.sql.text_order import check_uses
 from esctl.ask.states.field_types import field_value
+from esctl.ask.states.folding import folding_each
 from esctl.ask.states.history import history
 from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
@@ -93,18 +94,22 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
 
 def compile_query(scope: Scope, text: str) -> Compiled:
     """Check a query and write the SQL of what it reads. Raises UsageError as `sql` does."""
-    view = replace(scope.view, folder=scope.view.folder.resolve())
-    scope = replace(scope, view=view)
+    scope = replace(scope, view=replace(scope.view, folder=scope.view.folder.resolve()))
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
     calls = _calls(scope, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
+    scope, *own = folding_each(scope, None, *points.values())  # what became of a row is not the same at each point
+    scopes = dict(zip(points, own, strict=True))
     events, payload = _relations(scope, select)
-    functions_made, fields = _functions(scope, named, points, calls)
+    if calls:
+        check_order(scope)
+    functions_made, fields = _functions({call: scopes.get(call, scope) for call in calls}, points)
     setup = [*events, *functions_made]
     as_text = NumbersAsText(numbers_as_text.lower(payload), numbers_as_text.lower(fields))
     check_uses(select, as_text)
+    view = scope.view
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
     asked = tuple(dict.fromkeys(points.values()))
@@ -270,21 +275,17 @@ def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in fields if name.lower() in names) if names <= known else tuple(fields)
 
 
-def _functions(
-    scope: Scope, named: dict[str, Projection], points: dict[Call, AsOf], calls: Sequence[Call]
-) -> tuple[list[str], list[str]]:
+def _functions(scopes: Mapping[Call, Scope], points: Mapping[Call, AsOf]) -> tuple[list[str], list[str]]:
     """Write the table functions that the query calls: a view for each call, and macros that choose among them.
 
-    Return also the fields of states whose numbers are text in them.
+    `scopes`: what each call is asked of. Return also the fields of states whose numbers are text in them.
     """
-    if calls:
-        check_order(scope)
     statements: list[str] = []
     as_text: list[str] = []
     branches: dict[str, list[tuple[Call, str]]] = {}
-    for number, call in enumerate(calls):
+    for number, (call, scope) in enumerate(scopes.items()):
         view = identifier(f"esctl call {number}")
-        rows, fields = _called(scope, named, call.name, points.get(call))
+        rows, fields = _called(scope, call.name, points.get(call))
         as_text += [field.name for field in fields if field.is_number_as_text]
         statements.append(f"CREATE VIEW {view} AS {rows}")
         branches.setdefault(call.name, []).append((call, view))
@@ -303,8 +304,9 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
     return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
 
 
-def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
+def _called(scope: Scope, name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
     """Write the rows of a table function; return also the fields that are columns of it."""
+    named = _projections(scope)
     if name == EVERY_STATE:
         return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), ()
     if name in named:
