@@ -18,13 +18,13 @@ from esctl.ask.scope.own_times import own_time, with_own_times
 from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
+from esctl.ask.sql.state_columns import column_items, state_columns
 from esctl.ask.sql.text_order import check_uses
-from esctl.ask.states.field_types import field_value
 from esctl.ask.states.folding import folding_each
 from esctl.ask.states.history import history
 from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
-from esctl.ask.states.state_fields import WHOLE, StateField
+from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select, is_source
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql
@@ -278,7 +278,7 @@ def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
 def _functions(scopes: Mapping[Call, Scope], points: Mapping[Call, AsOf]) -> tuple[list[str], list[str]]:
     """Write the table functions that the query calls: a view for each call, and macros that choose among them.
 
-    `scopes`: what each call is asked of. Return also the fields of states whose numbers are text in them.
+    `scopes`: what each call is asked of. Return also the columns of states whose numbers are text in them.
     """
     statements: list[str] = []
     as_text: list[str] = []
@@ -286,7 +286,7 @@ def _functions(scopes: Mapping[Call, Scope], points: Mapping[Call, AsOf]) -> tup
     for number, (call, scope) in enumerate(scopes.items()):
         view = identifier(f"esctl call {number}")
         rows, fields = _called(scope, call.name, points.get(call))
-        as_text += [field.name for field in fields if field.is_number_as_text]
+        as_text += [name for name, field in fields.items() if field.is_number_as_text]
         statements.append(f"CREATE VIEW {view} AS {rows}")
         branches.setdefault(call.name, []).append((call, view))
     for name, made in branches.items():
@@ -304,43 +304,30 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
     return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
 
 
-def _called(scope: Scope, name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
-    """Write the rows of a table function; return also the fields that are columns of it."""
+def _called(scope: Scope, name: str, at: AsOf | None) -> tuple[str, dict[str, StateField]]:
+    """Write the rows of a table function; return also the fields that are columns of it, by their names there."""
     named = _projections(scope)
     if name == EVERY_STATE:
-        return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), ()
+        return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), {}
     if name in named:
         return _states(scope, claim_of(named[name]), at)
     return _history(scope, claim_of(named[name.removesuffix(HISTORY)]))
 
 
-def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
+def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, dict[str, StateField]]:
     part = states(scope, claim, at, calculating=True)
     fixed = ("version", "position", "time")
+    fields = state_columns(part.fields, ("entity", "kind", *fixed))
     own = ("version", "position", f"{own_time(scope, 'time', 'position')} AS time")
-    items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *own]
-    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", part.fields
+    items = ["entity", "kind", *column_items(fields), *own]
+    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", fields
 
 
-def _history(scope: Scope, claim: Claim) -> tuple[str, Sequence[StateField]]:
+def _history(scope: Scope, claim: Claim) -> tuple[str, dict[str, StateField]]:
     part = history(scope, claim, None, calculating=True)
     end = "lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS valid_to"
     first = ("entity", "kind", "version", "valid_from", "valid_to", "deleted")
     last = ("position", "type", "role", "actor", "id", "correlation", "recorded_at")
-    items = [*first[:3], "time AS valid_from", end, "deleted", *_fields(part.fields, (*first, *last)), *last]
-    return f"SELECT {', '.join(items)} FROM ({part.sql})", part.fields
-
-
-def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
-    """Write the fields as typed columns; one whose name is taken, in any case, is `state.<name>`."""
-    names = {name.lower() for name in taken}
-    items = []
-    for field in fields:
-        name, number = "state" if field in WHOLE else field.name, 1
-        while name.lower() in names or not name:
-            name = f"state.{field.name}" if number == 1 else f"state.{field.name}_{number}"
-            number += 1
-        names.add(name.lower())
-        value = f"CASE WHEN NOT deleted THEN {field_value(field)} END"
-        items.append(f"{value} AS {identifier(name)}")
-    return items
+    fields = state_columns(part.fields, (*first, *last))
+    items = [*first[:3], "time AS valid_from", end, "deleted", *column_items(fields), *last]
+    return f"SELECT {', '.join(items)} FROM ({part.sql})", fields
