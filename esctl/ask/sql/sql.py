@@ -100,9 +100,10 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
     calls = _calls(scope, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
-    scope, *own = folding_each(scope, None, *points.values())  # what became of a row is not the same at each point
+    stored = scope
+    scope, *own = folding_each(stored, None, *points.values())  # what became of a row is not the same at each point
     scopes = dict(zip(points, own, strict=True))
-    events, payload = _relations(scope, select)
+    events, payload = _relations(stored, scope, select)
     if calls:
         check_order(scope)
     functions_made, fields = _functions({call: scopes.get(call, scope) for call in calls}, points)
@@ -191,16 +192,19 @@ def _point(scope: Scope, call: Call) -> AsOf:
         raise UsageError(error.message, f"write {HINT}") from None
 
 
-def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
-    """Write the relations that the query names; return also the payload fields whose numbers are text in them."""
+def _relations(stored: Scope, scope: Scope, select: Select) -> tuple[list[str], list[str]]:
+    """Write the relations that the query names; return also the payload fields whose numbers are text in them.
+
+    `stored`: the scope as the commands `entities` and `types` have it, without what became of rows.
+    """
     read = _tables(select)
     made, as_text = dict[str, str](), list[str]()
     if "events" in read:
         made["events"], as_text = _events(scope, select)
     if "entities" in read:
-        made["entities"] = entities(scope).sql
+        made["entities"] = entities(stored).sql
     if "types" in read:
-        made["types"] = _with_json(types(scope).sql, "fields")
+        made["types"] = _with_json(types(stored).sql, "fields")
     return [f"CREATE VIEW {name} AS {rows}" for name, rows in made.items()], as_text
 
 

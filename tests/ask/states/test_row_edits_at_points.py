@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +76,35 @@ def test_the_values_of_a_series_are_those_of_replay(store: Store, every: str, en
         assert row["value"] == (sum(each["v"] + 1000 for each in states) if states else None), row["time"]
     for row in asked.series("count(*)", every=every, by="entity", from_=at(1), to=at(11)).rows():
         assert row["value"] == (row["group"] in held[row["time"]]), row
+
+
+def document(kind: str, number: int, key: int, **more: Any) -> str:
+    """Write an event of a change stream of MongoDB."""
+    told = {"_id": {"_data": f"{number:032X}"}, "operationType": kind, "ns": {"db": "d", "coll": "t"}, **more}
+    stamp = {"$timestamp": {"t": 1_700_000_000 + number, "i": 1}}
+    return json.dumps({**told, "clusterTime": stamp, "documentKey": {"_id": key}})
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_what_became_of_rows_is_found_however_many_files_the_index_has(files: int, tmp_path: Path) -> None:
+    """Of some rows nothing is left as it is stored: they are named, and listed, as if it were."""
+
+    def update(number: int, key: int, fields: dict[str, int]) -> str:
+        return document("update", number, key, updateDescription={"updatedFields": fields, "removedFields": []})
+
+    lines = [
+        document("insert", 1, 0, fullDocument={"_id": 0, "n": 1}),
+        update(2, 1, {"a.b": 7}),
+        update(3, 2, {"a.b": 8, "n": 3}),
+    ]
+    for number in range(files):
+        text = "\n".join(lines[number:] if number == files - 1 else lines[number : number + 1])
+        (tmp_path / f"{number}.jsonl").write_text(f"{text}\n")
+        good("ingest", f"{number}.jsonl", "--preset", "mongodb", "-q", cwd=tmp_path)
+    with Store.open(tmp_path / ".esctl") as store:
+        whole = store.replay().rows()
+        assert [row["entity"] for row in whole] == ["d.t/0", "d.t/1", "d.t/2"]
+        assert [row for each in whole for row in store.replay(each["entity"]).rows()] == whole
+        assert [row["position"] for row in store.audit("d.t/2").rows()] == [3]
+        for name, asked in (("types", store.types()), ("entities", store.entities())):
+            assert store.sql(f"select * from {name} order by 1").rows() == asked.rows()
