@@ -12,16 +12,16 @@ from esctl.errors import UsageError, shell_word
 from esctl.model import AsOf
 
 HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9, now, '2h ago' or yesterday"
-_AGO = r"(?i:(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago)"
+_AGO = r"(?ai:([0-9]+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago)"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORTEST_EPOCH = 9
 """The fewest digits of a number that is read as seconds since the epoch: 2024 means a year, and lacks a day."""
-_DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
-_POINTED_DATE = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}"
+_POINTED_DATE = r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?:,? +(\S.*))?"
 """A date with points: its day comes first, wherever such dates are written."""
-_SLASHED_DATE = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
+_SLASHED_DATE = r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})(?:,? +(\S.*))?"
 
-_ZONE_IN_BRACKETS = r"\d\["
+_ZONE_IN_BRACKETS = r"[0-9]\["
 """What is between a date and its zone (RFC 9557): only that after an offset may be passed over."""
 
 
@@ -59,7 +59,7 @@ def _hint_for(spec: str) -> str:
         return f"did you mean @{spec}, the position? or write {HINT}"
     if re.fullmatch(_AGO, f"{spec.lstrip('-')} ago"):
         return f"did you mean '{spec.lstrip('-')} ago'?"
-    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", spec):
+    if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?", spec):
         return f"say of which day: '2024-02-01 {spec}'"
     if found := re.fullmatch(_SLASHED_DATE, spec):
         first, second, year, clock = found.groups()
@@ -70,7 +70,7 @@ def _hint_for(spec: str) -> str:
     if re.search(_ZONE_IN_BRACKETS, spec):
         return "name the zone with --tz, or write its offset: 2024-02-01T14:03:00+01:00"
     is_name = re.fullmatch(r"[\w.-]{4,64}", spec) and re.search(r"[A-Za-z]", spec) and re.search(r"[0-9]", spec)
-    if is_name and not re.match(r"\d{4}-?\d\d", spec):
+    if is_name and not re.match(r"[0-9]{4}-?[0-9][0-9]", spec):
         return f"an event is written id:{spec}; else write {HINT}"
     return f"write {HINT}"
 
@@ -118,7 +118,7 @@ def _parse_written(spec: str, inclusive: bool, tz: str) -> int:
         spec = f"{year}-{month:0>2}-{day:0>2}" + (f" {clock}" if clock else "")
     if re.fullmatch(_DATE, spec):
         return _day_bound(date.fromisoformat(spec), inclusive, tz)
-    if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
+    if re.fullmatch(r"[0-9]+", spec) and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
         raise ValueError(spec)
     instant = parse_instant(spec, tz)
     if not tells_hours(spec):

@@ -253,6 +253,6 @@ class States(OpenStore):
                 return self.sql(
                     query, known_at=known_at, projection=projection, timeout=timeout, limit=limit, sandbox=own
                 )
-        scope = folding(self.scope((), projection, known_at))
+        scope = self.scope((), projection, known_at)
         answer, points = sql(scope, query, Limits(self.memory_limit, timeout, limit), sandbox)
         return Relation(answer, scope, points=points)

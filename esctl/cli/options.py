@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
@@ -25,6 +25,7 @@ from esctl.storage.connecting import located
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_BY_FLAG = "COMMANDLINE"
 DEBUG_KEY = "esctl.debug"
 """The key in a context's `meta` that says a traceback is wanted."""
 
@@ -47,6 +48,13 @@ class Shared(Struct, frozen=True):
     debug: bool = False
     basis: bool = False  # this and the next: questions only
     basis_from: Path | None = None
+    flags: frozenset[str] = frozenset()  # the names of those given as flags: the others are defaults of the user's own
+
+    def refuse(self, names: Sequence[str], what: str, hint: str) -> None:
+        """Raise UsageError if one of some options was given as a flag: `what` would ignore it in silence."""
+        given = [f"--{name}" for name in names if name in self.flags]
+        if given:
+            raise UsageError(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} not for {what}", hint)
 
     def color_choice(self, configured: Mapping[str, object]) -> str:
         """Return auto, always or never: as given, else as the [output] table of esctl.toml says."""
@@ -227,7 +235,7 @@ def _with_options(
         _check_text(values)
         _check_empty(esctl_context, [name for name in meant_for_none if values[name] == ""])
         given = {name: values.pop(name) for name in shared_names}
-        shared = merge(_outer_options(esctl_context), from_values(given))
+        shared = merge(_outer_options(esctl_context), from_values(given, _flags_in(esctl_context)))
         use_color(shared.color_choice({}))
         if shared.debug:
             esctl_context.meta[DEBUG_KEY] = True
@@ -250,7 +258,7 @@ def root(version: Callable[[], None]) -> Callable[..., None]:
             raise typer.Exit(0)
 
     def callback(esctl_context: typer.Context, version: bool = False, **values: Any) -> None:
-        esctl_context.obj = shared = from_values(values)
+        esctl_context.obj = shared = from_values(values, _flags_in(esctl_context))
         if shared.debug:
             esctl_context.meta[DEBUG_KEY] = True
 
@@ -263,7 +271,7 @@ def root(version: Callable[[], None]) -> Callable[..., None]:
     return callback
 
 
-def from_values(values: Mapping[str, Any]) -> Shared:
+def from_values(values: Mapping[str, Any], flags: Collection[str] = ()) -> Shared:
     """Check option values and gather them. Raises UsageError for a value that is not possible."""
     given = {name: value for name, value in values.items() if value is not None}
     if "store" in given:
@@ -274,7 +282,13 @@ def from_values(values: Mapping[str, Any]) -> Shared:
         raise UsageError(f"--color {given['color']!r} is not possible", "it is auto, always or never")
     if given.get("limit", 0) < 0:
         raise UsageError(f"--limit {given['limit']} is negative", "give 0 or more")
-    return Shared(**given)
+    return Shared(**given, flags=frozenset(flags) & given.keys())
+
+
+def _flags_in(context: typer.Context) -> dict[str, str]:
+    """Return the parameters that the command line gives, and no variable: how each is written, by its name."""
+    sources = {each: context.get_parameter_source(each.name or "") for each in context.command.params}
+    return {each.name or "": each.opts[0] for each, source in sources.items() if source and source.name == _BY_FLAG}
 
 
 def _check_text(values: Mapping[str, Any]) -> None:
@@ -288,11 +302,8 @@ def _check_text(values: Mapping[str, Any]) -> None:
 
 def _check_empty(context: typer.Context, names: Sequence[str]) -> None:
     """Raise UsageError for a value that was given and is empty: `--at "$T"` without T must not answer for now."""
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
-            name = parameter.opts[0]
-            raise UsageError(f"{name if name.startswith('-') else name.upper()} is empty", "give it a value")
+    for name in (written for parameter, written in _flags_in(context).items() if parameter in names):
+        raise UsageError(f"{name if name.startswith('-') else name.upper()} is empty", "give it a value")
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
@@ -314,6 +325,7 @@ def merge(outer: Shared, inner: Shared) -> Shared:
     values = asdict(inner)
     changes = {name: value for name, value in values.items() if is_given(value)}
     changes["verbose"] = outer.verbose + inner.verbose
+    changes["flags"] = outer.flags | inner.flags
     return replace(outer, **changes)
 
 

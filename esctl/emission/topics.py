@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from esctl.ask.scope.basis import root_at
 from esctl.emission.messages import erased_messages
-from esctl.errors import UsageError
+from esctl.errors import InputError, UsageError
 from esctl.log.store_state import StoreState
 from esctl.sinks.kafka.channel import KafkaChannel
 from esctl.sinks.kafka.destination import Destination
@@ -40,11 +41,13 @@ def send_events(
     """Send the events after those that the same selection sent before, and messages for those of these erased since.
 
     `events` gives the messages of events after a position; `mapping` is the digest of the mapping. Raises InputError if
-    the topic was made anew since, unless all are sent `again`.
+    the topic was made anew since, or what was sent is of another log, unless all are sent `again`.
     """
     purpose = _purpose("events", selection)
     with KafkaChannel(destination, store_state.store_id, states=False, shown=shown) as channel:
         last_sent = None if again else channel.sent(purpose)
+        if last_sent is not None:
+            _check_log(store_state, destination, last_sent)
         after = int(last_sent["position"]) if last_sent is not None else 0
         known = int(last_sent["redactions"]) if last_sent is not None else len(store_state.redactions)
         notes = _notes(last_sent, mapping)
@@ -57,6 +60,19 @@ def send_events(
         now = {"position": position, "root": store_state.root, "head": store_state.head, "mapping": mapping}
         count = channel.send(messages, purpose, {**now, "redactions": len(store_state.redactions)})
     return Emitted(count, after, notes)
+
+
+def _check_log(store_state: StoreState, destination: Destination, last_sent: Mapping[str, Any]) -> None:
+    """Raise InputError if what was sent last is of another log, such as one that was since restored from a copy."""
+    head = int(last_sent["head"])
+    root = root_at(store_state, head)
+    if root == last_sent["root"]:
+        return
+    differs = "where this log never ended" if root is None else "and there this one has another root"
+    raise InputError(
+        f"what was sent to the topic {destination.topic} is of a log that ended at position {head}, {differs}",
+        "if this log is the right one, send all of it: --again",
+    )
 
 
 def _limited(events: Iterator[Message], limit: int, after: int, head: int) -> tuple[Iterator[Message], int]:
@@ -89,6 +105,7 @@ def send_once(
     """Send compensations, unless the same ones were sent already.
 
     Raises UsageError if they were sent when the log had another head: undoing twice what was done once is a new change.
+    Raises InputError if they are of another log.
     """
     purpose = _purpose("revert", selection)
     with KafkaChannel(destination, store_state.store_id, states=False, shown=shown) as channel:
@@ -99,6 +116,7 @@ def send_once(
                 "ingest what became of them first; to send them once more: --again",
             )
         if last_sent is not None:
+            _check_log(store_state, destination, last_sent)
             return Emitted(0, notes=(f"they were sent already, at position {store_state.head}",))
         return Emitted(channel.send(messages, purpose, {"head": store_state.head, "root": store_state.root}))
 

@@ -24,6 +24,11 @@ class Edits(Struct, frozen=True):
     made: frozenset[str] = frozenset()
 
     @property
+    def name(self) -> str:
+        """Return the name of the rows that come, among the files of a view."""
+        return str(self.added)
+
+    @property
     def source(self) -> str:
         """Write the SQL table of the rows that come."""
         return f"read_parquet({literal(str(self.added))})"

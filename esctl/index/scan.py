@@ -62,7 +62,7 @@ class IndexView(Struct, frozen=True):
     folder: Path
     manifest: Manifest
     upto: int | None = None  # the head of the reader's own store state, if the index reaches further
-    unread: frozenset[str] = frozenset()  # files whose rows a question does not need
+    unread: frozenset[str] = frozenset()  # files whose rows a question does not need, also that of edits
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None
     within: Predicate = ALWAYS  # the rows that show, for a question about a part of the entities
@@ -95,12 +95,13 @@ class IndexView(Struct, frozen=True):
         return any(file.may_be_loose(path) for file in self.manifest.files)
 
     def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
-        """Return for each set of typed columns a view of the files that have it, with the set."""
+        """Return for each set of typed columns a view of the files that have it, without edits, with the set."""
         alike: dict[tuple[PayloadColumn, ...], set[str]] = {}
         for file in self.manifest.files:
             alike.setdefault(file.columns, set()).add(file.file)
-        everything = frozenset(file.file for file in self.manifest.files)
-        return [(replace(self, unread=self.unread | (everything - names)), columns) for columns, names in alike.items()]
+        every = frozenset(file.file for file in self.manifest.files)
+        stored = replace(self, edits=None)
+        return [(replace(stored, unread=self.unread | (every - names)), columns) for columns, names in alike.items()]
 
     def with_loose(self, paths: Iterable[PayloadPath]) -> IndexView:
         """Return a view of the files that may have one of these payload paths in JSON text."""
@@ -150,12 +151,13 @@ class IndexView(Struct, frozen=True):
         return not (self.has_ties or self.has_struct_keys)
 
     def split(self) -> tuple[IndexView, ...]:
-        """Return a view of the largest file, where most rows are, and one of the others, if any."""
+        """Return a view of the largest file, where most rows are, and one of the others, with edits, if any."""
         files = sorted(self.manifest.files, key=lambda file: file.rows)
         if len(files) < 2:
             return (self,)
         largest, others = files[-1].file, {file.file for file in files[:-1]}
-        return replace(self, unread=self.unread | others), replace(self, unread=self.unread | {largest})
+        edits = () if self.edits is None else (self.edits.name,)
+        return replace(self, unread=self.unread.union(others, edits)), replace(self, unread=self.unread | {largest})
 
     def key(self) -> str:
         """Return the SQL of the fold key: unique per row of an entity, ordered as events are folded."""
@@ -203,7 +205,7 @@ class IndexView(Struct, frozen=True):
         tests = [predicate(test) for test in where] + ([] if self.within == ALWAYS else [self.within])
         files = self._files_in_reach([test.reach for test in tests])
         selects = [self._select(layout, names, aliases, tests, extra) for layout in layouts(files)]
-        if self.edits is not None and files and not self.unread:
+        if self.edits is not None and files and self.edits.name not in self.unread:
             items = [*envelope_items(names), *self.edits.reads(aliases), *([extra] if extra else [])]
             selects.append(f"SELECT {', '.join(items)} FROM {self.edits.source}{self._filters(tests, [])}")
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)

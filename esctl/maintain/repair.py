@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 
 from esctl.errors import InputError
-from esctl.index.files.write import clear, locked
+from esctl.index.files.write import clear_faulty, locked
 from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
@@ -137,15 +137,18 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
     mended = False
     for folder in subfolders(path / "index"):
         place = f"index/{folder.name}"
-        if problem := index_problem(folder, run.chain):
+        find = partial(index_problem, folder, run.chain)
+        if problem := find():
             if lost or store_state is None:
                 message = f"{problem}; it may be all that is left of the records"
                 run.steps.append(RepairStep("index", "kept", place, message))
                 continue
+            if not run.dry and not (problem := clear_faulty(folder, find, run.files)):
+                continue  # another process was building it, and came to its end
             mended = True
             own = folder == updater.folder
             end = "built anew" if own else "removed, to be built when its mapping is in force again"
-            run.mend("index", place, f"{problem}: {end}", partial(clear, folder, run.files))
+            run.steps.append(RepairStep("index", "to be mended" if run.dry else "mended", place, f"{problem}: {end}"))
             if own and not run.dry:
                 updater.run(store_state)
         else:

@@ -125,7 +125,7 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         tests.append(f"coalesce({test}, false)")
     if rule.role is not None:
         reads.columns["role"] = None
-        tests.append(_role_test(rule.role))
+        tests.append(role_test(rule.role))
     if rule.stanzas is not None:
         reads.columns["stanza"] = None
         tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
@@ -142,7 +142,8 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
     return "(" + " AND ".join(tests) + ")" if tests else ALWAYS.sql
 
 
-def _role_test(role: str | tuple[str, ...]) -> str:
+def role_test(role: str | tuple[str, ...]) -> str:
+    """Write whether an event's row has the role of a rule, or one of its roles."""
     if isinstance(role, tuple):
         # Most rows of tables have no role, and need no other test.
         named = ", ".join(literal(name) for name in role if name)

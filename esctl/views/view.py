@@ -8,13 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.changes.since import changes_since
-from esctl.ask.scope.basis import ended_at
+from esctl.ask.scope.basis import root_at
 from esctl.ask.scope.scope import Scope, claims
 from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
 from esctl.engine.duckdb import Session
 from esctl.errors import InputError, UsageError
-from esctl.log.commits import open_log
 from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
 from esctl.store import OpenStore
 from esctl.views.definitions import Definition, check_alone, definitions
@@ -151,18 +150,13 @@ class View:
                 f"{self.definition.to} holds a view of another store", "give the view another target with --to"
             )
         position = before.basis.position
-        store_state = self._store.store_state
-        if position == store_state.head:
-            then = store_state
-        else:
-            found = ended_at(open_log(self._store.path), store_state, position) if position < store_state.head else None
-            if found is None:
-                raise InputError(
-                    f"view {self.name} is at position {position}, where this log never ended",
-                    f"if the log is the right one: esctl view rebuild {self.name}",
-                )
-            then = found
-        if then.root != before.basis.root:
+        root = root_at(self._store.store_state, position)
+        if root is None:
+            raise InputError(
+                f"view {self.name} is at position {position}, where this log never ended",
+                f"if the log is the right one: esctl view rebuild {self.name}",
+            )
+        if root != before.basis.root:
             raise InputError(
                 f"view {self.name} is of another log: at position {position} this one has another root",
                 f"if this log is the right one: esctl view rebuild {self.name}",

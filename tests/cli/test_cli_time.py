@@ -95,7 +95,7 @@ def test_a_zone_in_brackets_is_not_left_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "soon", "@", "@-1", "@1.5", "@١", "seq:", "version:x", "id:", "2024-13-01", "2024-02-30", "-2h ago",
-     "99999999999999 days ago", "\x1b[31m", "2024-02-01T25:00:00Z"],
+     "99999999999999 days ago", "\x1b[31m", "2024-02-01T25:00:00Z", "@1_0", "@+1", "@ 1", "version:1_0", "１h ago"],
 )  # fmt: skip
 def test_what_is_no_point_is_refused_by_name(text: str) -> None:
     with pytest.raises(UsageError, match=r"^--before .* is not a point in time$") as caught:
@@ -212,6 +212,24 @@ def test_a_position_or_event_is_told_with_its_instant(log: Path) -> None:
     assert good("replay", "--at", "@3", cwd=log).err == "at 2024-01-02T00:00:00Z, position 3\n"
     assert good("replay", "--at", "id:evt-5", cwd=log).err == "at 2024-01-03T18:14:59.999999Z, position 5\n"
     assert good("replay", "--before", "id:evt-5", cwd=log).err == "before 2024-01-03T18:14:59.999999Z, position 5\n"
+
+
+@pytest.mark.parametrize("text", ["1_0", "+1", " 1", "١", "１", "0x1", "1.0"])
+def test_a_sequence_is_plain_digits(log: Path, text: str) -> None:
+    message, hint = refused("replay", "--at", f"seq:{text}", code=2, cwd=log)
+    assert message == f"seq:{text}: the sequences of this store are whole numbers"
+    assert hint == "write it like seq:9"
+    assert good("replay", "--at", "seq:-1", cwd=log).rows == []
+
+
+@pytest.mark.parametrize("text", ["1_0", "+1", " 1", "١", "１"])
+def test_numbers_of_options_are_plain_digits(log: Path, text: str) -> None:
+    for call, name in ((("log", "--limit"), "--limit"), (("sql", "select 1", "--timeout"), "--timeout")):
+        message, _ = refused(*call, text, code=2, cwd=log)
+        assert message == f"invalid value for '{name}': {text!r} is not a number in plain digits"
+    assert "is not a number in plain digits" in refused("log", code=2, cwd=log, ESCTL_LIMIT=text)[0]
+    assert len(good("log", "--limit", "1", cwd=log).rows) == 1
+    assert good("sql", "select 1 as n", "--timeout", "7.5", cwd=log).rows == [{"n": 1}]
 
 
 def test_a_sequence_must_be_one(log: Path) -> None:

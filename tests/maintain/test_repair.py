@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -15,6 +16,8 @@ import pytest
 from esctl.api import Store
 from esctl.config import read_config
 from esctl.errors import InputError
+from esctl.index.files.write import locked
+from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.verify import VerifyOptions, verify
 from esctl.ledger.sign.checkpoints import make_checkpoint
 from esctl.ledger.sign.note import SigningKey
@@ -23,6 +26,7 @@ from esctl.log.commits import SUMMARY_EVERY
 from esctl.log.lock import store_lock
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter
+from esctl.maintain import repair as repairing
 from esctl.maintain.repair import RepairStep, repair
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Unsynced, part
@@ -125,6 +129,30 @@ def test_what_is_derived_is_mended(store: Path, name: str) -> None:
     assert mend(store) == []
     assert Store.open(store).replay().rows() == states
     assert verify(store, VerifyOptions()).is_intact
+
+
+def test_an_index_that_is_being_built_is_waited_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, looked = index(store) / "manifest.json", threading.Event()
+    whole, steps = manifest.read_bytes(), list[RepairStep]()
+    real = repairing.index_problem
+
+    def look(folder: Path, chain: Chain) -> str:
+        found = real(folder, chain)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(repairing, "index_problem", look)
+    before = prints(store, "index")
+    with locked(index(store)):  # as a builder does, which writes its manifest last
+        manifest.unlink()
+        mending = threading.Thread(target=lambda: steps.extend(mend(store)))
+        mending.start()
+        assert looked.wait(60)
+        manifest.write_bytes(whole)
+    mending.join(60)
+    assert not mending.is_alive()
+    assert steps == []
+    assert prints(store, "index") == before
 
 
 def test_summaries_are_written_anew(store: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -60,6 +61,32 @@ def test_each_event_is_sent_once_with_its_bytes(broker: Broker, log: Log) -> Non
     assert log.open().send_events(to, "a*", limit=2).count == 2  # another selection is another thing to send
     assert log.open().send_events(to, "a*", limit=2).count == 1
     assert log.open().send_events(to, again=True).count == 4
+
+
+@pytest.mark.parametrize("grown", [1, 2, 3])
+def test_a_log_that_was_restored_and_grew_otherwise_is_told(broker: Broker, log: Log, grown: int) -> None:
+    topic = broker.topic(1)
+    to, undo = Destination(broker.url(topic)), Destination(broker.url(broker.topic(1)))
+    call: dict[str, Any] = {"back_to": "@2", "projection": "p"}
+    copy = shutil.copytree(log.folder, log.folder / "copy")
+    for day in (8, 9):
+        log.take([("a2", "Changed", {"n": day}, day)])
+    assert log.open().send_events(to).count == 5
+    assert log.open().send_revert(undo, "a2", **call).count == 1
+    shutil.rmtree(log.folder / ".esctl")
+    shutil.copytree(copy / ".esctl", log.folder / ".esctl")
+    shutil.copy(copy / "log.jsonl", log.folder)
+    for day in range(grown):
+        log.take([("a2", "Changed", {"n": 100 + day}, 10 + day)])
+    how = "where this log never ended" if grown == 1 else "and there this one has another root"
+    with pytest.raises(InputError, match=f"a log that ended at position 5, {how}"):
+        log.open().send_events(to)
+    if grown == 2:
+        with pytest.raises(InputError, match=f"a log that ended at position 5, {how}"):
+            log.open().send_revert(undo, "a2", **call)
+    assert positions(broker, topic) == [1, 2, 3, 4, 5]
+    assert log.open().send_events(to, again=True).count == 3 + grown
+    assert log.open().send_events(to).count == 0
 
 
 def test_an_erased_event_is_told_and_its_bytes_are_not_sent_again(broker: Broker, log: Log) -> None:

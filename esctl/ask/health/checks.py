@@ -19,8 +19,9 @@ from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FIRST_DELIVERY, FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
 from esctl.model import CLOCK_SKEW_SECONDS
+from esctl.projection.fold import role_test
 from esctl.projection.row_changes.rules import row_stanzas
-from esctl.projection.spec import Projection
+from esctl.projection.spec import Projection, Rule
 from esctl.timespec import utc_now
 
 OCCURRENCE_COLUMNS = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
@@ -253,20 +254,30 @@ def no_creation(context: CheckContext) -> str:
 
 
 def unhandled(context: CheckContext) -> str:
-    """Select events of types for which the projection of their entity has no rule."""
+    """Select events of types for which the projection of their entity has no rule, or none for their role."""
     parts = []
     for claim in claims(context.scope):
-        handled = _handled(claim.projection)
-        if handled != ALWAYS:
-            detail = literal(f"projection {claim.projection.name} has no rule for this type")
-            parts.append(context.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled.sql}, false)"], detail))
+        of_type, of_role = _handled(claim.projection)
+        if of_role == ALWAYS:
+            continue
+        begin = literal(f"projection {claim.projection.name} has no rule for this type")
+        role = f"coalesce(' in the role ' || {json_string_sql('role')}, ' without a role')"
+        detail = f"{begin} || CASE WHEN {of_type.sql} THEN {role} ELSE '' END"
+        parts.append(context.asked([FOLDABLE, claim.condition, f"NOT coalesce({of_role.sql}, false)"], detail))
     return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts) or NONE
 
 
-def _handled(projection: Projection) -> Predicate:
-    if projection.sql or projection.python or any(rule.pattern == "*" for rule in projection.rules):
-        return ALWAYS
-    return any_of(
-        f"type LIKE {like_pattern(rule.pattern)}" if rule.is_glob else f"type = {literal(rule.pattern)}"
-        for rule in projection.rules
-    )
+def _handled(projection: Projection) -> tuple[Predicate, Predicate]:
+    """Return the conditions of events of a type that a projection has a rule for: in any role, and in theirs."""
+    if projection.sql or projection.python:
+        return ALWAYS, ALWAYS
+    types = [(_type_test(rule), rule.role) for rule in projection.rules]
+    # Several roles are only in rules of our own, for rows, which handle all of them together.
+    own = [f"({test} AND {role_test(role)})" if isinstance(role, str) else test for test, role in types]
+    return any_of(test for test, _ in types), ALWAYS if ALWAYS.sql in own else any_of(own)
+
+
+def _type_test(rule: Rule) -> str:
+    if rule.pattern == "*":
+        return ALWAYS.sql
+    return f"type LIKE {like_pattern(rule.pattern)}" if rule.is_glob else f"type = {literal(rule.pattern)}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import partial
 from itertools import pairwise
 
 from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Claim, Scope, event_rows
+from esctl.ask.states.folding import folding_apart
 from esctl.ask.states.history import history
 from esctl.ask.states.replay import states, streamed_states
 from esctl.ask.states.state_fields import States
@@ -20,19 +21,54 @@ from esctl.projection.query_reads import Reads
 from esctl.projection.trails.running import AFTER, ENDS
 
 
-def states_on_grid(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
+def scopes_apart(scope: Scope, points: Sequence[int]) -> dict[int, Scope]:
+    """Return, by their numbers, the points at which other things became of rows than in the whole log, with a scope."""
+    return folding_apart(scope, points, _bound_at)
+
+
+def states_on_grid(
+    scope: Scope, claim: Claim, points: Sequence[int], only: Set[str], apart: Mapping[int, Scope]
+) -> list[States]:
     """Return the states of a claim's entities at points (microseconds since the epoch, ascending).
+
+    `apart` are the points that have a scope of their own.
 
     The SQL has, besides the columns of `States`, key, `low` and `high`: the state holds at the points from number
     `low` up to but not including `high`; at none if both are equal.
     `only`: words that include all the fields that will be asked for.
     """
-    apart = _entities_going_back(scope, claim, points)
+    found = [_with_ends(part, len(points)) for part in _parts(scope, claim, points, only)]
     if not apart:
-        return [_with_ends(_history(scope, claim, points, only), len(points))]
-    others = f"{claim.condition} AND (kind, entity) NOT IN (SELECT (kind, entity) FROM ({apart}))"
+        return found
+    return [
+        *(_leave_out(part, apart, len(points)) for part in found),
+        *(_replay_at(own, claim, _bound_at(points[number]), number) for number, own in apart.items()),
+    ]
+
+
+def _parts(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
+    back = _entities_going_back(scope, claim, points)
+    if not back:
+        return [_history(scope, claim, points, only)]
+    others = f"{claim.condition} AND (kind, entity) NOT IN (SELECT (kind, entity) FROM ({back}))"
     whole = _history(scope, Claim(claim.projection, others), points, only)
-    return [_with_ends(part, len(points)) for part in (whole, _replay_at_points(scope, claim, points, apart, only))]
+    return [whole, _replay_at_points(scope, claim, points, back, only)]
+
+
+def _leave_out(part: States, apart: Collection[int], count: int) -> States:
+    """Return states without those at some points: a range of points that has some of these is divided there."""
+    edges = [-1, *sorted(apart), count]
+    between = [(before + 1, after) for before, after in pairwise(edges) if before + 1 < after]
+    lows, highs = ([edge[side] for edge in between] for side in (0, 1))
+    spans = f"SELECT unnest({lows}::BIGINT[]) AS first, unnest({highs}::BIGINT[]) AS beyond"
+    sql = f"""SELECT p.* REPLACE (greatest(p.low, s.first) AS low, least(p.high, s.beyond) AS high)
+        FROM ({part.sql}) p JOIN ({spans}) s ON p.low < s.beyond AND p.high > s.first"""
+    return replace(part, sql=sql, ordered=False)
+
+
+def _replay_at(scope: Scope, claim: Claim, at: AsOf, number: int) -> States:
+    part = states(scope, claim, at, calculating=True)
+    return replace(part, sql=_write_rows(scope, f"SELECT *, {number} AS low, {number + 1} AS high FROM ({part.sql})"))
 
 
 def _with_ends(part: States, count: int) -> States:

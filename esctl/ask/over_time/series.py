@@ -20,7 +20,7 @@ from esctl.ask.over_time.aggregates import (
     unified,
 )
 from esctl.ask.over_time.grid import grid, parse_step
-from esctl.ask.over_time.sampling import states_on_grid
+from esctl.ask.over_time.sampling import scopes_apart, states_on_grid
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.lookups import DIRECT
 from esctl.ask.scope.scope import Claim, Scope, check_entities, counted, projection_notes
@@ -60,7 +60,8 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     shared = historic_claims(scope)
     points = _points(scope, shared, wanted)
     words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
-    parts = [part for claim in shared for part in states_on_grid(scope, claim, points or [0], words)]
+    own = scopes_apart(scope, points)
+    parts = [part for claim in shared for part in states_on_grid(scope, claim, points or [0], words, own)]
     known = known_fields(parts)
     inputs = unified([expression.inputs(state_names(scope, part, known)) for part in parts])
     samples = " UNION ALL ".join(

@@ -175,6 +175,14 @@ def ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState |
     return then if then.head == position else None
 
 
+def root_at(current: StoreState, position: int) -> str | None:
+    """Return the root of a log when it ended at a position; None if it never ended there."""
+    if position == current.head:
+        return current.root
+    then = ended_at(open_log(current.path), current, position) if position < current.head else None
+    return None if then is None else then.root
+
+
 def check_question(basis: Basis, given: Basis) -> None:
     """Check that a question has the projections, what-if and bounds of a basis. Raises UsageError with what differs."""
     if basis.projection != given.projection:

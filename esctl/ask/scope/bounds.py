@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,9 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
 
 def sequence_number(text: str) -> int:
     """Return a sequence as a number. Raises ValueError if it is not one."""
-    position = position_number(text.strip())
+    position = position_number(text)
+    if position is None and not re.fullmatch(r"-?[0-9]+", text):  # int() also takes 1_0, +10 and digits of any script
+        raise ValueError(text)
     return int(text) if position is None else position
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from esctl.engine.quoting import identifier
 from esctl.engine.statements import Node
 
 
 class NumbersAsText(Struct, frozen=True):
-    """The names, in lower case, of the fields that are numbers but text in SQL: of payloads, and of states."""
+    """The names, in lower case, of what is a number but text in SQL: fields of payloads, and columns of states."""
 
     payload: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
@@ -20,7 +21,12 @@ class NumbersAsText(Struct, frozen=True):
         written = node.get("column_names", ()) if node.get("class") == "COLUMN_REF" else ()
         parts = [str(part).lower() for part in written]
         within = self.payload if "data" in parts[:-1] else self.states
-        return ".".join(map(str, written)) if parts and parts[-1] in within else ""
+        return reference(map(str, written)) if parts and parts[-1] in within else ""
+
+
+def reference(parts: Iterable[str]) -> str:
+    """Write a reference to a column as a query can have it."""
+    return ".".join(part if part.isidentifier() else identifier(part) for part in parts)
 
 
 def notes(fields: NumbersAsText) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -18,12 +18,13 @@ from esctl.ask.scope.own_times import own_time, with_own_times
 from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
+from esctl.ask.sql.state_columns import column_items, state_columns
 from esctl.ask.sql.text_order import check_uses
-from esctl.ask.states.field_types import field_value
+from esctl.ask.states.folding import folding_each
 from esctl.ask.states.history import history
 from esctl.ask.states.payload_struct import alike, check_names, is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
-from esctl.ask.states.state_fields import WHOLE, StateField
+from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select, is_source
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql
@@ -93,18 +94,23 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
 
 def compile_query(scope: Scope, text: str) -> Compiled:
     """Check a query and write the SQL of what it reads. Raises UsageError as `sql` does."""
-    view = replace(scope.view, folder=scope.view.folder.resolve())
-    scope = replace(scope, view=view)
+    scope = replace(scope, view=replace(scope.view, folder=scope.view.folder.resolve()))
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
     calls = _calls(scope, select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
-    events, payload = _relations(scope, select)
-    functions_made, fields = _functions(scope, named, points, calls)
+    stored = scope
+    scope, *own = folding_each(stored, None, *points.values())  # what became of a row is not the same at each point
+    scopes = dict(zip(points, own, strict=True))
+    events, payload = _relations(stored, scope, select)
+    if calls:
+        check_order(scope)
+    functions_made, fields = _functions({call: scopes.get(call, scope) for call in calls}, points)
     setup = [*events, *functions_made]
     as_text = NumbersAsText(numbers_as_text.lower(payload), numbers_as_text.lower(fields))
     check_uses(select, as_text)
+    view = scope.view
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
     asked = tuple(dict.fromkeys(points.values()))
@@ -186,16 +192,19 @@ def _point(scope: Scope, call: Call) -> AsOf:
         raise UsageError(error.message, f"write {HINT}") from None
 
 
-def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
-    """Write the relations that the query names; return also the payload fields whose numbers are text in them."""
+def _relations(stored: Scope, scope: Scope, select: Select) -> tuple[list[str], list[str]]:
+    """Write the relations that the query names; return also the payload fields whose numbers are text in them.
+
+    `stored`: the scope as the commands `entities` and `types` have it, without what became of rows.
+    """
     read = _tables(select)
     made, as_text = dict[str, str](), list[str]()
     if "events" in read:
         made["events"], as_text = _events(scope, select)
     if "entities" in read:
-        made["entities"] = entities(scope).sql
+        made["entities"] = entities(stored).sql
     if "types" in read:
-        made["types"] = _with_json(types(scope).sql, "fields")
+        made["types"] = _with_json(types(stored).sql, "fields")
     return [f"CREATE VIEW {name} AS {rows}" for name, rows in made.items()], as_text
 
 
@@ -270,22 +279,18 @@ def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in fields if name.lower() in names) if names <= known else tuple(fields)
 
 
-def _functions(
-    scope: Scope, named: dict[str, Projection], points: dict[Call, AsOf], calls: Sequence[Call]
-) -> tuple[list[str], list[str]]:
+def _functions(scopes: Mapping[Call, Scope], points: Mapping[Call, AsOf]) -> tuple[list[str], list[str]]:
     """Write the table functions that the query calls: a view for each call, and macros that choose among them.
 
-    Return also the fields of states whose numbers are text in them.
+    `scopes`: what each call is asked of. Return also the columns of states whose numbers are text in them.
     """
-    if calls:
-        check_order(scope)
     statements: list[str] = []
     as_text: list[str] = []
     branches: dict[str, list[tuple[Call, str]]] = {}
-    for number, call in enumerate(calls):
+    for number, (call, scope) in enumerate(scopes.items()):
         view = identifier(f"esctl call {number}")
-        rows, fields = _called(scope, named, call.name, points.get(call))
-        as_text += [field.name for field in fields if field.is_number_as_text]
+        rows, fields = _called(scope, call.name, points.get(call))
+        as_text += [name for name, field in fields.items() if field.is_number_as_text]
         statements.append(f"CREATE VIEW {view} AS {rows}")
         branches.setdefault(call.name, []).append((call, view))
     for name, made in branches.items():
@@ -303,42 +308,30 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
     return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
 
 
-def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
-    """Write the rows of a table function; return also the fields that are columns of it."""
+def _called(scope: Scope, name: str, at: AsOf | None) -> tuple[str, dict[str, StateField]]:
+    """Write the rows of a table function; return also the fields that are columns of it, by their names there."""
+    named = _projections(scope)
     if name == EVERY_STATE:
-        return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), ()
+        return _with_json(with_own_times(scope, replay(scope, at)).sql, "state"), {}
     if name in named:
         return _states(scope, claim_of(named[name]), at)
     return _history(scope, claim_of(named[name.removesuffix(HISTORY)]))
 
 
-def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
+def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, dict[str, StateField]]:
     part = states(scope, claim, at, calculating=True)
     fixed = ("version", "position", "time")
+    fields = state_columns(part.fields, ("entity", "kind", *fixed))
     own = ("version", "position", f"{own_time(scope, 'time', 'position')} AS time")
-    items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *own]
-    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", part.fields
+    items = ["entity", "kind", *column_items(fields), *own]
+    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", fields
 
 
-def _history(scope: Scope, claim: Claim) -> tuple[str, Sequence[StateField]]:
+def _history(scope: Scope, claim: Claim) -> tuple[str, dict[str, StateField]]:
     part = history(scope, claim, None, calculating=True)
     end = "lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS valid_to"
     first = ("entity", "kind", "version", "valid_from", "valid_to", "deleted")
     last = ("position", "type", "role", "actor", "id", "correlation", "recorded_at")
-    items = [*first[:3], "time AS valid_from", end, "deleted", *_fields(part.fields, (*first, *last)), *last]
-    return f"SELECT {', '.join(items)} FROM ({part.sql})", part.fields
-
-
-def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
-    """Write the fields as typed columns; one whose name is taken, in any case, is `state.<name>`."""
-    names = {name.lower() for name in taken}
-    items = []
-    for field in fields:
-        name, number = "state" if field in WHOLE else field.name, 1
-        while name.lower() in names or not name:
-            name = f"state.{field.name}" if number == 1 else f"state.{field.name}_{number}"
-            number += 1
-        names.add(name.lower())
-        value = f"CASE WHEN NOT deleted THEN {field_value(field)} END"
-        items.append(f"{value} AS {identifier(name)}")
-    return items
+    fields = state_columns(part.fields, (*first, *last))
+    items = [*first[:3], "time AS valid_from", end, "deleted", *column_items(fields), *last]
+    return f"SELECT {', '.join(items)} FROM ({part.sql})", fields

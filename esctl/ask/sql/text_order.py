@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from esctl.ask.sql.numbers_as_text import NumbersAsText
+from esctl.ask.sql.numbers_as_text import NumbersAsText, reference
 from esctl.ask.sql.query_columns import Column, Level, Relation, united
 from esctl.engine.allowlist import QUERIES, TABLE_FUNCTIONS
 from esctl.engine.statements import Node, Select
@@ -126,7 +126,7 @@ class _Uses:
     def _called(self, name: str) -> Relation:
         """Return what a table function gives: of our own only the columns that matter are known."""
         is_own = name not in TABLE_FUNCTIONS and name != "states"
-        return Relation(name, [(field, field) for field in sorted(self.fields.states)] if is_own else [])
+        return Relation(name, [(name, reference([name])) for name in sorted(self.fields.states)] if is_own else [])
 
     def check(self, within: Any, level: Level) -> None:
         """Check expressions, and the queries in them."""
@@ -162,7 +162,7 @@ class _Uses:
         own = Relation("", level.selected).find(parts[0]) if len(parts) == 1 else None
         if own is None:
             return self._value(expression, level)
-        return str(expression["column_names"][0]) if own and isinstance(own, str) else ""
+        return reference(expression["column_names"][:1]) if own and isinstance(own, str) else ""
 
     def _value(self, node: Node, level: Level) -> Column:
         """Return what an expression's value is."""
@@ -192,7 +192,7 @@ class _Uses:
         if isinstance(found, Mapping) and not within:
             return found
         as_text = found if isinstance(found, str) else found.get(within[0], "")
-        return as_text and ".".join(map(str, node["column_names"]))
+        return as_text and reference(map(str, node["column_names"]))
 
 
 def _names(node: Node) -> list[str]:

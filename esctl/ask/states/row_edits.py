@@ -68,6 +68,21 @@ def is_prefix(scope: Scope, at: AsOf) -> bool:
     return found is None
 
 
+def points_apart(scope: Scope, instants: Sequence[int]) -> list[int]:
+    """List the numbers of the instants (microseconds since the epoch) of which `is_prefix` is false."""
+    ours = row_stanzas(scope.view.manifest.stanzas)
+    if scope.view.orderings == {"time"} or not ours or not instants:
+        return []
+    extra = f"{scope.view.key()} AS key, {_TABLE} AS tab, epoch_us(time) AS instant"
+    rows = scope.view.relation(["entity"], None, _row_tests(scope, ours), extra)
+    earlier = "OVER (PARTITION BY tab ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    back = f"SELECT instant, max(instant) {earlier} AS latest FROM ({rows}) QUALIFY instant < latest"
+    points = f"SELECT unnest(range({len(instants)})) AS number, unnest({list(instants)}) AS point"
+    found = f"SELECT DISTINCT number FROM ({points}) JOIN ({back}) ON point >= instant AND point < latest ORDER BY 1"
+    with explained():
+        return [number for (number,) in scope.connection.execute(found).fetchall()]
+
+
 def _row_tests(scope: Scope, stanzas: Sequence[int]) -> list[Test]:
     return [*counted(replace(scope, entities=())), f"stanza IN ({', '.join(map(str, stanzas))})"]
 

@@ -37,6 +37,7 @@ def run(
     """Write all records of some entities, with their proofs and what they replay to, into one archive of evidence."""
     if not entities and not where:
         raise UsageError("nothing to bundle is named", "name entities, or give --where; '*' is all of them")
+    shared.refuse(("columns", "limit"), "a bundle", "say what is in it by entities, --where and --at")
     if shared.output is None or str(shared.output) == "-":
         raise UsageError("a bundle is a file", "name it with -o evidence.zip")
     store = open_store(shared)

@@ -33,6 +33,10 @@ def run(
     skip_erased: SkipErased = False,
 ) -> None:
     """Export the events, or a source byte for byte."""
+    if raw:
+        shared.refuse(("format", "columns", "limit"), "the bytes of a source", "leave out what is not for --raw")
+    elif skip_erased:
+        raise UsageError("--skip-erased is for --raw, which is not given", "leave it out: events show what was erased")
     store = open_store(shared)
     from esctl.ask.scope.named_values import check_sources
 

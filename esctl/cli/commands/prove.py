@@ -25,6 +25,7 @@ def run(
     from esctl.ledger.prove.proof_file import SUFFIX
     from esctl.output.sink import write_bytes
 
+    shared.refuse(("columns", "limit"), "proofs", "name the events to prove")
     proofs = open_store(shared).prove(*events, checkpoint=checkpoint)
     positions, chosen = proofs.positions, proofs.checkpoint
     folder = _proof_folder(shared, positions)

@@ -46,6 +46,7 @@ def run(
 
     if shared.format is not None:
         raise UsageError("a report is HTML, whatever -f says", f"leave out -f {shared.format}")
+    shared.refuse(("columns", "limit"), "a report", "say what is in it by entities, --from and --to")
     to_stdout = shared.output is None or str(shared.output) == "-"
     if to_stdout and diagnostics.is_terminal(sys.stdout):
         raise UsageError("a report is a file", _NAME_IT)

@@ -60,11 +60,13 @@ def run(
 
     -o chart.svg, .png or .html draws it (needs the extra `plot`).
     """
+    suffix = "" if shared.output is None or shared.format is not None else shared.output.suffix.lower()
+    if plot or suffix in SUFFIXES:
+        shared.refuse(("columns", "limit"), "a chart", "leave them out, or give --from and --to")
     store = open_store(shared, engine)
     values = store.series(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
     )
-    suffix = "" if shared.output is None or shared.format is not None else shared.output.suffix.lower()
     if plot and suffix in SUFFIXES:
         raise UsageError(f"--plot draws text, and {shared.output} is named like a picture", "leave out --plot")
     if plot:
@@ -80,8 +82,6 @@ def run(
 def _write_chart(values: SeriesRelation, suffix: str, shared: Shared, store: Store) -> None:
     from esctl.output.sink import write_bytes
 
-    if shared.columns or shared.limit is not None:
-        raise UsageError("--columns and --limit are not for a chart", "leave them out, or give --from and --to")
     for line in values.answer.notes:
         diagnostics.note(line, shared.quiet)
     tz = shared.tz or output_settings(store).get("tz") or "UTC"

@@ -31,6 +31,8 @@ def run(
     from esctl.ask.events.log import events_at, find_event, namesakes, with_raw
     from esctl.ask.scope.event_names import events_hint
 
+    if raw:
+        shared.refuse(("format", "columns", "limit"), "the bytes of a record", "leave out what is not for --raw")
     store = open_store(shared)
     scope = store.scope()
     positions = find_event(scope, event)

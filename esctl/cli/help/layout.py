@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from esctl.cli.help.catalogue import GROUPS
+from esctl.cli.plain_numbers import take_plain_numbers
 
 PANEL = "Shared options"
 """The panel of the options that every command has."""
@@ -17,7 +18,11 @@ WIDTH = 200
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help folds the shared options and ends with examples."""
+    """A command whose help folds the shared options and ends with examples; its numbers are plain ones."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        take_plain_numbers(self.params)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, the shared ones by name alone."""
@@ -30,6 +35,10 @@ class HelpfulCommand(TyperCommand):
 
 class HelpfulGroup(TyperGroup):
     """A group that, called without arguments, prints its help on stderr and exits with 2."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        take_plain_numbers(self.params)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, or show the help if there are none."""

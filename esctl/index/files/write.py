@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -130,9 +130,15 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
     return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
 
 
-def clear(folder: Path, files: Filesystem) -> None:
-    """Remove all files of an index, its manifest first. Raises InputError if the folder cannot be written."""
-    _clear(folder, lambda manifest: False, files)
+def clear_faulty(folder: Path, find: Callable[[], str], files: Filesystem) -> str:
+    """Remove all files of an index if `find` finds a fault in it once nobody is building it; return the fault.
+
+    The manifest is removed first. Raises InputError if the folder cannot be written.
+    """
+    with describe_failure(f"write {folder}"), locked(folder):
+        if fault := find():
+            _remove(folder, {LOCK, READERS}, files)
+        return fault
 
 
 def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
@@ -151,9 +157,13 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
             manifest = None
         fresh = manifest is not None and is_fresh(manifest)
         kept = {LOCK, READERS, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
-        for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
-            files.unlink(folder / name)
-        files.sync_folder(folder)
+        _remove(folder, kept, files)
+
+
+def _remove(folder: Path, kept: Set[str], files: Filesystem) -> None:
+    for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
+        files.unlink(folder / name)
+    files.sync_folder(folder)
 
 
 def retire(folder: Path, names: Iterable[str]) -> None:

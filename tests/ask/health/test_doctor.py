@@ -26,6 +26,7 @@ from tests.reference import Reference
 from tests.reference.mapping import Event
 from tests.reference.values import rfc3339
 from tests.support import effort
+from tests.support.cli_harness import esctl, good, write_lines
 from tests.support.drawn_values import HOUR, JANUARY, Log
 from tests.support.engine_harness import Engine, engine, fetch
 from tests.support.strategies import logs
@@ -326,10 +327,32 @@ def test_types_without_a_rule_are_told_per_projection(tmp_path: Path) -> None:
         for i, (e, kind) in enumerate((e, k) for e in ("account-1", "x-1") for k in kinds)
     ]
     store = kept(tmp_path, events, toml=RULES)
-    assert counts(store)["unhandled"] == 2 + 3
+    assert counts(store)["unhandled"] == 2 + 4  # a rule for a role is none for what has no role
     assert counts(store, "account-1")["unhandled"] == 2
     assert counts(store, projection="account")["unhandled"] == 2
-    assert counts(store, projection="other")["unhandled"] == 6
+    assert counts(store, projection="other")["unhandled"] == 8
+
+
+def test_types_without_a_rule_for_a_role_are_told_with_it(tmp_path: Path) -> None:
+    (tmp_path / "esctl.toml").write_text(
+        '[mapping]\nentity = "at"\n[mapping.entities]\nfrom = "data.a"\nto = "data.b"\n'
+        '[projections.p.on."Moved[from]"]\ncount = "out"\n[projections.p.on."Seen[]"]\ncount = "seen"\n'
+        '[projections.p.on.Opened]\ncount = "opened"\n[projections.q.on."*[to]"]\ncount = "came"\n'
+    )
+    types = ["Moved", "Opened", "Seen", "Closed"]
+    events = [{"id": f"e{n}", "type": kind, "data": {"a": "x", "b": "y"}} for n, kind in enumerate(types)]
+    write_lines(tmp_path / "a.jsonl", [*events, {"id": "e9", "type": "Seen", "at": "x", "data": {}}])
+    good("ingest", "a.jsonl", "--map", "type=type", cwd=tmp_path)
+
+    def told(projection: str) -> list[tuple[str, str, str]]:
+        begin, found = "has no rule for this type", esctl("doctor", "--unhandled", "-p", projection, cwd=tmp_path)
+        assert found.code == 1, found.err
+        return sorted((row["type"], row["entity"], row["detail"].partition(begin)[2]) for row in found.rows)
+
+    seen = [("Seen", entity, f' in the role "{role}"') for entity, role in (("x", "from"), ("y", "to"))]
+    assert told("p") == [("Closed", "x", ""), ("Closed", "y", ""), ("Moved", "y", ' in the role "to"'), *seen]
+    came = [(kind, "x", ' in the role "from"') for kind in sorted(types)]
+    assert told("q") == sorted([*came, ("Seen", "x", " without a role")])
 
 
 def test_a_default_projection_and_queries_have_a_rule_for_everything(tmp_path: Path) -> None:

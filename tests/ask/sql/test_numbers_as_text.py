@@ -15,6 +15,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wide")
     (folder / "esctl.toml").write_text(
         '[projections.p.on.T]\nadd = { total = "data.n" }\nset = { last = "data.n", small = "data.s" }\n'
+        '[projections.taken.on.T]\nset = { version = "data.n", time = "data.n" }\n'
     )
     lines = [
         f'{{"id":{number},"type":"T","time":"2024-01-0{number}T00:00:00Z","stream":"a-{number}",'
@@ -65,6 +66,12 @@ REFUSED = (
     ("select entity from p() where total in (select total from p())", "total"),
     ("select max(columns(*)) from p()", "last"),
     ("select * replace (total as small) from p() order by small", "small"),
+    ('select entity from taken() order by "state.version"', '"state.version"'),
+    ('select entity, "state.Version" from taken() order by 2', '"state.Version"'),
+    ('select max(t."state.time") from taken() t', 't."state.time"'),
+    ('select b from (select "state.time" as b from taken()) order by b', "b"),
+    ("from taken() order by all", '"state.time"'),
+    ("select entity from taken_history() order by time", "time"),
     ("pivot p() on kind in ('a') using max(total)", "total"),
 )
 
@@ -102,6 +109,8 @@ ALLOWED = (
     ("select * like 'sm%' from p() order by small limit 1", [{"small": 1}]),
     ("select columns(lambda c: c like 'sm%') from p() order by small limit 1", [{"small": 1}]),
     ("select data.n from events order by data.s limit 1 offset 1", [{"n": "2.5"}]),
+    ("select entity, version from taken() order by version, time limit 1", [{"entity": "a-1", "version": 1}]),
+    ('select max("state.version"::double) as m, max(version) as v from taken()', [{"m": 1e40, "v": 1}]),
 )
 
 
