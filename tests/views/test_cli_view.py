@@ -87,6 +87,27 @@ def test_a_value_of_another_kind_is_shown_as_what_it_is(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_an_undated_event_has_no_time_in_a_view(folder: Path, kind: str) -> None:
+    undated = '{{"id": {0}, "type": "Set", "stream": "{1}", "data": {{"n": {0}}}}}\n'
+    (folder / "esctl.toml").write_text(CONFIG + f'[views.v]\nprojection = "p"\nto = "{kind}:v.db/t"\n')
+    for number, entity in ((5, "a-1"), (6, "b-1")):
+        with (folder / "log.jsonl").open("a") as log:
+            log.write(undated.format(number, entity))
+        esctl("ingest", "log.jsonl", "-q", cwd=folder)
+        good("view", "refresh", "v", cwd=folder)
+    rows = good("replay", "-p", "p", "-f", "jsonl", cwd=folder).rows
+    assert {row["entity"]: row["time"] for row in rows}["b-1"] is None
+    if kind == "sqlite":
+        found = dict(ask(folder / "v.db", "select entity, time from t"))
+        assert found == {row["entity"]: row["time"] for row in rows}
+    assert good("view", "check", "v", cwd=folder).out == b""
+    if kind == "sqlite":
+        ask(folder / "v.db", "update t set time = '0001-01-01T00:00:00Z' where entity = 'b-1'")
+        done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+        assert [(row["entity"], row["field"], row["log"]) for row in done.rows] == [("b-1", "time", None)]
+
+
 def test_rules_in_another_order_make_a_view_anew(folder: Path) -> None:
     other = '[projections.p.on."?*"]\nset = { n = "type" }\n'
     (folder / "esctl.toml").write_text(CONFIG + other)
