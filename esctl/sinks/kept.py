@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from esctl.ask.scope.basis import parse_basis, to_json
 from esctl.errors import InputError
-from esctl.sinks.columns import Field
+from esctl.sinks.columns import Field, read_fields
 from esctl.sinks.protocol import Progress
 
 TABLE = "esctl_progress"
@@ -38,7 +38,7 @@ def from_row(row: Sequence[Any], where: str) -> KeptProgress:
     _, store, projection, _, _, basis_text, fields_text = row
     try:
         basis = parse_basis(basis_text)
-        fields = msgspec.json.decode(fields_text, type=tuple[Field, ...])
+        fields = read_fields(msgspec.json.decode(fields_text))
     except (TypeError, ValueError, msgspec.MsgspecError):
         basis = None
     if basis is None or not isinstance(store, str) or not isinstance(projection, str):

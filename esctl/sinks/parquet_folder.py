@@ -22,7 +22,7 @@ from esctl.engine.attached import naming_file
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import literal, text_list
 from esctl.errors import InputError, UsageError
-from esctl.sinks.columns import Field
+from esctl.sinks.columns import Field, read_fields
 from esctl.sinks.kept import KeptProgress
 from esctl.sinks.places import check_folder
 from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, NeedsWholeError, Progress
@@ -282,7 +282,7 @@ def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[FolderPart, 
     try:
         manifest = json.loads(data)
         basis = parse_basis(json.dumps(manifest["basis"]))
-        fields = msgspec.convert(manifest["fields"], tuple[Field, ...])
+        fields = read_fields(manifest["fields"])
         parts = msgspec.convert(manifest["parts"], tuple[FolderPart, ...])
         if basis is None or not all(_OWN_NAME.fullmatch(part.file) for part in parts):
             raise ValueError

@@ -11,7 +11,7 @@ from esctl.engine.exact_text import printable_json_sql, time_text
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
 from esctl.model import MARK, Answer, Column
-from esctl.sinks.columns import COLUMNS_AFTER, WHOLE_STATE, Field, name_columns
+from esctl.sinks.columns import COLUMNS_AFTER, Field, name_columns
 from esctl.sinks.protocol import Content
 from esctl.sinks.tabular import STAGED, stage
 
@@ -36,8 +36,9 @@ def difference(session: Session, copied: Content, states: Answer) -> Difference:
     Values are compared as text: the characters of a string, the digits of a number.
     """
     staged = stage(session, states)
-    known = {field.name for field in copied.fields}
-    others = [field for field in staged.fields if field.name not in known and WHOLE_STATE not in known]
+    known = {field.key for field in copied.fields}
+    is_whole = any(field.whole_state for field in copied.fields)
+    others = [field for field in staged.fields if field.key not in known and not is_whole]
     fields = (*copied.fields, *name_columns(others, copied.fields))
     names = [f"x{number}" for number in range(len(fields))]
     there = names[: len(copied.fields)]
@@ -88,7 +89,7 @@ def _differing_cells(fields: Sequence[Field], there: Sequence[str]) -> str:
 
 def _shown(field: Field, cell: str) -> str:
     """Write a cell as it is shown: one with a mark holds another kind than its column, so the state is read for it."""
-    if field.name == WHOLE_STATE:
+    if field.whole_state:
         return cell
     json = read_json("s.state", (field.name,), "json", marked=True)
     text = read_json("s.state", (field.name,), "text", marked=True)
