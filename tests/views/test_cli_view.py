@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.support.cli_harness import ESCTL, esctl, good, on_terminal, refused, surroundings
@@ -106,6 +107,37 @@ def test_an_undated_event_has_no_time_in_a_view(folder: Path, kind: str) -> None
         ask(folder / "v.db", "update t set time = '0001-01-01T00:00:00Z' where entity = 'b-1'")
         done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
         assert [(row["entity"], row["field"], row["log"]) for row in done.rows] == [("b-1", "time", None)]
+
+
+def test_a_row_that_is_there_twice_is_found_and_mended(folder: Path) -> None:
+    for number in (2, 3):
+        append(folder, number)
+    good("view", "create", "v", "-p", "p", "--to", "duckdb:v.db/t", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        connection.execute("insert into t select * from t where entity <> 'a-0'")
+        connection.execute("update t set n = 7, position = 0 where rowid = 4")
+        connection.execute("insert into t (entity, kind) values ('x', 'x'), ('x', 'x')")
+    done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+    found = [(row["entity"], row["difference"]) for row in done.rows]
+    assert (done.code, found) == (1, [(name, "extra") for name in ("a-1", "a-2", "x", "x")])
+    other = CONFIG.replace("n = ", 'm = "type", n = ')
+    (folder / "esctl.toml").write_text(other)
+    good("view", "refresh", "v", cwd=folder)
+    good("view", "check", "v", cwd=folder)
+
+
+def test_a_mending_takes_each_entity_once(folder: Path) -> None:
+    config = '[projections.p.on."*"]\nset = { n = "data.n", t = "type" }\n'
+    (folder / "esctl.toml").write_text(config)
+    append(folder, 2)
+    good("view", "create", "v", "-p", "p", "--to", "duckdb:v.db/t", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        connection.execute("insert into t select * from t")
+    (folder / "esctl.toml").write_text(config.replace('"type"', '"id"'))  # the same column, with other values
+    good("view", "refresh", "v", cwd=folder)
+    good("view", "check", "v", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        assert connection.execute("select count(*) from t").fetchall() == [(2,)]
 
 
 def test_rules_in_another_order_make_a_view_anew(folder: Path) -> None:
