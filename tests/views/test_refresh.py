@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,52 @@ def test_a_target_of_an_earlier_version_goes_on(tmp_path: Path, monkeypatch: pyt
     log.take([("a1", "Changed", {"more": 1}, 3)])
     assert log.open().find_view("v").refresh().how == "changes"
     assert_is(log, to)
+
+
+def damage_progress(to: str) -> None:
+    if to == "parquet:files":
+        Path("files/manifest.json").write_text("{")
+        return
+    connect: Any = sqlite3.connect if to.startswith("sqlite") else duckdb.connect
+    with closing(connect(to.partition(":")[2].rpartition("/")[0])) as connection:
+        connection.execute("update esctl_progress set basis = '5'")
+        connection.commit()
+
+
+@pytest.mark.parametrize("to", FILES)
+def test_damaged_progress_is_told_and_the_view_can_be_made_anew(
+    to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    damage_progress(to)
+    files = {path: path.read_bytes() for path in tmp_path.glob("files/*")}
+    for ask in (log.open().find_view("v").refresh, log.open().find_view("v").check):
+        with pytest.raises(InputError, match="not as esctl wrote it") as told:
+            ask()
+        assert "esctl view rebuild" in told.value.hint
+    assert "not as esctl wrote it" in log.open().find_view("v").state()[0]
+    assert {path: path.read_bytes() for path in tmp_path.glob("files/*")} == files
+    assert log.open().find_view("v").refresh(anew=True).how == "whole"
+    assert_is(log, to)
+    damage_progress(to)
+    log.open().drop_view("v")
+    assert not (tmp_path / "files").exists()
+    log.open().create_view("v", to=to, projection="p")
+    assert_is(log, to)
+
+
+def test_a_manifest_among_things_of_others_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("v", to="parquet:files", projection="p")
+    Path("files/manifest.json").write_text("{}")
+    Path("files/mine").touch()
+    for ask in (log.open().find_view("v").drop, lambda: log.open().find_view("v").refresh(anew=True)):
+        with pytest.raises(InputError, match="not as esctl wrote it"):
+            ask()
+    assert Path("files/manifest.json").read_text() == "{}"
 
 
 def test_two_views_on_one_target_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
