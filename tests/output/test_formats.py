@@ -153,6 +153,15 @@ def test_an_infinite_time_is_null() -> None:
     assert one("'infinity'::timestamp", "time") == "null"
 
 
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_an_infinite_time_is_null_among_typed_columns_too(form: str) -> None:
+    sql = "SELECT unnest(['infinity'::timestamp, '-infinity'::timestamp, timestamp '2024-01-01'])"
+    data = written(Answer(session(), sql, (Column("t", "time"),)), Target(format=form))
+    table = pq.read_table(io.BytesIO(data)) if form == "parquet" else read_arrow(data)
+    first, second, third = table.column("t").to_pylist()
+    assert (first, second, third.year) == (None, None, 2024)
+
+
 @pytest.mark.parametrize("tz", ["Mars/Olympus", "+25:00", "", "'; drop table t; --"])
 def test_an_unknown_zone_is_a_usage_error(tz: str) -> None:
     with pytest.raises(UsageError, match="unknown time zone"):
