@@ -197,13 +197,14 @@ class Findings(Struct, frozen=True):
 
     `rule`, `message` and `place` are SQL over the answer's columns: the id of the rule that is broken, one line of
     text, and what it is about (an entity, an event, a file). `rules` are the ids that were checked, each with a line
-    that describes it.
+    that describes it. `skipped` is SQL for the id of a rule that could not be checked, of which `message` says why.
     """
 
     rules: tuple[tuple[str, str], ...]
     rule: str
     message: str
     place: str
+    skipped: str = "NULL"
 
 
 class Ready(Struct, frozen=True):

@@ -44,7 +44,8 @@ class Sending(Emission):
         selection = {"entities": entities, "type": as_tuple(type), "from": from_, "until": until}
         return send_events(
             self.store_state, destination, selection, events,
-            mapping=mapping_hash(self.mapping), limit=limit, again=again, shown=shown,
+            mapping=mapping_hash(self.mapping), renumbered=lambda: self.scope().view.manifest.judged,
+            limit=limit, again=again, shown=shown,
         )  # fmt: skip
 
     def send_states(

@@ -34,14 +34,17 @@ def send_events(
     events: Callable[[int], Iterator[Message]],
     *,
     mapping: str,
+    renumbered: Callable[[], int],
     limit: int | None,
     again: bool,
     shown: Channel | None,
 ) -> Emitted:
     """Send the events after those that the same selection sent before, and messages for those of these erased since.
 
-    `events` gives the messages of events after a position; `mapping` is the digest of the mapping. Raises InputError if
-    the topic was made anew since, or what was sent is of another log, unless all are sent `again`.
+    `events` gives the messages of events after a position; `mapping` is the digest of the mapping, and
+    `renumbered` gives the position up to which records may be read as other events because a source was found to have
+    ids of its own. Raises InputError if the topic was made anew since, or what was sent is of another log, unless all
+    are sent `again`.
     """
     purpose = _purpose("events", selection)
     with KafkaChannel(destination, store_state.store_id, states=False, shown=shown) as channel:
@@ -50,9 +53,10 @@ def send_events(
             _check_log(store_state, destination, last_sent)
         after = int(last_sent["position"]) if last_sent is not None else 0
         known = int(last_sent["redactions"]) if last_sent is not None else len(store_state.redactions)
-        notes = _notes(last_sent, mapping)
+        notes = _notes_of_mapping(last_sent, mapping)
         if last_sent is not None and after == store_state.head and known == len(store_state.redactions):
             return Emitted(0, after, notes)
+        notes += _notes_of_ids(last_sent, after, renumbered)
         found, position = events(after), store_state.head
         if limit is not None:
             found, position = _limited(found, limit, after, position)
@@ -84,12 +88,21 @@ def _limited(events: Iterator[Message], limit: int, after: int, head: int) -> tu
     return iter(found), int(dict(found[-1].headers)["esctl-position"]) if found else after
 
 
-def _notes(last_sent: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]:
+def _notes_of_mapping(last_sent: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]:
     if last_sent is None or last_sent.get("mapping") == mapping:
         return ()
     return (
         f"the log is read by another mapping than when events up to @{last_sent['position']} were sent: records that "
         "were no events then are not among them (send all from the beginning: --again)",
+    )
+
+
+def _notes_of_ids(last_sent: Mapping[str, Any] | None, after: int, renumbered: Callable[[], int]) -> tuple[str, ...]:
+    if last_sent is None or renumbered() <= after:
+        return ()
+    return (
+        f"a source was found to have ids of its own since events up to @{after} were sent: records that were taken for "
+        "conflicts or repeated deliveries then are not among them (send all from the beginning: --again)",
     )
 
 

@@ -120,7 +120,7 @@ def arrow_sql(expr: str, column: Column, sql_type: str) -> str:
         case "json":
             return printable_json_sql(f"{expr}::varchar")
         case "time":
-            return f"timezone('UTC', {expr})"
+            return f"case when isfinite({expr}) then timezone('UTC', {expr}) end"
         case "number" if sql_type in ("DOUBLE", "FLOAT"):
             return f"case when isfinite({expr}) then {expr} end"
         case "text":

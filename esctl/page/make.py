@@ -19,6 +19,7 @@ from esctl.ask.scope.own_times import with_own_times
 from esctl.ask.scope.scope import claims, counted
 from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
+from esctl.engine.duckdb import explained, single_row
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.files.manifest import IS_ERASED
 from esctl.ledger.prove.prove import choose_checkpoint, contents, prove
@@ -191,15 +192,28 @@ def _findings(scope: Scope, filters: Filters) -> tuple[list[Any], list[Any], dic
     names = [each.check.name for each in results if each.count]
     if not names:
         return checks, [], {}
-    rows = list(_read(occurrences(scope, filters, names), MOST_EVENTS))
-    return checks, plain_rows(rows[:MOST_LISTED], _FINDINGS), _count_left_out("findings", len(rows))
+    answer = occurrences(scope, filters, names)
+    rows = list(_read(answer, MOST_LISTED + 1))
+    count = len(rows) if len(rows) <= MOST_LISTED else _count(answer)
+    return checks, plain_rows(rows[:MOST_LISTED], _FINDINGS), _count_left_out("findings", count)
 
 
 def _related(scope: Scope, positions: Sequence[int]) -> tuple[list[Any], tuple[str, ...], dict[str, int]]:
     """Return the events tied to those at some positions, the notes on them, and how many are left out."""
     answer = with_own_times(scope, trace_all(scope, positions, _LINKS))
-    tied = tied_rows(list(_read(answer, MOST_EVENTS)))
-    return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _count_left_out("related", len(tied))
+    parents = f"SELECT parent FROM ({answer.sql})"
+    rows = list(_read(answer, MOST_EVENTS))
+    tied = tied_rows(rows)
+    count = len(tied) if len(rows) < MOST_EVENTS else _count(answer, f"parent IS NOT NULL OR position IN ({parents})")
+    return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _count_left_out("related", count)
+
+
+def _count(answer: Answer, condition: str = "true") -> int:
+    """Return how many rows of an answer fulfil a condition."""
+    with explained():
+        row = single_row(answer.session.connection, f"SELECT count(*) FROM ({answer.sql}) WHERE {condition}")
+    assert row is not None
+    return int(row[0])
 
 
 def _count_left_out(part: str, count: int) -> dict[str, int]:

@@ -15,6 +15,8 @@ COLUMNS = (
     Column("finding", "text"), Column("position", "integer"), Column("block", "integer"), Column("file", "text"),
     Column("message", "text"),
 )  # fmt: skip
+_MESSAGE = "coalesce(finding || ': ', '') || message"
+_SKIPPED = "CASE WHEN result = 'not checked' THEN \"check\" END"
 
 
 def verification(session: Session, verified: Verified) -> Answer:
@@ -28,7 +30,7 @@ def checks_answer(session: Session, checks: Sequence[Check], known: Sequence[tup
     broken = "CASE WHEN result = 'failed' THEN \"check\" END"
     place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"
     rules = tuple(rule for rule in known if any(check.rule == rule[0] for check in checks))
-    findings = Findings(rules, broken, "finding || ': ' || message", place)
+    findings = Findings(rules, broken, _MESSAGE, place, _SKIPPED)
     return answer_of_rows(session, COLUMNS, rows, title, findings)
 
 

@@ -63,12 +63,13 @@ class DuckdbFile:
 
     def progress(self) -> Progress | None:
         """Return the progress of the table; None if nothing is there yet."""
-        return self._kept.progress if self._kept is not None else None
+        return self._kept.read() if self._kept is not None else None
 
     def content(self) -> Content:
         """Return the rows of the table."""
         if self._kept is None:
             return EMPTY_CONTENT
+        self._kept.read()
         sql = content_sql(self._table, self._kept.fields)
         with naming_file(self._path):
             self._session.connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").fetchall()
@@ -78,8 +79,7 @@ class DuckdbFile:
         """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
         old = self._kept
-        fresh = changes.whole or old is None
-        known = old.fields if old is not None else ()
+        known, fresh = kept.start_from(old, whole=changes.whole)
         fields = staged.columns(known, duckdb_type, fresh=fresh)
         types = {field.column: duckdb_type(field) for field in fields}
         new = KeptProgress(progress, fields)

@@ -22,7 +22,8 @@ from esctl.engine.attached import naming_file
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import literal, text_list
 from esctl.errors import InputError, UsageError
-from esctl.sinks.columns import Field
+from esctl.sinks import kept
+from esctl.sinks.columns import Field, read_fields
 from esctl.sinks.kept import KeptProgress
 from esctl.sinks.places import check_folder
 from esctl.sinks.protocol import EMPTY_CONTENT, Changes, Content, NeedsWholeError, Progress
@@ -34,7 +35,7 @@ FILE_ROWS = 100_000
 """About how many rows a file has: a change rewrites the files that it falls into."""
 _LARGEST = 64 << 20
 _OWN_NAME = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
-_REMAKE_HINT = "drop the view, and make it anew"
+_REMAKE_HINT = "remove the folder, and make the view anew: esctl view rebuild"
 _FOLDER_HINT = "it must be a folder that you may write, with room left"
 _CHANGED_TABLE = "esctl_changed"
 """The table of the new rows."""
@@ -93,11 +94,11 @@ class ParquetFolder:
 
     def progress(self) -> Progress | None:
         """Return the progress of the files; None if nothing is there yet."""
-        return self._kept.progress if self._kept is not None else None
+        return self._kept.read() if self._kept is not None else None
 
     def content(self) -> Content:
         """Return the rows of the files."""
-        if self._kept is None or not self._parts:
+        if self.progress() is None or self._kept is None or not self._parts:
             return EMPTY_CONTENT
         sql = content_sql(self._source_sql(self._parts), self._kept.fields)
         with naming_file(self._folder, _REMAKE_HINT):
@@ -111,8 +112,7 @@ class ParquetFolder:
         """
         staged = stage(self._session, changes.rows)
         old = self._kept
-        fresh = changes.whole or old is None
-        known = old.fields if old is not None else ()
+        known, fresh = kept.start_from(old, whole=changes.whole)
         fields = staged.columns(known, column_type, fresh=fresh)
         if not fresh and len(fields) != len(known):
             raise NeedsWholeError  # files that stay would lack a column
@@ -162,7 +162,13 @@ class ParquetFolder:
                     f"{self._folder} holds other things: {others[0]!r}", "give a folder of its own with --to"
                 ) from None
             return
-        self._kept, self._parts = from_text(data, str(self._folder / MANIFEST))
+        try:
+            self._kept, self._parts = from_text(data, str(self._folder / MANIFEST))
+        except InputError as error:
+            names = [name for name in entries(self._folder) if name != MANIFEST]
+            if not names or not all(map(_OWN_NAME.fullmatch, names)):
+                raise  # the manifest may be one of others
+            self._kept, self._parts = KeptProgress(None, damage=error.message), ()
 
     def _source_sql(self, parts: Sequence[FolderPart]) -> str:
         return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
@@ -248,7 +254,9 @@ class ParquetFolder:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Remove files of ours that the manifest does not name."""
+        """Remove files of ours that the manifest does not name, if it can be read."""
+        if self._kept is not None and self._kept.progress is None:
+            return
         named = {part.file for part in self._parts}
         for name in entries(self._folder):
             if _OWN_NAME.fullmatch(name) and name not in named:
@@ -263,7 +271,7 @@ def column_type(field: Field) -> str:
 
 def to_text(new: KeptProgress, parts: Sequence[FolderPart]) -> bytes:
     """Write a manifest: one JSON object, the basis as `--basis-from` reads it."""
-    progress = new.progress
+    progress = new.read()
     manifest = {
         "store": progress.store,
         "projection": progress.projection,
@@ -282,7 +290,7 @@ def from_text(data: bytes, where: str) -> tuple[KeptProgress, tuple[FolderPart, 
     try:
         manifest = json.loads(data)
         basis = parse_basis(json.dumps(manifest["basis"]))
-        fields = msgspec.convert(manifest["fields"], tuple[Field, ...])
+        fields = read_fields(manifest["fields"])
         parts = msgspec.convert(manifest["parts"], tuple[FolderPart, ...])
         if basis is None or not all(_OWN_NAME.fullmatch(part.file) for part in parts):
             raise ValueError

@@ -76,12 +76,13 @@ class PostgresTable:
 
     def progress(self) -> Progress | None:
         """Return the progress of the table; None if nothing is there yet."""
-        return self._kept.progress if self._kept is not None else None
+        return self._kept.read() if self._kept is not None else None
 
     def content(self) -> Content:
         """Return the rows of the table, after reading all of them."""
         if self._kept is None:
             return EMPTY_CONTENT
+        self._kept.read()
         names = [*COLUMNS_BEFORE, *(field.column for field in self._kept.fields), *COLUMNS_AFTER]
         read = {field.column: _text_sql(field) for field in self._kept.fields}
         read["time"] = "to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
@@ -93,8 +94,7 @@ class PostgresTable:
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
-        known = self._kept.fields if self._kept is not None else ()
-        fresh = changes.whole or self._kept is None
+        known, fresh = kept.start_from(self._kept, whole=changes.whole)
         fields = staged.columns(known, column_type, fresh=fresh, longest=_LONGEST)
         new = KeptProgress(progress, fields)
         assert self._connection is not None
@@ -160,7 +160,8 @@ class PostgresTable:
         """Return whether the table still has all the columns that it was given."""
         listed = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         there = {name for (name,) in self._run(listed, [self._table])}
-        return there >= {*COLUMNS_BEFORE, *(field.column for field in known), *COLUMNS_AFTER}
+        # Of one whose progress is damaged nobody knows which it was given.
+        return bool(known) and there >= {*COLUMNS_BEFORE, *(field.column for field in known), *COLUMNS_AFTER}
 
     def _alter(self, known: Sequence[Field], fields: Sequence[Field]) -> None:
         """Change the table's columns from `known` to `fields`; one whose type changes is dropped and added again."""

@@ -70,7 +70,10 @@ class Sink(Protocol):
         """Close it; a change that was not applied completely has no effect."""
 
     def progress(self) -> Progress | None:
-        """Return what the view is a copy of and which basis it is at; None if nothing is there yet."""
+        """Return what the view is a copy of and which basis it is at; None if nothing is there yet.
+
+        Raises InputError if that is damaged; the view can then be replaced by all states, or dropped.
+        """
 
     def content(self) -> Content:
         """Return the content. Raises InputError if others changed the target so that it cannot be read."""

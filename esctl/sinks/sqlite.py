@@ -83,12 +83,13 @@ class SqliteFile:
 
     def progress(self) -> Progress | None:
         """Return the progress of the table; None if nothing is there yet."""
-        return self._kept.progress if self._kept is not None else None
+        return self._kept.read() if self._kept is not None else None
 
     def content(self) -> Content:
         """Return the rows of the table, after reading all of them."""
         if self._kept is None:
             return EMPTY_CONTENT
+        self._kept.read()
         names = [*COLUMNS_BEFORE, *(field.column for field in self._kept.fields), *COLUMNS_AFTER]
         read = {field.column: _text_sql(field) for field in self._kept.fields}
         items = [read.get(name) or f"CAST({identifier(name)} AS TEXT)" for name in names]
@@ -100,8 +101,7 @@ class SqliteFile:
         """Change the rows and their progress in one transaction."""
         staged = stage(self._session, changes.rows)
         old = self._kept
-        fresh = changes.whole or old is None
-        known = old.fields if old is not None else ()
+        known, fresh = kept.start_from(old, whole=changes.whole)
         fields = staged.columns(known, column_type, fresh=fresh)
         new = KeptProgress(progress, fields)
         with self._explaining():

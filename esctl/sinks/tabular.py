@@ -20,7 +20,7 @@ from esctl.index.scan import read_json
 from esctl.model import MARK, Answer
 from esctl.output.cells import number_sql
 from esctl.projection.fold import MOST_FIELDS
-from esctl.sinks.columns import COLUMNS_BEFORE, WHOLE_STATE, Field, Kind, can_stay, grow_fields, rebuild_fields
+from esctl.sinks.columns import COLUMNS_BEFORE, WHOLE, Field, Kind, can_stay, grow_fields, rebuild_fields
 from esctl.sinks.protocol import NeedsWholeError
 
 STAGED = "esctl_staged"
@@ -39,7 +39,8 @@ class Staged(Struct, frozen=True):
         A cell is text: what a string holds, a number with all its digits, JSON text. `types` (by column) are the
         types to cast it to; without one it stays text.
         """
-        places = {field.name: number for number, field in enumerate(self.fields, 1)}
+        names = [field.name for field in self.fields if not field.whole_state]
+        places = {name: number for number, name in enumerate(names, 1)}
         items = [
             f"CAST({_cell_sql(field, places.get(field.name))} AS {types.get(field.column, 'VARCHAR')}) "
             f"AS {identifier(field.column)}"
@@ -47,7 +48,7 @@ class Staged(Struct, frozen=True):
         ]
         numbers = [f"CAST({name} AS BIGINT) AS {name}" for name in ("version", "position")]
         selected = ", ".join([*COLUMNS_BEFORE, *items, *numbers, "time"])
-        states = _states_with_values([field.name for field in self.fields])
+        states = _states_with_values(names)
         return f"SELECT {selected} FROM ({states}) ORDER BY kind, entity"
 
     def columns(
@@ -59,10 +60,10 @@ class Staged(Struct, frozen=True):
         """
         if fresh:
             return rebuild_fields(known, self.fields, longest)
-        if any(field.name == WHOLE_STATE for field in known):
+        if any(field.whole_state for field in known):
             return tuple(known)
         wider = grow_fields(known, self.fields, longest)
-        crowded = len(wider) > MOST_FIELDS or any(field.name == WHOLE_STATE for field in wider)
+        crowded = len(wider) > MOST_FIELDS or any(field.whole_state for field in wider)
         if crowded or not can_stay(known, wider, type_of):
             raise NeedsWholeError
         return wider
@@ -97,7 +98,7 @@ def stage(session: Session, rows: Answer) -> Staged:
         keys_found = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({keys})").fetchall()
     names = sorted(name for (name,) in keys_found)
     if len(names) > MOST_FIELDS:
-        return Staged(session, (Field(WHOLE_STATE, "", "json"),))
+        return Staged(session, (WHOLE,))
     return Staged(session, tuple(_measure_fields(session, names)))
 
 
@@ -105,7 +106,7 @@ def stage_whole(session: Session, rows: Answer) -> Staged:
     """Compute changed states, for a target that keeps each as a whole."""
     with explained():
         session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
-    return Staged(session, (Field(WHOLE_STATE, "", "json"),))
+    return Staged(session, (WHOLE,))
 
 
 def duckdb_type(field: Field) -> str:
@@ -150,7 +151,7 @@ def _measure_fields(session: Session, names: Sequence[str]) -> list[Field]:
 
 def _states_with_values(names: Sequence[str]) -> str:
     """Write SQL for the states that stay, with a list `l` of each field's JSON text: a state is parsed only once."""
-    if not names or names == [WHOLE_STATE]:
+    if not names:
         return f"SELECT * FROM {STAGED} WHERE state IS NOT NULL"
     pointers = ", ".join(literal(json_pointer((name,))) for name in names)
     values = f"CAST(json_extract(state, [{pointers}]) AS VARCHAR[])"
@@ -181,7 +182,7 @@ def _cell_sql(field: Field, place: int | None) -> str:
 
     A value of another kind becomes MARK and JSON text, which no cell of the field's kind can be.
     """
-    if field.name == WHOLE_STATE:
+    if field.whole_state:
         members = f"list_transform({members_sql('state')}, lambda m: {member_sql('m')})"
         return printable_json_sql(f"('{{' || array_to_string(list_sort({members}), ',') || '}}')")
     if place is None:

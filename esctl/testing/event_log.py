@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +41,8 @@ class EventLog:
         """Read logs into a new store in a folder: files, globs, folders, or events as dicts.
 
         `options`: those of `Store.ingest` (`map`, `preset`, `time_format`, ...).
-        Raises UsageError if no event has an entity, or the entity or time is a guess, on which a test must not rest.
+        Events are written to `events.jsonl` in the folder. Raises UsageError if that is there already, if no event has
+        an entity, or if the entity or time is a guess, on which a test must not rest.
         """
         from esctl.sources.files.finding import expand
 
@@ -183,11 +185,13 @@ def _check_understood(outcome: Outcome, options: Sequence[str]) -> None:
 
 
 def _write_events(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
-    """Write events to a file as JSON Lines, decimals with their digits; return its path."""
+    """Write events to a new file as JSON Lines, decimals with their digits; return its path."""
     from esctl.output.sink import write_bytes
     from esctl.testing.values import as_json
 
     path = folder / f"events{f'-{number + 1}' if number else ''}.jsonl"
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already", "give the log a folder of its own: folder=tmp_path")
     write_bytes((f"{as_json(event)}\n".encode() for event in events), path)
     return str(path)
 

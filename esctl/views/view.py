@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from esctl.ask.changes.since import changes_since
 from esctl.ask.scope.basis import root_at
+from esctl.ask.scope.own_times import with_own_times
 from esctl.ask.scope.scope import Scope, claims
 from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
 from esctl.engine.duckdb import Session
 from esctl.errors import InputError, UsageError
+from esctl.model import Answer
 from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
 from esctl.store import OpenStore
 from esctl.views.definitions import Definition, check_alone, definitions
@@ -68,11 +70,11 @@ class View:
                 return self._mend(sink, scope, now, position)
             if how == "changes":
                 try:
-                    sink.apply(Changes(changes_since(scope, position)), now)
+                    sink.apply(Changes(with_own_times(scope, changes_since(scope, position))), now)
                 except NeedsWholeError:
                     how = "whole"
             if how == "whole":
-                sink.apply(Changes(replay(scope), whole=True), now)
+                sink.apply(Changes(_states(scope), whole=True), now)
             return Refreshed(self.name, position, now.basis.position, how)
 
     def check(self) -> Difference:
@@ -91,7 +93,8 @@ class View:
         with self.sink(then.session) as sink:
             if sink.progress() != before:
                 raise InputError(f"view {self.name} was refreshed meanwhile", "check it again")
-            return difference(then.session, sink.content(), replay(folding(then.scope(projection=before.projection))))
+            states = _states(folding(then.scope(projection=before.projection)))
+            return difference(then.session, sink.content(), states)
 
     def progress(self) -> Progress | None:
         """Return the basis that the view is at, with its store and projection; None if it holds nothing yet."""
@@ -163,13 +166,18 @@ class View:
             )
 
     def _mend(self, sink: Sink, scope: Scope, now: Progress, position: int) -> Refreshed:
-        found = difference(scope.session, sink.content(), replay(scope))
+        found = difference(scope.session, sink.content(), _states(scope))
         try:
             sink.apply(Changes(found.changes), now)
         except NeedsWholeError:
-            sink.apply(Changes(replay(scope), whole=True), now)
+            sink.apply(Changes(_states(scope), whole=True), now)
             return Refreshed(self.name, position, now.basis.position, "whole")
         return Refreshed(self.name, position, now.basis.position, "difference")
+
+
+def _states(scope: Scope) -> Answer:
+    """Return all states, as `replay` shows them."""
+    return with_own_times(scope, replay(scope))
 
 
 def _read_progress(sink: Sink, *, anew: bool) -> Progress | None:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from esctl.errors import UsageError
 from esctl.output.charts import points
 from esctl.output.charts.points import Lines, Point
 from esctl.output.charts.spec import Words, chart
-from esctl.output.charts.terminal import _time_axis, _value_axis, runs
+from esctl.output.charts.terminal import _time_axis, _time_limits, _value_axis, runs
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 WIDE = "12345678901234567890.12345"
@@ -140,6 +140,25 @@ def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: 
     found, columns = _time_axis([START, START + timedelta(hours=hours)], 80)
     assert found == timedelta(hours=step)
     assert columns == width
+
+
+def test_the_axis_of_times_ends_where_times_end(tmp_path: Path) -> None:
+    pytest.importorskip("plotille")
+    events = [plain_event(n, "a", n=1) | {"time": f"{year}-12-31T00:00:00Z"} for n, year in enumerate(("0001", "9999"))]
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    for options in (["--every", "15m", "--from", "9999-12-31"], ["--every", "100y"]):
+        drawn = good("series", "sum(n)", *options, "--plot", "-q", cwd=tmp_path)
+        assert "(time)" in drawn.text
+
+
+@pytest.mark.parametrize("first", [datetime(year, 12, 31, tzinfo=UTC) for year in (1, 2024, 9999)])
+@pytest.mark.parametrize("days", [1, 365_000, 10_000_000])
+def test_the_limits_of_the_axis_of_times_are_times(first: datetime, days: int) -> None:
+    longest = datetime.max.replace(tzinfo=UTC) - datetime.min.replace(tzinfo=UTC)
+    begin, end = _time_limits(first, timedelta(days=days))
+    assert begin <= first < end
+    assert end - begin == min(timedelta(days=days), longest)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,27 @@ def test_a_failure_lists_a_bounded_number_of_findings() -> None:
     lines = failed.text.splitlines()
     assert (len(lines), lines[-1]) == (1001, "and 4000 more")
     assert len(sarif(answer)["results"]) == 5000
-    assert len(sarif(answer, limit=2)["results"]) == 2
+
+
+def test_no_limit_lets_a_broken_rule_look_as_if_it_held() -> None:
+    answer = answer_of([("late", "came late", None), ("late", "too", None), ("odd", "o", None)], (("late", ""), *RULES))
+    for limit in (0, 1):
+        assert len(sarif(answer, limit=limit)["results"]) == 3
+        assert junit(answer, limit=limit).attrib["failures"] == "2"
+
+
+def test_a_rule_that_could_not_be_checked_is_neither_broken_nor_held() -> None:
+    answer = answer_of([("late", "no <clock>", None), ("odd", "is odd", None)], (("late", "is late"), ("odd", "")))
+    known = replace(answer.findings, rule="CASE WHEN r = 'odd' THEN r END", skipped="CASE WHEN r = 'late' THEN r END")
+    answer = replace(answer, findings=known)
+    root = junit(answer)
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("2", "1")
+    assert root[0].attrib["skipped"] == "1"
+    (skipped,) = root.iter("skipped")
+    assert skipped.attrib == {"message": "no <clock>"}
+    first, second = sarif(answer)["results"]
+    assert (first["kind"], first["level"], first["message"]["text"]) == ("open", "none", "no <clock>")
+    assert ("kind" in second, second["level"]) == (False, "error")
 
 
 @pytest.mark.parametrize("form", ["sarif", "junit"])

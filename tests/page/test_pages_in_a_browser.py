@@ -114,6 +114,20 @@ def test_what_is_in_a_log_does_nothing_in_the_page(browser: Any, tmp_path: Path)
             assert page.page.eval_on_selector_all(".row, section, td", wider) == [], width
 
 
+def test_a_note_is_shown_whether_its_event_is_in_the_trail_or_not(browser: Any, bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "case.toml").write_text(
+        'entities = ["account-017"]\nfrom = "2024-03-05"\nto = "2024-03-05"\n'
+        '[[notes]]\nevent = "evt-03494"\ntext = "a <b>charge</b>"\n[[notes]]\nevent = "@1"\ntext = "the first of all"\n'
+    )
+    good("report", "--case", tmp_path / "case.toml", "-q", "-o", tmp_path / "r.html", cwd=bank, **mine(bank))
+    with seen(browser, tmp_path / "r.html") as page:
+        assert page.complaints == []
+        for position, text in ((3494, "a <b>charge</b>"), (1, "the first of all")):
+            row = f"#records [data-position='{position}']"
+            assert page.page.inner_text(f"{row} .mark-note") == text
+        assert page.page.locator("#trail .mark-note").all_inner_texts() == ["a <b>charge</b>"]
+
+
 def test_records_of_another_encoding_can_be_read(browser: Any, tmp_path: Path) -> None:
     rows = "".join(f"{n};2024-03-{n + 1:02d};K{n % 2};M\xfcnzen <b>\x80\r\n" for n in range(20))
     (tmp_path / "a.csv").write_bytes(f"id;time;entity;text\r\n{rows}".replace("\x80", "\u20ac").encode("cp1252"))

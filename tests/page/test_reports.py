@@ -235,6 +235,20 @@ def test_what_is_no_question_is_refused(folder: Path, store: Store, monkeypatch:
         store.report("account-017")
 
 
+def test_all_that_is_left_out_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [plain_event(n, "a") for n in range(10)]
+    others = [plain_event(n, "b") | {"causation": "evt-1"} for n in range(10, 60)]
+    write_lines(tmp_path / "a.jsonl", [*own, *others, *own, *own, *own, *own])
+    good("ingest", "a.jsonl", "-q", "--map", "causation=causation", cwd=tmp_path)
+    monkeypatch.setattr(make, "MOST_EVENTS", 20)
+    monkeypatch.setattr(make, "MOST_LISTED", 5)
+    with Store.open(tmp_path / ".esctl") as store:
+        page = told(store.report("a").html)
+    assert sum(count for _, _, count in page["checks"]) == 40  # repeated deliveries
+    assert (len(page["findings"]), len(page["related"])) == (5, 5)
+    assert page["cut"] == {"findings": 35, "related": 46}
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 33])
 def test_the_nodes_of_a_proof_are_where_they_are_said_to_be(size: int) -> None:
     tree = memory_tree(b"".join(bytes([number]) * 32 for number in range(size)))

@@ -112,6 +112,15 @@ def test_events_can_be_written_in_the_test(tmp_path: Path) -> None:
         EventLog.of([{"some": "thing"}], folder=tmp_path / "other")
 
 
+def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text("mine\n")
+    for logs in ([[plain_event(1, "a-1")]], [[plain_event(1, "a-1")], tmp_path / "events.jsonl"]):
+        with pytest.raises(UsageError, match=r"events\.jsonl is there already"):
+            EventLog.of(*logs, folder=tmp_path, map="entity=stream")
+    assert (tmp_path / "events.jsonl").read_text() == "mine\n"
+    assert not (tmp_path / ".esctl").exists()
+
+
 @pytest.mark.parametrize(
     ("one", "other", "alike"),
     [

@@ -76,7 +76,9 @@ def rows_in(sink: Sink, session: Session) -> Rows:
     for values in found.fetchall():
         row = dict(zip(found.columns, values, strict=True))
         state = {field.name: _value(row[field.column], field.kind) for field in content.fields}
-        state = {name: value for name, value in state.get(WHOLE_STATE, state).items() if value is not None}
+        if any(field.whole_state for field in content.fields):
+            state = state[WHOLE_STATE]
+        state = {name: value for name, value in state.items() if value is not None}
         time = f"{row['time']:%Y-%m-%dT%H:%M:%SZ}"
         own = {name: row[name] for name in ("entity", "kind", "version", "position")}
         rows[row["kind"], row["entity"]] = {**own, "time": time, "state": state}

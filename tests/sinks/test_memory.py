@@ -49,7 +49,7 @@ class MemorySink:
             return EMPTY_CONTENT
         listed = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
         sql = f"SELECT * REPLACE (CAST(time AS TIMESTAMP) AS time) FROM (VALUES {listed}) t({', '.join(NAMES)})"
-        return Content(sql, (Field(WHOLE_STATE, "state", "json"),))
+        return Content(sql, (Field(WHOLE_STATE, "state", "json", whole_state=True),))
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         rows = {} if changes.whole else dict(KEPT.get(self.folder, (None, {}))[1])

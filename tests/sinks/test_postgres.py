@@ -62,6 +62,21 @@ class TestPostgres(SinkContract):
             "position": "bigint", "time": "timestamp with time zone",
         }  # fmt: skip
 
+    def test_what_is_damaged_is_made_anew(self, tmp_path: Path) -> None:
+        store = grow_store(tmp_path, 4)
+        for anew in (True, False):
+            self.put(tmp_path, store)
+            ask(self.host, 'UPDATE "odd ""schema""".esctl_progress SET basis = to_json(5)')
+            with self.make(tmp_path, store.session) as sink:
+                with pytest.raises(InputError, match="not as esctl wrote it"):
+                    sink.progress()
+                with pytest.raises(InputError, match="not as esctl wrote it"):
+                    self.apply(sink, store, 0)
+                if not anew:
+                    sink.drop()
+            self.put(tmp_path, store, whole=anew)
+            self.assert_is(tmp_path, store)
+
 
 def test_a_view_in_a_database(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -22,6 +22,7 @@ JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
     ),
     "testcase": ({"name"}, {"time", "classname"}, {"failure", "errors", "skipped", "system-out", "system-err"}),
     "failure": (set(), {"type", "message"}, set()),
+    "skipped": (set(), {"message"}, set()),
 }
 """The shape that Jenkins reads: an element's required and possible attributes, and its possible children."""
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from esctl.log.lines import sealed, to_line
@@ -86,6 +87,58 @@ def test_a_value_of_another_kind_is_shown_as_what_it_is(folder: Path) -> None:
         "t": '[1,{"a":2.5,"b":12345678901234567890.5}]',
         "u": "\ue000y",
     }
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_an_undated_event_has_no_time_in_a_view(folder: Path, kind: str) -> None:
+    undated = '{{"id": {0}, "type": "Set", "stream": "{1}", "data": {{"n": {0}}}}}\n'
+    (folder / "esctl.toml").write_text(CONFIG + f'[views.v]\nprojection = "p"\nto = "{kind}:v.db/t"\n')
+    for number, entity in ((5, "a-1"), (6, "b-1")):
+        with (folder / "log.jsonl").open("a") as log:
+            log.write(undated.format(number, entity))
+        esctl("ingest", "log.jsonl", "-q", cwd=folder)
+        good("view", "refresh", "v", cwd=folder)
+    rows = good("replay", "-p", "p", "-f", "jsonl", cwd=folder).rows
+    assert {row["entity"]: row["time"] for row in rows}["b-1"] is None
+    if kind == "sqlite":
+        found = dict(ask(folder / "v.db", "select entity, time from t"))
+        assert found == {row["entity"]: row["time"] for row in rows}
+    assert good("view", "check", "v", cwd=folder).out == b""
+    if kind == "sqlite":
+        ask(folder / "v.db", "update t set time = '0001-01-01T00:00:00Z' where entity = 'b-1'")
+        done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+        assert [(row["entity"], row["field"], row["log"]) for row in done.rows] == [("b-1", "time", None)]
+
+
+def test_a_row_that_is_there_twice_is_found_and_mended(folder: Path) -> None:
+    for number in (2, 3):
+        append(folder, number)
+    good("view", "create", "v", "-p", "p", "--to", "duckdb:v.db/t", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        connection.execute("insert into t select * from t where entity <> 'a-0'")
+        connection.execute("update t set n = 7, position = 0 where rowid = 4")
+        connection.execute("insert into t (entity, kind) values ('x', 'x'), ('x', 'x')")
+    done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+    found = [(row["entity"], row["difference"]) for row in done.rows]
+    assert (done.code, found) == (1, [(name, "extra") for name in ("a-1", "a-2", "x", "x")])
+    other = CONFIG.replace("n = ", 'm = "type", n = ')
+    (folder / "esctl.toml").write_text(other)
+    good("view", "refresh", "v", cwd=folder)
+    good("view", "check", "v", cwd=folder)
+
+
+def test_a_mending_takes_each_entity_once(folder: Path) -> None:
+    config = '[projections.p.on."*"]\nset = { n = "data.n", t = "type" }\n'
+    (folder / "esctl.toml").write_text(config)
+    append(folder, 2)
+    good("view", "create", "v", "-p", "p", "--to", "duckdb:v.db/t", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        connection.execute("insert into t select * from t")
+    (folder / "esctl.toml").write_text(config.replace('"type"', '"id"'))  # the same column, with other values
+    good("view", "refresh", "v", cwd=folder)
+    good("view", "check", "v", cwd=folder)
+    with duckdb.connect(folder / "v.db") as connection:
+        assert connection.execute("select count(*) from t").fetchall() == [(2,)]
 
 
 def test_rules_in_another_order_make_a_view_anew(folder: Path) -> None:

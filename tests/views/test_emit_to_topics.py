@@ -105,6 +105,39 @@ def test_an_erased_event_is_told_and_its_bytes_are_not_sent_again(broker: Broker
     assert positions(broker, other) == [1, 3]
 
 
+def test_events_that_another_numbering_makes_are_told_to_be_missing(broker: Broker, log: Log) -> None:
+    topic = broker.topic(2)
+    to = Destination(broker.url(topic))
+
+    def append(numbers: range) -> None:
+        with (log.folder / "other.jsonl").open("a", encoding="utf-8") as file:
+            for number in numbers:
+                event = {"id": number, "type": "Changed", "time": "2024-01-02T00:00:00Z", "stream": "c", "data": {}}
+                file.write(json.dumps(event) + "\n")
+        log.open().ingest(str(log.folder / "log.jsonl"), str(log.folder / "other.jsonl"))
+
+    log.take([(f"a{number}", "Changed", {"n": 1}, 1) for number in range(20)])
+    append(range(1, 3))  # conflicts, until there are too many to be any
+    assert (log.open().send_events(to).count, log.open().store_state.head) == (23, 25)
+    append(range(3, 21))
+    sent = log.open().send_events(to)
+    assert sent.count == 18
+    assert "up to @25 were sent: records that were taken for conflicts" in sent.notes[0]
+    assert log.open().send_events(to).notes == ()
+    again = log.open().send_events(to, again=True)
+    assert (again.count, again.notes) == (43, ())
+
+
+def test_an_erased_record_is_told_to_whoever_sent_before(broker: Broker, log: Log) -> None:
+    topic = broker.topic(1)
+    to = Destination(broker.url(topic))
+    assert log.open().send_events(to, "a1").count == 1
+    log.take("redact")  # of a2: nobody knows any longer which selections had it
+    assert log.open().send_events(to, "a1").count == 1
+    *_, told = consumed(broker, topic)
+    assert (told.key, told.value, told.headers["esctl-erased"]) == (None, None, "true")
+
+
 def test_states_are_those_of_replay_and_only_what_changed_is_sent(broker: Broker, log: Log) -> None:
     topic = broker.topic(2, cleanup_policy="compact")
     to = Destination(broker.url(topic))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +41,8 @@ VALUES = st.one_of(
     st.integers(-(10**20), 10**20), st.decimals(-1000, 1000, places=3).map(float), st.sampled_from([1, 2.5])
 )
 PAYLOADS = st.fixed_dictionaries(
-    {"n": VALUES}, optional={"o": st.sampled_from(["x", "\ue000", True, None, {"p": [1.5]}, 7]), "N": VALUES}
+    {"n": VALUES},
+    optional={"o": st.sampled_from(["x", "\ue000", True, None, {"p": [1.5]}, 7]), "N": VALUES, "*": VALUES},
 )
 EVENTS = st.tuples(
     st.sampled_from(["a1", "a2", "b'1"]), st.sampled_from(["Changed", "Closed"]), PAYLOADS, st.integers(1, 9)
@@ -221,6 +225,81 @@ def test_fields_too_many_for_columns_are_one(
     log.take([("a1", "Changed", {"more": 12345678901234567}, 3)])
     assert log.open().find_view("v").refresh().how in ("changes", "whole")
     assert_is(log, to)
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_field_may_have_the_name_that_whole_states_have(
+    to: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log, to = Log(tmp_path), place(to)
+    log.open().create_view("v", to=to, projection="p")
+    for data in ({"*": 5}, {"*": 6, "o": "x"}, {f"f{number}": number for number in range(600)}, {"*": "7", "more": 1}):
+        log.take([("a1", "Changed", data, 3)])
+        log.open().find_view("v").refresh()
+        assert_is(log, to)
+
+
+def test_a_target_of_an_earlier_version_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log, to = Log(tmp_path), "sqlite:a.db/v"
+    log.take([("a2", "Changed", {f"f{number}": number / 10 for number in range(600)}, 3)])
+    log.open().create_view("v", to=to, projection="p")
+    with closing(sqlite3.connect("a.db")) as connection, connection:
+        ((fields,),) = connection.execute("select fields from esctl_progress").fetchall()
+        old = fields.replace(',"whole_state":true', "")
+        assert old != fields
+        connection.execute("update esctl_progress set fields = ?", [old])
+    assert_is(log, to)
+    log.take([("a1", "Changed", {"more": 1}, 3)])
+    assert log.open().find_view("v").refresh().how == "changes"
+    assert_is(log, to)
+
+
+def damage_progress(to: str) -> None:
+    if to == "parquet:files":
+        Path("files/manifest.json").write_text("{")
+        return
+    connect: Any = sqlite3.connect if to.startswith("sqlite") else duckdb.connect
+    with closing(connect(to.partition(":")[2].rpartition("/")[0])) as connection:
+        connection.execute("update esctl_progress set basis = '5'")
+        connection.commit()
+
+
+@pytest.mark.parametrize("to", FILES)
+def test_damaged_progress_is_told_and_the_view_can_be_made_anew(
+    to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    damage_progress(to)
+    files = {path: path.read_bytes() for path in tmp_path.glob("files/*")}
+    for ask in (log.open().find_view("v").refresh, log.open().find_view("v").check):
+        with pytest.raises(InputError, match="not as esctl wrote it") as told:
+            ask()
+        assert "esctl view rebuild" in told.value.hint
+    assert "not as esctl wrote it" in log.open().find_view("v").state()[0]
+    assert {path: path.read_bytes() for path in tmp_path.glob("files/*")} == files
+    assert log.open().find_view("v").refresh(anew=True).how == "whole"
+    assert_is(log, to)
+    damage_progress(to)
+    log.open().drop_view("v")
+    assert not (tmp_path / "files").exists()
+    log.open().create_view("v", to=to, projection="p")
+    assert_is(log, to)
+
+
+def test_a_manifest_among_things_of_others_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("v", to="parquet:files", projection="p")
+    Path("files/manifest.json").write_text("{}")
+    Path("files/mine").touch()
+    for ask in (log.open().find_view("v").drop, lambda: log.open().find_view("v").refresh(anew=True)):
+        with pytest.raises(InputError, match="not as esctl wrote it"):
+            ask()
+    assert Path("files/manifest.json").read_text() == "{}"
 
 
 def test_two_views_on_one_target_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

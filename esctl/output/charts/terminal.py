@@ -44,8 +44,7 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
     figure.x_label, figure.y_label = "time", visible(label)
     step, figure.width = _time_axis(lines.times, max(width - _MARGIN, 2 * _TICK))
     low, rise, figure.height = _value_axis(lines.heights, max(height, 5), whole=lines.whole)
-    first = min(lines.times)
-    figure.set_x_limits(first, first + step * (figure.width / _TICK))
+    figure.set_x_limits(*_time_limits(min(lines.times), step * (figure.width / _TICK)))
     figure.set_y_limits(low, low + rise * figure.height)
     figure.register_label_formatter(float, _number_label)
     figure.register_label_formatter(
@@ -76,6 +75,13 @@ def _time_axis(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
     span = (max(times) - min(times)).total_seconds()
     step = next((each for each in _SECONDS if span / each * _TICK < most - 1), _SECONDS[-1]) if span else _DAY
     return timedelta(seconds=step), min(math.floor(span / step * _TICK) + 2, most)
+
+
+def _time_limits(first: datetime, length: timedelta) -> tuple[datetime, datetime]:
+    """Return where the time axis begins and ends: earlier than the data if there are no times so late."""
+    earliest, latest = datetime.min.replace(tzinfo=first.tzinfo), datetime.max.replace(tzinfo=first.tzinfo)
+    begin = min(first, latest - min(length, latest - earliest))
+    return begin, begin + min(length, latest - begin)
 
 
 def _value_axis(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:

@@ -15,11 +15,15 @@ from esctl.output.rows import pieces
 
 
 class FoundRow(Struct, frozen=True):
-    """One broken rule: its id, one line of text (perhaps empty), and what it is about (perhaps empty)."""
+    """One broken rule: its id, one line of text (perhaps empty), and what it is about (perhaps empty).
+
+    `skipped`: it was not broken, but could not be checked.
+    """
 
     rule: str
     message: str
     place: str
+    skipped: bool = False
 
 
 def findings_of(answer: Answer, form: str) -> Findings:
@@ -34,15 +38,19 @@ def findings_of(answer: Answer, form: str) -> Findings:
 
 
 @contextmanager
-def found_rows(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[FoundRow]]:
-    """Run the answer and yield the findings among its rows, in their order."""
+def found_rows(answer: Answer, findings: Findings, connection: Any) -> Iterator[Iterator[FoundRow]]:
+    """Run the answer and yield the findings among its rows, in their order.
+
+    All of them, whatever limit there is for rows: a rule whose findings were cut off would look as if it held.
+    """
     names = ", ".join(identifier(column.name) for column in answer.columns)
-    parts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place))
-    bound = "" if limit is None else f" LIMIT {int(limit)}"
-    with pieces(connection, f"SELECT {parts} FROM (\n{answer.sql}\n) r({names}){bound}") as rows:
+    parts = ", ".join(
+        f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place, findings.skipped)
+    )
+    with pieces(connection, f"SELECT {parts} FROM (\n{answer.sql}\n) r({names})") as rows:
         yield (
-            FoundRow(rule, message or "", place or "")
+            FoundRow(name, message or "", place or "", skipped=rule is None)
             for piece in rows
-            for rule, message, place in piece
-            if rule is not None
+            for rule, message, place, skipped in piece
+            if (name := skipped if rule is None else rule) is not None
         )

@@ -22,6 +22,7 @@ class _Case(Struct):
     description: str
     broken: int = 0
     lines: list[str] = field(default_factory=list)
+    skipped: str | None = None  # why it could not be checked
 
 
 def write_junit(answer: Answer, connection: Any, target: Target, sink: BinaryIO) -> Written:
@@ -29,9 +30,12 @@ def write_junit(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     findings = findings_of(answer, "junit")
     cases = {name: _Case(line) for name, line in findings.rules}
     count = 0
-    with found_rows(answer, findings, connection, target.limit) as found:
+    with found_rows(answer, findings, connection) as found:
         for finding in found:
             case = cases.setdefault(finding.rule, _Case(""))
+            if finding.skipped:
+                case.skipped = finding.message
+                continue
             case.broken += 1
             if len(case.lines) < _MOST_LINES:
                 case.lines.append(": ".join(text for text in (finding.place, finding.message) if text))
@@ -40,7 +44,8 @@ def write_junit(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     failures = sum(case.broken > 0 for case in cases.values())
     counts = f'tests="{len(cases)}" failures="{failures}" errors="0"'
     sink.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="esctl" {counts}>\n'.encode())
-    sink.write(f'<testsuite name={_attribute(suite)} {counts} skipped="0">\n'.encode())
+    skipped = sum(case.skipped is not None and not case.broken for case in cases.values())
+    sink.write(f'<testsuite name={_attribute(suite)} {counts} skipped="{skipped}">\n'.encode())
     for name, case in cases.items():
         sink.write((_case(suite, name, case) + "\n").encode())
     sink.write(b"</testsuite>\n</testsuites>\n")
@@ -50,7 +55,8 @@ def write_junit(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
 def _case(suite: str, name: str, case: _Case) -> str:
     opening = f"<testcase classname={_attribute(suite)} name={_attribute(name)}"
     if not case.broken:
-        return f"{opening}/>"
+        reason = case.skipped
+        return f"{opening}/>" if reason is None else f"{opening}><skipped message={_attribute(reason)}/></testcase>"
     more = [f"and {case.broken - len(case.lines)} more"] if case.broken > len(case.lines) else []
     text = "\n".join(escape(visible(line)) for line in [*case.lines, *more])
     attributes = f"type={_attribute(name)} message={_attribute(case.description or name)}"

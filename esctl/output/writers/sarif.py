@@ -28,12 +28,13 @@ def write_sarif(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     sink.write(b'"results":[')
     numbers = {name: number for number, (name, _) in enumerate(findings.rules)}
     descriptions = dict(findings.rules)
-    count = 0
-    with found_rows(answer, findings, connection, target.limit) as found:
+    count, before = 0, b"\n"
+    with found_rows(answer, findings, connection) as found:
         for finding in found:
             line = _json(_result(finding, numbers.get(finding.rule), descriptions.get(finding.rule, "")))
-            sink.write((",\n" if count else "\n").encode() + line.encode())
-            count += 1
+            sink.write(before + line.encode())
+            before = b",\n"
+            count += not finding.skipped
     sink.write(b"\n]}]}\n")
     return Written(count)
 
@@ -42,7 +43,9 @@ def _result(finding: FoundRow, rule_index: int | None, description: str) -> dict
     result: dict[str, Any] = {"ruleId": finding.rule}
     if rule_index is not None:
         result["ruleIndex"] = rule_index
-    result |= {"level": "error", "message": {"text": _message(finding.message or description or finding.rule)}}
+    # A result of any kind but `fail` has the level `none` (3.27.10).
+    result |= {"kind": "open", "level": "none"} if finding.skipped else {"level": "error"}
+    result |= {"message": {"text": _message(finding.message or description or finding.rule)}}
     if finding.place:
         result["locations"] = [{"logicalLocations": [{"fullyQualifiedName": finding.place}]}]
     return result

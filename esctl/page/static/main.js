@@ -63,14 +63,18 @@
     if (row && !target.closest("button") && !String(getSelection())) choose(data.trail[trail.order(row)]);
   });
 
+  function noted(position, tag = "div") {
+    return (marks.get(position) ?? []).map((text) => Dom.make(tag, { class: "mark-note" }, Dom.told(text)));
+  }
+
   function changes(event) {
-    const noted = (marks.get(event.position) ?? []).map((text) => Dom.make("div", { class: "mark-note" }, Dom.told(text)));
+    const notes = noted(event.position);
     const told = event.changes.map((change) => States.change(data, change));
-    if (told.length === 0) return [...noted, Dom.make("span", { class: "absent", text: "nothing" })];
+    if (told.length === 0) return [...notes, Dom.make("span", { class: "absent", text: "nothing" })];
     const length = event.changes.reduce((sum, { before, after }) => sum + (before?.length ?? 0) + (after?.length ?? 0), 0);
-    if (told.length <= MANY && length <= LONG) return [...noted, ...told];
+    if (told.length <= MANY && length <= LONG) return [...notes, ...told];
     const counted = Dom.make("div", { class: "absent", text: Text.count(told.length, "field") });
-    return [...noted, counted, Dom.make("div", { class: "many" }, ...told)];
+    return [...notes, counted, Dom.make("div", { class: "many" }, ...told)];
   }
 
   const search = Dom.make("input", { type: "search", id: "search", placeholder: "anything", oninput: () => { chosen.search = search.value; filter(); } });
@@ -105,7 +109,7 @@
     ...[Sections.blame, Sections.findings, Sections.related, Sections.notes, Sections.bundled]
       .map((section) => section(data, choose)).filter(Boolean),
     Dom.section("records", "Records", Dom.make("p", { class: "about", text: "Byte for byte as they were received; each is checked in this page, against the signed head of the log." }),
-      Proofs.table(data, evidence, status, choose), Sections.beyond(data, "records") ?? ""));
+      Proofs.table(data, evidence, status, choose, noted), Sections.beyond(data, "records") ?? ""));
 
   // --- what is shown
 
@@ -131,8 +135,7 @@
   function facts(event) {
     const told = [["Type", event.type], ["Actor", event.actor], ["Id", event.id], ["Role", event.role], ["Correlation", event.correlation]];
     const list = told.filter(([, value]) => value !== null).flatMap(([name, value]) => [Dom.make("dt", { text: name }), Dom.make("dd", {}, Dom.told(value))]);
-    const noted = (marks.get(event.position) ?? []).map((text) => Dom.make("p", { class: "mark-note" }, Dom.told(text)));
-    return Dom.make("div", {}, ...noted, Dom.make("dl", { class: "facts" }, ...list));
+    return Dom.make("div", {}, ...noted(event.position, "p"), Dom.make("dl", { class: "facts" }, ...list));
   }
 
   function keeps(event) {
@@ -155,8 +158,8 @@
     const lane = { actor: ({ actor }) => actor, type: ({ type }) => type, entity: ({ entity }) => data.entities[entity].name }[chosen.lanes];
     const { events } = data.steps[chosen.entity];
     const at = (step, name, kind) => (step ? { ms: events[step - 1].ms, name, kind } : { ms: null });
-    const noted = data.trail.filter(({ position }) => marks.has(position)).map(({ ms }) => ({ ms, name: "", kind: "noted" }));
-    const handles = [...noted, at(chosen.from, "A", "handle"), at(chosen.to, "B", "handle"), at(chosen.step, "", "now")];
+    const places = data.trail.filter(({ position }) => marks.has(position)).map(({ ms }) => ({ ms, name: "", kind: "noted" }));
+    const handles = [...places, at(chosen.from, "A", "handle"), at(chosen.to, "B", "handle"), at(chosen.step, "", "now")];
     const width = Math.max(canvas.clientWidth, 280);
     canvas.replaceChildren(Timeline.timeline(data.trail.filter(keeps), lane, width, handles, (event) => choose(event, { scroll: true })));
   }

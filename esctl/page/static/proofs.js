@@ -59,13 +59,14 @@ const Proofs = (() => {
     return Number.isNaN(date.getTime()) ? null : date.toISOString().replace("Z", `${record.recordedAt.slice(-3)}Z`);
   }
 
-  function table(data, evidence, status, choose) {
+  // `noted(position)`: nodes of what somebody noted beside a record.
+  function table(data, evidence, status, choose, noted) {
     const columns = [
       { title: "Record", cell: ({ position }) => at(data, position, choose), key: ({ position }) => position },
       { title: "Recorded (UTC)", cell: (record) => (record.isErased ? "–" : Text.time(received(record))), key: (record) => received(record) },
       { title: "From", cell: (record) => (record.isErased ? "–" : [Dom.told(record.source), `, at ${record.offset}`]), key: (record) => record.source },
       { title: "Standing", cell: ({ position }) => status.place(position) },
-      { title: "As received", cell: (record) => Dom.make("code", { class: "raw", text: Text.short(rawText(record).replace(/\n+$/, "")) }) },
+      { title: "As received", cell: (record) => [...noted(record.position), Dom.make("code", { class: "raw", text: Text.short(rawText(record).replace(/\n+$/, "")) })] },
     ];
     return Table.table("records", "Records", columns, evidence.records, ({ position }) => ({ "data-position": position })).root;
   }

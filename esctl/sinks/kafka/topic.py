@@ -12,7 +12,7 @@ from esctl.ask.scope.basis import parse_basis, to_json
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import time_text
 from esctl.errors import InputError, UsageError
-from esctl.sinks.columns import WHOLE_STATE, Field
+from esctl.sinks.columns import WHOLE, name_columns
 from esctl.sinks.kafka.contents import read_records, wait_until_visible
 from esctl.sinks.kafka.destination import (
     Destination,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _REBUILD = "if that is meant to be, make it anew: esctl view rebuild NAME, or emit with --again"
 _BATCH = 1_000_000
-_STATE = (Field(WHOLE_STATE, "state", "json"),)
+_STATE = tuple(name_columns([WHOLE]))
 _COLUMNS = (
     "partition", "place", "key", "store", "head", "entity", "kind", "state", "version", "position", "time",
 )  # fmt: skip
