@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from esctl import Store
+from esctl.errors import UsageError
 from tests.support.cli_harness import esctl, good, ingest_samples, on_terminal, plain_event, refused, write_lines
 
 
@@ -92,6 +94,22 @@ def test_the_order_of_rows_is_said_to_be_open_where_it_is(store: Path) -> None:
 
 def test_a_query_can_come_from_stdin(store: Path) -> None:
     assert good("sql", "-", cwd=store, stdin=b"select 1 as n -- one\n").row == {"n": 1}
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e10", "-inf", "0"])
+def test_no_query_is_given_a_time_that_no_timer_has(store: Path, seconds: str) -> None:
+    message, _ = refused("sql", "select 1", f"--timeout={seconds}", code=2, cwd=store)
+    assert "--timeout" in message
+    with Store.open(store / ".esctl") as opened, pytest.raises(UsageError, match="--timeout .* is no time to wait"):
+        opened.sql("select 1", timeout=float(seconds))
+
+
+@pytest.mark.parametrize("size", ["8000000TiB", "9000000TiB", "999999999999TiB"])
+def test_memory_that_no_machine_has_is_refused(store: Path, size: str) -> None:
+    for command in (["sql", "select 1"], ["replay"]):
+        message, _ = refused(*command, "--memory-limit", size, code=2, cwd=store)
+        assert message == f"--memory-limit '{size}' is more than any machine has"
+    assert good("sql", "select 1 as n", "--memory-limit", "900TiB", cwd=store).row == {"n": 1}
 
 
 def test_limits(store: Path) -> None:
