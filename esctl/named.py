@@ -7,12 +7,13 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from esctl.errors import InputError
 
 _HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 """Prefixes of paths that name a descriptor which is open already, as a shell's `<(...)` does."""
+_CHUNK = 1 << 20
 
 
 def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
@@ -22,11 +23,23 @@ def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
     """
     descriptor = open_named(path, streams=streams)
     with open(descriptor, "rb") as file:
-        size = os.fstat(descriptor).st_size  # 0 for a pipe; `read` allocates what it is asked for
-        data = b"" if size > limit else file.read((size or limit) + 1)
-    if max(size, len(data)) > limit:
+        data = read_up_to(file, limit)
+    if data is None:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
     return data
+
+
+def read_up_to(file: BinaryIO, limit: int) -> bytes | None:
+    """Return a file to its end, even if it grows meanwhile; None if it has more than `limit` bytes."""
+    size = os.fstat(file.fileno()).st_size  # 0 for a pipe
+    parts: list[bytes] = []
+    asked = 0 if size > limit else size + 1  # `read` allocates what it is asked for
+    while asked > 0:
+        parts.append(file.read(asked))
+        left = limit + 1 - sum(map(len, parts))
+        asked = min(left, _CHUNK) if len(parts[-1]) == asked else 0
+    data = b"".join(parts)
+    return data if max(size, len(data)) <= limit else None
 
 
 def open_named(path: Path, *, streams: bool = True) -> int:

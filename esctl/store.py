@@ -235,8 +235,8 @@ class OpenStore:
         return store
 
     def refresh(self) -> None:
-        """Have the head and the index read again when they are next asked for."""
-        for name in ("store_state", "view"):
+        """Have the head, the mapping and the index read again when they are next asked for."""
+        for name in ("store_state", "mapping", "view"):
             self.__dict__.pop(name, None)  # `del` of a cached property fails before it was computed
 
     def reopened(self) -> Self:

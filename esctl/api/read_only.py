@@ -30,11 +30,12 @@ class ReadOnlyStore(Store):
             return self.updater().as_if_ended_at(self.store_state)
 
     def refresh_if_grown(self) -> None:
-        """Refresh the store if something was committed since it was last read."""
+        """Refresh the store if something was committed, or other `--map` options were kept, since it was last read."""
         from esctl.log.commits import open_log
 
         now = open_log(self.path).read()
-        if (now.seq, now.commit_sha256) != (self.store_state.seq, self.store_state.commit_sha256):
+        is_as_read = (now.seq, now.commit_sha256) == (self.store_state.seq, self.store_state.commit_sha256)
+        if not is_as_read or self.overrides != self.mapping.overrides:
             self.refresh()
 
     def ingest(self, *sources: Any, **options: Any) -> NoReturn:

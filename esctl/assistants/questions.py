@@ -19,6 +19,7 @@ from msgspec import Struct, to_builtins
 
 import esctl
 from esctl.assistants.answers import Reply, failure
+from esctl.engine.sizes import check_seconds
 from esctl.errors import InputError
 
 _LATE_HINT = "ask for less; or where the index of the store is behind, bring it up to date: esctl status"
@@ -36,9 +37,13 @@ class Opening(Struct, frozen=True):
 
 
 class Questions:
-    """Answers one question at a time. The process starts with the first, and again after it was killed."""
+    """Answers one question at a time. The process starts with the first, and again after it was killed.
+
+    Raises UsageError if nothing can be answered in that many `seconds`.
+    """
 
     def __init__(self, opening: Opening, seconds: float) -> None:
+        check_seconds(seconds)
         self._opening = opening
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Carried(Struct, frozen=True):
-    """Work as bytes, and by URL the stores that it reads, with the number of erasures known in each.
+    """Work as bytes, and by URL the stores that it reads, with its identity and the number of erasures known in each.
 
     `mirrors` names a set of mirrors to make for it; empty: those that the machine has already will do.
     """
@@ -34,13 +34,13 @@ class Carried(Struct, frozen=True):
     number: int
     folder: Path
     work: bytes
-    stores: dict[str, int]
+    stores: dict[str, tuple[int, str]]
     mirrors: str = ""
 
     def run(self) -> WorkPart | Failure:
         """Reach the stores, and do the work."""
         try:
-            roots = {url: _reach_store(url, erasures, self.mirrors) for url, erasures in self.stores.items()}
+            roots = {url: _reach_store(url, *known, self.mirrors) for url, known in self.stores.items()}
         except EsctlError as error:
             return Failure(self.number, type(error), f"a worker: {error.message}", error.hint)
         work: Work = _Unpickler(self.work, roots).load()
@@ -60,9 +60,9 @@ def _pack(work: Work, mirrors: str) -> Work:
     return Carried(work.number, work.folder, pickler.text.getvalue(), pickler.stores, mirrors)
 
 
-def _reach_store(url: str, erasures: int, mirrors: str) -> Path:
+def _reach_store(url: str, erasures: int, identity: str, mirrors: str) -> Path:
     root = connecting.located(url, mirrors)
-    note_erasures(root, erasures)
+    note_erasures(root, erasures, identity)
     return root
 
 
@@ -72,7 +72,7 @@ class _Pickler(pickle.Pickler):
     def __init__(self) -> None:
         self.text = io.BytesIO()
         super().__init__(self.text)
-        self.stores: dict[str, int] = {}
+        self.stores: dict[str, tuple[int, str]] = {}
 
     def persistent_id(self, value: Any) -> tuple[str, str] | None:
         """Return the reference that replaces a value; None if the value itself is written."""
@@ -83,7 +83,7 @@ class _Pickler(pickle.Pickler):
 
     def _note_mirror(self, mirror: Mirror | None) -> Mirror | None:
         if mirror is not None:
-            self.stores[mirror.url] = mirror.erasures
+            self.stores[mirror.url] = (mirror.erasures, mirror.identity)
         return mirror
 
 

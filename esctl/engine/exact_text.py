@@ -168,14 +168,27 @@ def mark_json_sql(expr: str) -> str:
 
 
 def time_text(sql: str) -> str:
-    """Write SQL for a UTC TIMESTAMP as RFC 3339 text, with a fraction only if it is not zero."""
+    """Write SQL for a UTC TIMESTAMP as RFC 3339 text, with a fraction only if it is not zero, or as `infinity`."""
     return once(sql, _time_text)
 
 
 def _time_text(sql: str) -> str:
     whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
     fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
-    return f"(strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z')"
+    text = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
+    return f"CASE WHEN isfinite({sql}) THEN {text} ELSE CAST({sql} AS VARCHAR) END"
+
+
+def nanoseconds_text(sql: str) -> str:
+    """Write SQL for a UTC TIMESTAMP_NS as RFC 3339 text, with as many digits of its fraction as it needs: 0, 6 or 9."""
+    return once(sql, _nanoseconds_text)
+
+
+def _nanoseconds_text(sql: str) -> str:
+    coarse = f"CASE WHEN epoch_ns({sql}) % 1000 = 0 THEN strftime({sql}, '.%f') ELSE strftime({sql}, '.%n') END"
+    fraction = f"CASE WHEN epoch_ns({sql}) % 1000000000 = 0 THEN '' ELSE {coarse} END"
+    text = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
+    return f"CASE WHEN isfinite({sql}) THEN {text} ELSE CAST({sql} AS VARCHAR) END"
 
 
 def unmark(text: str) -> str:

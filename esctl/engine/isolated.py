@@ -22,7 +22,7 @@ import esctl
 from esctl.engine.duckdb import EVENT_ERROR, Session, explain
 from esctl.engine.quoting import literal
 from esctl.engine.sandbox import FAILED, Request
-from esctl.engine.sizes import parse_size
+from esctl.engine.sizes import check_seconds, parse_size
 from esctl.errors import EsctlError, InputError, UsageError
 from esctl.model import Column
 
@@ -36,6 +36,10 @@ class Limits(Struct, frozen=True):
     memory: str | None = None
     seconds: float = 60
     rows: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if no query can be given that many seconds."""
+        check_seconds(self.seconds)
 
     @property
     def bytes(self) -> int:

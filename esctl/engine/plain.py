@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from esctl.engine.exact_text import json_string, json_string_sql, mark_json_sql, time_text
+from esctl.engine.exact_text import json_string, json_string_sql, mark_json_sql, nanoseconds_text, time_text
 from esctl.engine.quoting import identifier, literal
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ DEEPEST = 20
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger")
 _WIDE_INTEGERS = ("ubigint", "hugeint", "uhugeint")
 _FLOATS = ("float", "double")
-_TIMES = ("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone")
+_TIMES = ("timestamp", "timestamp_s", "timestamp_ms", "timestamp with time zone")
+_FINE_TIME = "timestamp_ns"
+"""The times that DuckDB keeps finer than the kind "time", which has microseconds; they are written as text."""
 _NESTED = ("list", "array", "struct", "map")
 
 
@@ -56,6 +58,8 @@ def _utc(expr: str, name: str) -> str:
 
 
 def _text(expr: str, name: str) -> str:
+    if name == _FINE_TIME:
+        return nanoseconds_text(expr)
     return f"lower(hex({expr}))" if name == "blob" else f"CAST({expr} AS VARCHAR)"
 
 

@@ -37,7 +37,7 @@ def time_sql(expr: str, zone: Zone, rfc3339: bool = True) -> str:
     short = "" if rfc3339 else f"when microsecond({expr}) % 1000 = 0 then strftime({expr}, '.%g') "
     fraction = f"case when microsecond({expr}) % 1000000 = 0 then '' {short}else strftime({expr}, '.%f') end"
     suffix = f" || {zone.suffix_sql(expr)}" if rfc3339 else ""
-    return f"case when isfinite({expr}) then {text} || {fraction}{suffix} end"
+    return f"case when isfinite({expr}) then {text} || {fraction}{suffix} else {expr}::varchar end"
 
 
 def text_sql(expr: str, column: Column, zone: Zone, rfc3339: bool = True) -> str:

@@ -24,6 +24,8 @@ SECONDS = 60.0
 RENEWED = 15.0
 _LARGEST = 1 << 16
 _WAIT = 0.25
+_PATIENCE = 10.0
+"""Seconds that `release` waits for the answer to a renewal, of a service that has no versions of objects."""
 
 
 class Lease:
@@ -53,7 +55,8 @@ class Lease:
         """Give the lease back, unless another has taken it over."""
         self._ended.set()
         if self._renewer:
-            self._renewer.join(_WAIT)  # it may be waiting for an answer
+            # It may be waiting for an answer. Without versions, what it writes could make the lease again.
+            self._renewer.join(_WAIT if self._tag else _PATIENCE)
         with suppress(OSError, EsctlError):
             held = self._depot.get(NAME, _LARGEST)
             if held is not None and held[0] == self._text:

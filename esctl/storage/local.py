@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from esctl.errors import InputError
+from esctl.named import read_up_to
 from esctl.storage.mirrors import mirror_of
 from esctl.storage.protocol import MISPLACED, ConflictError
 from esctl.storage.protocol import TEMPORARY as TEMPORARY
@@ -285,8 +286,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     if mirror := mirror_of(path):
         return mirror.read(path, limit)
     with explained_reading(path), open(open_plain(path), "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        data = b"" if size > limit else file.read(size + 1)  # read() allocates what it is asked for
-    if max(size, len(data)) > limit:
+        data = read_up_to(file, limit)
+    if data is None:
         raise InputError(f"{path} is not a file of at most {limit:,} bytes", MISPLACED)
     return data

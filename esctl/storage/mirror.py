@@ -43,6 +43,8 @@ class Mirror(Fetched):
     def __init__(self, root: Path, url: str, depot: Depot) -> None:
         super().__init__(root, depot)
         self.url = url
+        self.identity = ""
+        """The digest of the file that says which store this is, as last read or written; empty: it was not yet."""
         self._tags: dict[str, str] = {}  # versions of replaceable files as last read; empty: there was none
         self._lease: Lease | None = None
 
@@ -155,6 +157,7 @@ class Mirror(Fetched):
         data = self._read_replaceable(IDENTITY, path, limit)
         if before not in (b"", data):
             self.purge()
+        self.identity = hashlib.sha256(data).hexdigest()
         return data
 
     def _read_replaceable(self, name: str, path: Path, limit: int) -> bytes:
@@ -194,6 +197,7 @@ class Mirror(Fetched):
             data = temporary.read_bytes()
             tag = self._replace(name, data) if over else self.depot.create(name, data)
             note = hashlib.sha256(data).hexdigest()
+            self.identity = note if name == IDENTITY else self.identity
             note = f"{tag} {note}" if over or name == IDENTITY else note
         os.replace(temporary, path)
         self._kept.drop(name)
@@ -250,17 +254,25 @@ class Mirror(Fetched):
             probe(self.depot, self.url)
             mark.touch()
 
-    def note_erasures(self, count: int) -> None:
-        """Remove records, and what was derived from them, from a mirror that knew of fewer than `count` erasures."""
-        if count > self.erasures:
+    def note_erasures(self, count: int, identity: str = "") -> None:
+        """Remove records, and what was derived from them, from a mirror that knew of fewer than `count` erasures.
+
+        `identity`: that of the store in which they were made; empty: the one that was last read here.
+        """
+        identity = identity or self.identity
+        if count > self._erasures_of(identity):
             self.purge(("log", "index", "snapshots"))
-            (self.root.parent / _ERASURES).write_text(str(count))
+            (self.root.parent / _ERASURES).write_text(f"{count} {identity}")
 
     @property
     def erasures(self) -> int:
         """Return how many erasures are known."""
-        known = _read_or_empty(self.root.parent / _ERASURES).strip()
-        return int(known) if known.isdigit() else 0
+        return self._erasures_of(self.identity)
+
+    def _erasures_of(self, identity: str) -> int:
+        """Return how many erasures of a store are known; those of another that was mirrored here are not its own."""
+        count, _, whose = _read_or_empty(self.root.parent / _ERASURES).partition(b" ")
+        return int(count) if count.isdigit() and whose.decode("ascii", "replace") == identity else 0
 
     def purge(self, folders: Sequence[str] = ()) -> None:
         """Remove some folders, or everything, from the mirror."""

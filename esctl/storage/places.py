@@ -68,10 +68,10 @@ def prefetch(paths: Sequence[Path]) -> None:
         mirror.prefetch(paths)
 
 
-def note_erasures(store: Path, count: int) -> None:
-    """Make a store's mirror drop what was erased: the log has `count` erasures."""
+def note_erasures(store: Path, count: int, identity: str = "") -> None:
+    """Make a store's mirror drop what was erased: the log has `count` erasures; `identity` as the mirror takes it."""
     if mirror := mirror_of(store):
-        mirror.note_erasures(count)
+        mirror.note_erasures(count, identity)
 
 
 def forget_fetched(store: Path) -> None:

@@ -64,7 +64,8 @@ class Lines:
 
     def blame(self, entity: Entity, field: str, spot: Spot) -> str:
         """Write the command for the event that set a field."""
-        return self._line("blame", [], {"--field": field, **self._bounds(spot)}, [entity.name])
+        only = {} if "\0" in field else {"--field": field}  # no argument has a NUL: all fields are listed then
+        return self._line("blame", [], {**only, **self._bounds(spot)}, [entity.name])
 
     def when(self, predicate: str, names: Sequence[str], known_at: str) -> str:
         """Write the command for the intervals in which a condition held."""
@@ -96,6 +97,6 @@ class Lines:
         for name, value in options.items():
             words += [name] if value is None else [name, value] if value else []
         words += ["-p", self._ground.projection] if folded and self._ground.projection else []
-        given = [*arguments, *names]
+        given = [*arguments, *(name.replace("\0", "?") for name in names)]  # no argument has a NUL; `?` matches it
         words += ["--", *given] if any(each.startswith("-") for each in given) else given
         return " ".join(map(word, words))

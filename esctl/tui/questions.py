@@ -9,6 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from esctl.api import Relation, Store
+from esctl.errors import UsageError, shell_word
+from esctl.model import AsOf
 from esctl.output import Target, write
 from esctl.output.writers.changes import compact, parse_exact
 from esctl.timespec import parse_as_of, point_text
@@ -116,9 +118,14 @@ def find_spot(store: Store, ground: Ground, steps: Steps, clock: Clock, text: st
     """Read a point as `--at` or `--known-at` takes it. Raises UsageError or NotFoundError for one that is none.
 
     A point relative to now is made absolute. The step is that of the last event within the point.
+    By the clock of what was known, `now` is the session's own `--known-at`. Raises UsageError for a point beyond that.
     """
     known = clock == "known"
+    if known and ground.known_at and text.strip().lower() == "now":
+        text = ground.known_at
     point = parse_as_of(text, "--known-at" if known else "--at", tz=store.tz)
+    if known and ground.known_at:
+        _check_known(store, point, ground.known_at)
     spot = Spot(clock, point_text(point), free=True)
     entity = steps.trail.entity
     if known:
@@ -131,6 +138,25 @@ def find_spot(store: Store, ground: Ground, steps: Steps, clock: Clock, text: st
     )
     rows = own_rows(states, entity, ["position"])
     return replace(spot, step=steps.step_of(int(rows[0]["position"]) if rows else None))
+
+
+def _check_known(store: Store, point: AsOf, known_at: str) -> None:
+    """Raise UsageError if records that count at a point do not count at `--known-at`."""
+    limit = parse_as_of(known_at, "--known-at", tz=store.tz)
+    if point.kind == limit.kind != "event":
+        one, other = (point.instant, limit.instant) if point.kind == "time" else (point.number, limit.number)
+    else:
+        one, other = _last_known(store, point), _last_known(store, limit)
+    if (one or 0) > (other or 0):
+        raise UsageError(
+            f"{point.text.strip()} is after --known-at {shell_word(known_at)}", "begin without --known-at, or later"
+        )
+
+
+def _last_known(store: Store, point: AsOf) -> int:
+    """Return the position of the last record that counts at a point."""
+    rows = rows_of(store.events(known_at=point_text(point), tail=1), ("position",))
+    return int(rows[0]["position"]) if rows else 0
 
 
 def differences(store: Store, ground: Ground, entity: Entity, one: Spot, other: Spot) -> list[Difference]:

@@ -251,6 +251,30 @@ def test_what_is_committed_meanwhile_is_seen(tmp_path: Path) -> None:
                 change()
 
 
+def test_a_mapping_that_is_kept_meanwhile_is_read_by(tmp_path: Path) -> None:
+    from esctl.api.read_only import ReadOnlyStore
+
+    line = '{{"id":{0},"type":"T","time":"2024-01-0{0}","stream":"a-1","owner":"o-{0}","data":{{"n":{0}}}}}\n'
+    (tmp_path / "a.jsonl").write_text(line.format(1))
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    with ReadOnlyStore.open(tmp_path / ".esctl") as store:
+        assert [row["entity"] for row in store.replay().rows()] == ["a-1"]
+        good("reindex", "--map", "entity=owner", "-q", cwd=tmp_path)
+        store.refresh_if_grown()
+        assert [row["entity"] for row in store.replay().rows()] == ["o-1"]
+        good("reindex", "--map", "entity=stream", "-q", cwd=tmp_path)
+        (tmp_path / "a.jsonl").write_text(line.format(1) + line.format(2))
+        good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+        store.refresh()
+        assert [row["entity"] for row in store.replay().rows()] == ["a-1"]
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e10"])
+def test_no_question_is_given_a_time_that_no_timer_has(folder: Path, seconds: str) -> None:
+    message, _ = refused("mcp", "--timeout", seconds, code=2, cwd=folder)
+    assert message.startswith("--timeout ")
+
+
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store that no replay of ever ends."""

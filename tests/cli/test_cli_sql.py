@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from esctl import Store
+from esctl.errors import UsageError
 from tests.support.cli_harness import esctl, good, ingest_samples, on_terminal, plain_event, refused, write_lines
 
 
@@ -65,7 +67,7 @@ def test_values_of_every_type_can_be_printed(store: Path) -> None:
         "a": 1, "b": 18446744073709551615, "c": 10**30, "d": 5, "e": 1.5, "f": 0.1, "g": None, "h": True, "i": "x",
         "j": "ab", "k": "101", "l": "2024-01-02", "m": "10:00:00", "n": "2024-01-02T03:04:05.600000Z",
         "o": "2024-01-02T01:04:05Z", "p": "1 day 02:00:00", "q": "b", "r": [1.5, None], "t": {"k": 1}, "u": [1, 2],
-        "v": None, "x": "6b9c3a3e-6d0b-4b1e-8e1e-2f1f6f6f6f6f", "y": "2024-01-02T00:00:00Z", "z": None,
+        "v": None, "x": "6b9c3a3e-6d0b-4b1e-8e1e-2f1f6f6f6f6f", "y": "2024-01-02T00:00:00Z", "z": "infinity",
     }  # fmt: skip
 
 
@@ -92,6 +94,46 @@ def test_the_order_of_rows_is_said_to_be_open_where_it_is(store: Path) -> None:
 
 def test_a_query_can_come_from_stdin(store: Path) -> None:
     assert good("sql", "-", cwd=store, stdin=b"select 1 as n -- one\n").row == {"n": 1}
+
+
+def test_times_keep_their_nanoseconds_and_infinity(store: Path) -> None:
+    values = {
+        "timestamp 'infinity'": "infinity",
+        "timestamp '-infinity'": "-infinity",
+        "timestamptz 'infinity'": "infinity",
+        "date 'infinity'": "infinity",
+        "timestamp_ns 'infinity'": "infinity",
+        "timestamp_ns '2024-01-01 00:00:07.123456789'": "2024-01-01T00:00:07.123456789Z",
+        "timestamp_ns '1950-01-01 00:00:07.000000001'": "1950-01-01T00:00:07.000000001Z",
+        "timestamp_ns '1950-01-01 00:00:07.123456'": "1950-01-01T00:00:07.123456Z",
+        "timestamp_ns '2024-01-01 00:00:07'": "2024-01-01T00:00:07Z",
+        "timestamp '2024-01-01 00:00:07.5'": "2024-01-01T00:00:07.500000Z",
+        "null::timestamp": None,
+        "null::timestamp_ns": None,
+    }
+    columns = ", ".join(f"{sql} as c{i}, [{sql}] as l{i}" for i, sql in enumerate(values))
+    row = good("sql", f"select {columns}", cwd=store).row
+    assert [row[f"c{i}"] for i in range(len(values))] == list(values.values())
+    assert [row[f"l{i}"] for i in range(len(values))] == [[value] for value in values.values()]
+    line = good("sql", "select timestamp 'infinity' as a, timestamp_ns '2024-01-01 00:00:00.000000001' as b",
+                "-f", "csv", "-q", cwd=store).text  # fmt: skip
+    assert line.splitlines()[1] == "infinity,2024-01-01T00:00:00.000000001Z"
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e10", "-inf", "0"])
+def test_no_query_is_given_a_time_that_no_timer_has(store: Path, seconds: str) -> None:
+    message, _ = refused("sql", "select 1", f"--timeout={seconds}", code=2, cwd=store)
+    assert "--timeout" in message
+    with Store.open(store / ".esctl") as opened, pytest.raises(UsageError, match="is no time to wait"):
+        opened.sql("select 1", timeout=float(seconds))
+
+
+@pytest.mark.parametrize("size", ["8000000TiB", "9000000TiB", "999999999999TiB"])
+def test_memory_that_no_machine_has_is_refused(store: Path, size: str) -> None:
+    for command in (["sql", "select 1"], ["replay"]):
+        message, _ = refused(*command, "--memory-limit", size, code=2, cwd=store)
+        assert message == f"--memory-limit '{size}' is more than any machine has"
+    assert good("sql", "select 1 as n", "--memory-limit", "900TiB", cwd=store).row == {"n": 1}
 
 
 def test_limits(store: Path) -> None:

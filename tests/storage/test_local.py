@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from esctl.errors import InputError
+from esctl.named import read_named
 from esctl.storage.depots import LocalDepot
-from esctl.storage.local import TEMPORARY
+from esctl.storage.local import TEMPORARY, read_regular
 from esctl.storage.protocol import Depot
 from tests.storage.contract import DepotContract
 from tests.support.log_helpers import Failing, Unsynced
@@ -90,3 +93,22 @@ def test_rights_are_no_wider_than_those_of_the_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     LocalDepot(tmp_path, Unsynced()).replace("log/a", b"")
     assert [(tmp_path / name).stat().st_mode & 0o077 for name in ("log", "log/a")] == [0, 0]
+
+
+@pytest.mark.parametrize("read", [read_named, read_regular])
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path, int], bytes]
+) -> None:
+    path, data = tmp_path / "a", bytes(range(256)) * 20
+    path.write_bytes(data)
+
+    def stat_before(descriptor: int) -> os.stat_result:
+        found = list(os.stat(descriptor))
+        found[stat.ST_SIZE] = 100
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", stat_before)
+    assert read(path, 1 << 30) == data
+    assert read(path, len(data)) == data
+    with pytest.raises((OSError, InputError), match="bytes"):
+        read(path, len(data) - 1)

@@ -148,6 +148,41 @@ def test_what_one_machine_erased_no_other_keeps(world: World, begun: Path) -> No
     assert b'"n": 7,' not in b"".join(path.read_bytes() for path in two.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("forgets", [True, False])
+def test_what_was_erased_of_another_store_at_the_same_place_is_not_kept(
+    world: World, begun: Path, tmp_path: Path, forgets: bool
+) -> None:
+    from esctl.maintain.redact import ErasureRequest, redact
+    from esctl.storage.places import forget_fetched
+
+    def erase(root: Path, *positions: int) -> None:
+        with Store.open(URL) as store:
+            redact(root, ErasureRequest(list(positions), "asked for", "me"), store.updater())
+
+    def held(root: Path) -> set[str]:
+        return {path.name for path in root.rglob("*.parquet")}
+
+    world.upload(begun)
+    two = world.machine("two")
+    for position in (8, 9):
+        erase(two, position)
+    if forgets:
+        forget_fetched(two)
+    for name in world.names():
+        world.depot.delete(name)
+    one = world.machine("one")
+    ingest(log(tmp_path / "b.jsonl", 50, 20), erasable=True)
+    world.machine("two")
+    states()
+    before = held(two)
+    world.machine("one")
+    erase(one, 3)
+    world.machine("two")
+    states()
+    assert before
+    assert not held(two) & before
+
+
 def test_who_else_is_writing_is_told_and_one_who_is_gone_is_not_waited_for(world: World, begun: Path) -> None:
     from esctl.log.lock import store_lock
     from esctl.storage.mirrors import mirror_of

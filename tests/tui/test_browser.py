@@ -458,3 +458,26 @@ def test_what_was_recorded_later_can_be_left_out(store: Path) -> None:
             assert hand.app.copied == "esctl replay --at version:4 --known-at @10 acc-late"
 
     run(story)
+
+
+@pytest.mark.parametrize("known_at", ["@9", "id:e14"], ids=["", "an event"])
+def test_no_point_goes_beyond_what_the_session_leaves_out(store: Path, known_at: str) -> None:
+    """By the clock of what was known, too: even to a point at which nothing came of the entity itself."""
+
+    async def story() -> None:
+        async with browsing(store, "acc-late", known_at=known_at) as hand:
+            await hand.press("k")
+            shown = hand.state
+            for text in ("@11", "@14", "id:e15", "2999-01-01"):
+                await hand.type("g", text)
+                assert f" is after --known-at {known_at}" in hand.app.status_text
+                assert hand.state == shown
+            await hand.type("g", "now")
+            assert hand.state == replayed(store, "acc-late", known_at=known_at)
+            await hand.focus("state")
+            await hand.press("y")
+            assert hand.app.copied == f"esctl replay --known-at {known_at} acc-late"
+            await hand.type("g", "@8")
+            assert hand.state == replayed(store, "acc-late", known_at="@8")
+
+    run(story)

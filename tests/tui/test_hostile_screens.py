@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from esctl.output.text import visible
-from esctl.tui.lines import word
+from esctl.tui.lines import Lines, word
+from esctl.tui.values import Entity, Ground, Spot
 from tests.cli.test_hostile import ACTING, HOSTILE
 from tests.support.cli_harness import good, write_lines
 from tests.support.effort import ALL
@@ -74,6 +75,19 @@ def test_words_of_a_copied_command_neither_act_nor_change(text: str) -> None:
         assert done.stdout.decode() == text
     if written[:2] != "$'":
         assert shlex.split(written) == [text]
+
+
+def test_a_copied_command_names_an_entity_with_a_nul(tmp_path: Path) -> None:
+    """No argument can have a NUL: a shell ends the name there, and that may be the name of another entity."""
+    names = ["x", "x\0y"]
+    events = [{"id": f"{n}", "type": "T", "stream": name, "data": {"n": n}} for n, name in enumerate(names)]
+    write_lines(tmp_path / "log.jsonl", events)
+    good("ingest", "log.jsonl", "-q", "--map", "entity=stream", cwd=tmp_path)
+    lines, entity, spot = Lines((), Ground()), Entity(names[1], "entity"), Spot("valid", "@2", 1)
+    for line in (lines.replay(entity, spot), lines.audit(entity), lines.blame(entity, "n", spot)):
+        rows = good(*shlex.split(line)[1:], cwd=tmp_path).rows
+        assert {row["entity"] for row in rows} == {names[1]}
+    assert lines.blame(entity, "a\0b", spot) == "esctl blame --at @2 'x?y'"
 
 
 def test_without_colours_there_are_none(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
