@@ -31,7 +31,7 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.prove.judge import Trust, judge_proof, read_proof, trust_in
 from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.note import VerifierKey
-from esctl.log.leaves.leaf import digest
+from esctl.log.leaves.leaf import NOTHING, digest
 
 if TYPE_CHECKING:
     from esctl.bundle.replayed import Record
@@ -192,6 +192,10 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             findings.append(Finding("changed", "the record was erased: its bytes are not proven", name, position))
         elif judged.result == "refuted":
             findings.append(Finding("changed", judged.reason, record_name(position), position))
+        elif (leaf := read.content.leaf) is not None and (raw is None) != (leaf.raw == NOTHING):
+            # Without bytes, as a tombstone is, or with empty ones: no signature is on the manifest, which says so too.
+            found = "the leaf of the record has no bytes" if raw is not None else "the leaf of the record has bytes"
+            findings.append(Finding("changed", found, record_name(position), position))
         elif around:
             findings.append(Finding("changed", "it is not what the leaf of the record has", around, position))
         records.append(Record(read.content, raw is not None))

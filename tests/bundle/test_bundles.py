@@ -241,10 +241,10 @@ def test_code_is_never_run_from_a_bundle(user: Path, tmp_path: Path) -> None:
     assert results(judged(path, config=read_config(folder / "other.toml")))["states"] == "failed"
 
 
-def resealed(path: Path, change: Callable[[Files], None], target: Path) -> Path:
-    """Change a bundle's files, and its manifest so that it names them as they are now."""
+def resealed(path: Path, change: Callable[[Files], None], target: Path, **members: Any) -> Path:
+    """Change a bundle's files and members of its manifest, which names the files as they are now."""
     files = unpacked(path)
-    manifest = json.loads(files.pop("manifest.json"))
+    manifest = json.loads(files.pop("manifest.json")) | members
     change(files)
     manifest["files"] = {name: {"size": len(data), "sha256": FileEntry.of(data).sha256} for name, data in files.items()}
     write_archive(target, [*files.items(), ("manifest.json", json.dumps(manifest).encode())])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.test_bundles import KEY
+from tests.bundle.test_forged_bundles import topic
 from tests.cli.test_imports import loaded
 from tests.support.cli_harness import SAMPLES, esctl, good, refused
 from tests.support.findings_schemas import junit, sarif
@@ -48,6 +50,17 @@ def test_a_proof_is_checked_without_the_store(folder: Path, tmp_path: Path) -> N
     assert (done.code, done.row["result"]) == (1, "refuted")
     done = esctl("verify-proof", "proof", "--event", "ann.pub", "-f", "junit", cwd=tmp_path)
     assert (done.code, b"<failure" in done.out) == (1, True)
+
+
+@pytest.mark.parametrize(("last", "told"), [(None, "has no bytes"), (b"", "these 0 bytes are the record @3")])
+def test_a_record_without_bytes_is_told_from_one_with_empty_bytes(
+    tmp_path: Path, last: bytes | None, told: str
+) -> None:
+    topic(tmp_path / ".esctl", last)
+    (tmp_path / "nothing").touch()
+    good("prove", "@3", "-o", "proof", cwd=tmp_path)
+    trust = ("--trust", KEY.verifier.text)
+    assert told in good("verify-proof", "proof", "--event", "nothing", *trust, cwd=tmp_path).err
 
 
 def test_a_proof_and_its_event_are_not_both_on_stdin(folder: Path) -> None:
