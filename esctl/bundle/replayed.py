@@ -37,6 +37,7 @@ from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor, MappingConfig, Stanza
+from esctl.projection.json_values import are_equal
 from esctl.projection.row_changes.rules import has_rows
 from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
@@ -276,8 +277,8 @@ def _find_difference(claimed: IO[bytes], replayed: IO[bytes]) -> tuple[int, str]
             less = "has rows that the records do not give" if other is None else "lacks rows that the records give"
             return number, f"it {less}, from line {number} on"
         try:
-            same = one == other or json_object(one) == json_object(other)
-        except ValueError as error:
+            same = one == other or are_equal(json_object(one), json_object(other))
+        except (ValueError, RecursionError) as error:
             return number, f"line {number} is not a row: {error}"
         if not same:
             return number, f"line {number} is not what the records replay to"

@@ -290,6 +290,8 @@ P3, P5 = f"proofs/{3:020d}.tlog-proof", f"proofs/{5:020d}.tlog-proof"
         (edit("checkpoint.txt", b"\n11\n", b"\n12\n"), {"checkpoint", "records"}),
         (edit("checkpoint.txt", b"\n\n", b"\n"), {"checkpoint"}),
         (edit("states.jsonl", b"17.05", b"17.06"), {"states"}),
+        (edit("states.jsonl", b'"at":1', b'"at":true'), {"states"}),
+        (edit("trail.jsonl", b'"after":1', b'"after":true'), {"trail"}),
         (edit("states.jsonl", b'"balance":', b'"balance":1,"balance":'), {"states"}),
         (edit("states.jsonl", b"\n", b"\n{}\n"), {"states"}),
         (lambda files: files.update({"states.jsonl": b""}), {"states"}),
@@ -304,6 +306,13 @@ def test_every_change_is_found_though_the_manifest_agrees(
 ) -> None:
     found = judged(resealed(bundle, change, tmp_path / "changed.zip"))
     assert {rule for rule, result in results(found).items() if result == "failed"} == failed, found.checks
+
+
+def test_states_are_compared_by_value(bundle: Path, tmp_path: Path) -> None:
+    change = edit("states.jsonl", b'"at":1,', b'"at": 1.0,')
+    assert results(judged(resealed(bundle, change, tmp_path / "spelled.zip"))) == ALL_OK
+    deep = edit("states.jsonl", b'"at":1,', b'"at":' + b"[" * 700 + b"]" * 700 + b",")
+    assert results(judged(resealed(bundle, deep, tmp_path / "deep.zip")))["states"] == "failed"
 
 
 @pytest.mark.parametrize(
