@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from esctl.api import Store
+from esctl.bundle import make
 from esctl.bundle.archive import write_archive
 from esctl.bundle.check import Checked, check_bundle
 from esctl.bundle.contents import FileEntry, parse_manifest
@@ -457,3 +458,32 @@ def test_a_directory_that_lies_about_its_end_is_found(bundle: Path, tmp_path: Pa
         changed[last + place] = 40
         (tmp_path / "b.zip").write_bytes(changed)
         assert results(judged(tmp_path / "b.zip"))["archive"] == "failed"
+
+
+def test_names_that_were_read_as_globs_are_not_called_forged(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ingested(user / "before", events=[event(n, "Opened", name) for n, name in enumerate(("a*", "ab", "b"), 1)])
+    checkpoints.make_checkpoint(store.path, KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "ExactName", str)
+        path = made(store, tmp_path / "before.zip", where="entity = 'a*'")
+    assert unpacked(path)["states.jsonl"].count(b"\n") == 2
+    found = judged(path)
+    assert results(found) == ALL_OK | {"states": "skipped", "trail": "skipped"}
+    assert "an earlier version" in found.checks[-1].skipped
+    changed = resealed(path, edit("states.jsonl", b'"ab"', b'"ac"'), tmp_path / "changed.zip")
+    assert results(judged(changed))["states"] == "failed"
+
+
+def test_names_with_wildcards_are_names_in_a_bundle(user: Path, tmp_path: Path) -> None:
+    names = ["a*", "abc", "a?", "ab"]
+    found = [event(number, "Opened", name, secret=number - 1) for number, name in enumerate(names, 1)]
+    store = ingested(user / "wild", events=found)
+    checkpoints.make_checkpoint(store.path, KEY)
+    for where, expected in (("data.secret = 0", [1]), ("data.secret = 2", [3]), ("data.secret IN (0, 3)", [1, 4])):
+        path = made(store, tmp_path / "wild.zip", where=where)
+        manifest = parse_manifest(unpacked(path)["manifest.json"])
+        assert (list(manifest.records), list(manifest.entities)) == (expected, [names[n - 1] for n in expected])
+        assert unpacked(path)["states.jsonl"].count(b"\n") == len(expected)
+        assert results(judged(path)) == ALL_OK
