@@ -51,7 +51,10 @@ if TYPE_CHECKING:
     from esctl.model import AsOf
 
 _TOO_LARGE = "not replayed: its records need more memory than there is"
-_AS_BEFORE = "they are what an earlier version of esctl made of the records, which took names with * and ? for globs"
+_AS_BEFORE = (
+    "it is what an earlier version of esctl made of the records, which took names with * and ? for globs and the place "
+    "of an undated event for its time: make the bundle anew"
+)
 _TIMES_LARGEST = 8
 """Memory that one large record takes in addition to DuckDB's limit, in multiples of its bytes, measured."""
 _BATCH_BYTES, _BATCH_ROWS = 64 << 20, 200_000
@@ -177,18 +180,23 @@ def _parse_places(places: dict[str, Any]) -> dict[int, tuple[int, int]]:
     return {int(position): (int(time), int(nano)) for position, (time, nano) in places.items()}
 
 
-def _compare_sections(archive: Archive, folder: Path, scope: Scope, at: AsOf | None) -> list[tuple[int, str]]:
+def _compare_sections(
+    archive: Archive, folder: Path, scope: Scope, at: AsOf | None, *, own_times: bool = True
+) -> list[tuple[int, str]]:
     """Compare states and trail with the replay of a scope; return the number of rows and the difference of each."""
-    sections = states_and_trail(scope, at).sections
+    sections = states_and_trail(scope, at, own_times=own_times).sections
     return [_compare_section(archive, write_section(folder, each)) for each in sections]
 
 
 def _is_as_before(archive: Archive, folder: Path, scope: Scope, at: AsOf | None) -> bool:
-    """Return whether states and trail are what earlier versions made of the records: names were read as globs."""
+    """Return whether states and trail are what earlier versions made of the records.
+
+    They read names as globs, and gave undated events the time that these are folded at.
+    """
     names = tuple(map(str, scope.entities))
-    if not any(map(is_glob, names)):
+    if not any(map(is_glob, names)) and not scope.view.manifest.undated:
         return False
-    found = _compare_sections(archive, folder, replace(scope, entities=names), at)
+    found = _compare_sections(archive, folder, replace(scope, entities=names), at, own_times=False)
     return not any(difference for _, difference in found)
 
 

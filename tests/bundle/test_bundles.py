@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.writer import LogWriter
+from esctl.reports.report import states_and_trail
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("keeper", bytes(32))
@@ -117,7 +119,7 @@ def store(user: Path) -> Store:
     return found
 
 
-def made(store: Store, path: Path, *entities: str, **rest: str) -> Path:
+def made(store: Store, path: Path, *entities: str, **rest: Any) -> Path:
     write_archive(path, plan_bundle(store, BundleRequest(entities, **rest)).files())
     return path
 
@@ -458,6 +460,26 @@ def test_a_directory_that_lies_about_its_end_is_found(bundle: Path, tmp_path: Pa
         changed[last + place] = 40
         (tmp_path / "b.zip").write_bytes(changed)
         assert results(judged(tmp_path / "b.zip"))["archive"] == "failed"
+
+
+def test_an_undated_event_has_no_time_in_a_bundle(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [event(n, "Opened", f"account-{n}", owner="x") for n in range(1, 4)]
+    for number in (0, 2):
+        del events[number]["time"]
+    store = ingested(user / "undated", events=events)
+    checkpoints.make_checkpoint(store.path, KEY)
+    path = made(store, tmp_path / "undated.zip", "*", html=True)
+    files = unpacked(path)
+    for name in ("states.jsonl", "trail.jsonl"):
+        times = {row["position"]: row["time"] for row in map(json.loads, files[name].splitlines())}
+        assert times == {1: None, 2: "2024-01-02T00:00:00Z", 3: None}
+    assert results(judged(path)) == ALL_OK | {"page": "ok"}
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "states_and_trail", partial(states_and_trail, own_times=False))
+        before = made(store, tmp_path / "before.zip", "*", html=True)
+    assert results(judged(before)) == ALL_OK | {"states": "skipped", "trail": "skipped", "page": "ok"}
+    changed = resealed(path, edit("states.jsonl", b'"time":null', b'"time":"2024-01-01T00:00:00Z"'), before)
+    assert results(judged(changed))["states"] == "failed"
 
 
 def test_names_that_were_read_as_globs_are_not_called_forged(
