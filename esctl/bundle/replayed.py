@@ -103,7 +103,7 @@ def check_replay(
         return [Check(rule, against, skipped=_TOO_LARGE) for rule in REPLAYED]
     except NotReplayedError as reason:
         return [Check(rule, against, skipped=f"not replayed: {reason}") for rule in REPLAYED]
-    except (EsctlError, ValueError, KeyError, TypeError, AttributeError, OverflowError, pa.ArrowException) as error:
+    except (EsctlError, ValueError, LookupError, TypeError, AttributeError, OverflowError, pa.ArrowException) as error:
         reason_text = error.message if isinstance(error, EsctlError) else f"{INTERPRETATION} is odd: {error}"
         return [Check(rule, against, skipped=f"not replayed: {reason_text}") for rule in REPLAYED]
     checks = []

@@ -328,6 +328,7 @@ def test_states_are_compared_by_value(bundle: Path, tmp_path: Path) -> None:
         edit("interpretation.json", b'"NUMBER"', b'"NOMBRE"'),
         edit("interpretation.json", b'"data.amount"', b'"read_text(1)"'),
         edit("interpretation.json", b'"type"\n', b"7\n"),
+        edit("interpretation.json", b'"dialect": {}', b'"dialect": {"encoding": "nonsense"}'),
         edit(
             "interpretation.json",
             b"{",
