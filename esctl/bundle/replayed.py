@@ -16,6 +16,7 @@ from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.bounds import ExactName, is_glob
 from esctl.ask.scope.scope import claims
 from esctl.bundle.contents import (
+    BOUNDS,
     INTERPRETATION,
     REPLAYED,
     BundleManifest,
@@ -59,7 +60,6 @@ _TIMES_LARGEST = 8
 """Memory that one large record takes in addition to DuckDB's limit, in multiples of its bytes, measured."""
 _BATCH_BYTES, _BATCH_ROWS = 64 << 20, 200_000
 """Most bytes and records that are understood at once."""
-_BOUNDS = ("at", "before")
 _KINDS = ("STRING", "NUMBER", "BOOLEAN", "CONTAINER", "NULL")
 
 
@@ -125,7 +125,7 @@ def _replay_records(
     """Build an index of the records in a folder; return the scope and the bound of the question."""
     interpretation = json_object(claimed.interpretation)
     basis = json_object(claimed.basis)
-    bounds = {name: str(basis[name]) for name in _BOUNDS if basis.get(name) is not None}
+    bounds = {name: str(basis[name]) for name in BOUNDS if basis.get(name) is not None}
     rules = config or Config(None, {}, _without_decimals(interpretation["projections"]))
     whole = [record for record in records if record.content.leaf is not None]
     if not whole:

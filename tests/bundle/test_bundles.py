@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from esctl import __version__
 from esctl.api import Store
 from esctl.bundle import make
 from esctl.bundle.archive import write_archive
@@ -137,7 +138,7 @@ def results(found: Checked) -> dict[str, str]:
     return {check.rule: "failed" if check.findings else "skipped" if check.skipped else "ok" for check in found.checks}
 
 
-ALL_OK = dict.fromkeys(("archive", "files", "checkpoint", "records", "states", "trail"), "ok")
+ALL_OK = dict.fromkeys(("archive", "files", "checkpoint", "records", "states", "trail", "readme"), "ok")
 
 
 def unpacked(path: Path) -> Files:
@@ -233,7 +234,7 @@ def test_code_is_never_run_from_a_bundle(user: Path, tmp_path: Path) -> None:
     Path("ran").unlink()
     found = judged(path)
     assert results(found) == ALL_OK | {"states": "skipped", "trail": "skipped"}
-    assert "never run from a bundle" in found.checks[-1].skipped
+    assert "never run from a bundle" in found.checks[-2].skipped
     assert not Path("ran").exists()
     assert results(judged(path, config=read_config(folder / "esctl.toml"))) == ALL_OK
     Path("ran").unlink()
@@ -300,8 +301,15 @@ P3, P5 = f"proofs/{3:020d}.tlog-proof", f"proofs/{5:020d}.tlog-proof"
         (lambda files: files.update({"states.jsonl": b""}), {"states"}),
         (edit("trail.jsonl", b'"actor":"ann"', b'"actor":"bob"'), {"trail"}),
         (edit("trail.jsonl", b"{", b"["), {"trail"}),
-        (edit("basis.json", b'"position": 11', b'"position": 10'), {"checkpoint"}),
+        (edit("basis.json", b'"position": 11', b'"position": 10'), {"checkpoint", "readme"}),
+        (edit("basis.json", b'"at": null', b'"at": "nonsense"'), {"readme"}),
         (edit("basis.json", b'"root"', b'"toor"'), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"mapping": 0, "gnippam": "'), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"note": "a key that came along is good", "mapping": "'), {"checkpoint"}),
+        (edit("basis.json", b"{", b"{ "), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"mapping": "0'), {"readme"}),
+        (edit("README.txt", b"proves nothing", b"is as good"), {"readme"}),
+        (edit("README.txt", b"\n\n", b"\n"), {"readme"}),
     ],
 )
 def test_every_change_is_found_though_the_manifest_agrees(
@@ -309,6 +317,19 @@ def test_every_change_is_found_though_the_manifest_agrees(
 ) -> None:
     found = judged(resealed(bundle, change, tmp_path / "changed.zip"))
     assert {rule for rule, result in results(found).items() if result == "failed"} == failed, found.checks
+
+
+def test_the_text_of_another_version_is_not_judged(bundle: Path, tmp_path: Path) -> None:
+    def other_version(files: Files) -> None:
+        for name in ("basis.json", "README.txt"):
+            files[name] = files[name].replace(__version__.encode(), b"9.9.9")
+
+    same = resealed(bundle, other_version, tmp_path / "other.zip")
+    assert results(judged(same)) == ALL_OK
+    text = edit("README.txt", b"proves nothing", b"is as good")
+    found = judged(resealed(same, text, tmp_path / "changed.zip"))
+    assert results(found) == ALL_OK | {"readme": "skipped"}
+    assert "written by esctl 9.9.9" in found.checks[-1].skipped
 
 
 def test_states_are_compared_by_value(bundle: Path, tmp_path: Path) -> None:
@@ -334,7 +355,6 @@ def test_states_are_compared_by_value(bundle: Path, tmp_path: Path) -> None:
             b"{",
             b"[",
         ),
-        edit("basis.json", b'"at": null', b'"at": "nonsense"'),
     ],
 )
 def test_rules_that_cannot_be_read_judge_nothing(bundle: Path, tmp_path: Path, change: Callable[[Files], None]) -> None:
@@ -494,7 +514,7 @@ def test_names_that_were_read_as_globs_are_not_called_forged(
     assert unpacked(path)["states.jsonl"].count(b"\n") == 2
     found = judged(path)
     assert results(found) == ALL_OK | {"states": "skipped", "trail": "skipped"}
-    assert "an earlier version" in found.checks[-1].skipped
+    assert "an earlier version" in found.checks[-2].skipped
     changed = resealed(path, edit("states.jsonl", b'"ab"', b'"ac"'), tmp_path / "changed.zip")
     assert results(judged(changed))["states"] == "failed"
 

@@ -123,7 +123,7 @@ def test_a_bundle_is_checked_without_the_store(folder: Path, tmp_path: Path) -> 
     assert "99 records of 1 entity in" in done.err
     done = good("verify-bundle", "evidence.zip", "--trust", folder / "ann.pub", cwd=tmp_path)
     assert [(row["check"], row["result"]) for row in done.rows] == [
-        (rule, "ok") for rule in ("archive", "files", "checkpoint", "records", "states", "trail")
+        (rule, "ok") for rule in ("archive", "files", "checkpoint", "records", "states", "trail", "readme")
     ]
     assert "not shown by a bundle" in done.err
     done = esctl("verify-bundle", "evidence.zip", cwd=tmp_path)
