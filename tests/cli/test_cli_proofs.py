@@ -139,6 +139,9 @@ def test_what_cannot_be_bundled_is_said(folder: Path, tmp_path: Path) -> None:
     user = mine(folder)
     assert "nothing to bundle is named" in refused("bundle", "-o", "x.zip", code=2, cwd=folder, **user)[0]
     assert "is a file" in refused("bundle", "account-017", code=2, cwd=folder, **user)[0]
+    told = refused("bundle", "account-017", "-o", "x.zip", "-f", "csv", code=2, cwd=folder, **user)
+    assert told == ("a bundle is a zip archive, whatever -f says", "leave out -f csv")
+    assert not (folder / "x.zip").exists()
     assert "no entity" in refused("bundle", "account-x", "-o", "x.zip", code=4, cwd=folder, **user)[0]
     assert not (folder / "x.zip").exists()
     assert "is not a bundle" in refused("verify-bundle", "ann.pub", code=3, cwd=folder, **user)[0]
