@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from esctl import __version__
+from esctl.ask.scope.basis import parse_basis, to_json
 from esctl.bundle.archive import Archive, open_archive
 from esctl.bundle.contents import (
     BASIS,
+    BOUNDS,
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
@@ -26,17 +29,20 @@ from esctl.bundle.contents import (
 )
 from esctl.bundle.page import RULE as PAGE_RULE
 from esctl.bundle.page import check_page
+from esctl.bundle.readme import RULE as README_RULE
+from esctl.bundle.readme import check_readme
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.prove.judge import Trust, judge_proof, read_proof, trust_in
 from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.note import VerifierKey
-from esctl.log.leaves.leaf import digest
+from esctl.log.leaves.leaf import NOTHING, digest
 
 if TYPE_CHECKING:
     from esctl.bundle.replayed import Record
     from esctl.config import Config
     from esctl.ledger.prove.proof_file import Content
+    from esctl.model import Basis
 
 RULES: tuple[tuple[str, str], ...] = (
     ("archive", "the archive holds plain files end to end and nothing else"),
@@ -45,6 +51,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("records", "every record is in the log that was signed, with just these bytes"),
     ("states", "the states are what the records replay to"),
     ("trail", "the trail is what the records replay to"),
+    README_RULE,
     PAGE_RULE,
 )
 _MOST_TOLD = 100
@@ -131,12 +138,26 @@ def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Ch
     else:
         claimed = Claims(manifest, content[BASIS], content[INTERPRETATION], archive)
         replays = check_replay(records, claimed, asked.config, asked.memory_limit)
-    shown: list[Check] = []
+    basis = _parse_own_basis(content[BASIS])
+    shown = [Check(README_RULE[0], "nothing", skipped=f"{BASIS} is no basis")]
+    if basis is not None:
+        shown = [check_readme(archive, manifest, checkpoint, basis)]
     if PAGE in manifest.files and proven.findings:
-        shown = [Check(PAGE_RULE[0], "nothing", skipped="the records are not those of the log")]
+        shown += [Check(PAGE_RULE[0], "nothing", skipped="the records are not those of the log")]
     elif PAGE in manifest.files:
-        shown = [check_page(archive, manifest, checkpoint, asked.memory_limit)]
+        shown += [check_page(archive, manifest, checkpoint, asked.memory_limit)]
     return Checked((*before, signed, proven, *replays, *shown), manifest, signers)
+
+
+def _parse_own_basis(data: bytes) -> Basis | None:
+    """Read the basis of a bundle; None if it is none, or not as esctl writes one if this version is said to have."""
+    try:
+        basis = parse_basis(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
+    if basis is None or (basis.version == __version__ and data != f"{to_json(basis)}\n".encode()):
+        return None
+    return basis if basis.version != __version__ or basis.bounds.keys() <= set(BOUNDS) else None
 
 
 def _check_checkpoint(
@@ -153,6 +174,8 @@ def _check_checkpoint(
             return _wrong(BASIS, "the answers rest on another head of the log", against), ()
     except ValueError as error:
         found = str(error)
+    if not found and _parse_own_basis(basis) is None:
+        return _wrong(BASIS, "it is not a basis as esctl writes one", against), ()
     if not found and (manifest.log, manifest.size) != (head.origin, head.size):
         return _wrong(MANIFEST, "it is of another log, or another size of it", against), ()
     if not found and not signers and trust.demanded:
@@ -192,6 +215,10 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             findings.append(Finding("changed", "the record was erased: its bytes are not proven", name, position))
         elif judged.result == "refuted":
             findings.append(Finding("changed", judged.reason, record_name(position), position))
+        elif (leaf := read.content.leaf) is not None and (raw is None) != (leaf.raw == NOTHING):
+            # Without bytes, as a tombstone is, or with empty ones: no signature is on the manifest, which says so too.
+            found = "the leaf of the record has no bytes" if raw is not None else "the leaf of the record has bytes"
+            findings.append(Finding("changed", found, record_name(position), position))
         elif around:
             findings.append(Finding("changed", "it is not what the leaf of the record has", around, position))
         records.append(Record(read.content, raw is not None))

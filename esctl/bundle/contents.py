@@ -23,6 +23,8 @@ PAGE = "report.html"
 REPLAYED = {"states": STATES, "trail": TRAIL}
 """The file of each section that the records replay to."""
 SINGLE = (README, BASIS, CHECKPOINT, INTERPRETATION, STATES, TRAIL)
+BOUNDS = ("at", "before")
+"""What a basis of a bundle may have as bounds."""
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LARGEST_POSITION = 10**18
 

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from esctl.ask.events.log import EventFilters, log
 from esctl.ask.scope.basis import to_json
-from esctl.ask.scope.bounds import entity_conditions
+from esctl.ask.scope.bounds import ExactName, entity_conditions
 from esctl.ask.scope.scope import Scope, check_entities, claims
 from esctl.ask.states.folding import folding
 from esctl.bundle.contents import (
@@ -105,8 +105,8 @@ class Bundle(Struct, frozen=True):
         known = sources.keys() & self.scope.view.manifest.sources.keys()
         around = [position for name in known if self._reads_around(name) for position in sources[name]]
         about = BundleManifest(
-            self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
-            self.asked.projection, self.positions, tuple(empty), {},
+            self.checkpoint.head.origin, self.checkpoint.head.size, tuple(map(str, self.scope.entities)),
+            self.asked.where, self.asked.projection, self.positions, tuple(empty), {},
         )  # fmt: skip
         single = self._single_files(
             about, interpretation(self._store, self.scope, known, self.positions), around=bool(around)
@@ -174,7 +174,7 @@ def plan_bundle(store: OpenStore, asked: BundleRequest) -> Bundle:
     return Bundle(scope, at, asked, basis, checkpoint, _positions(scope), left_out, then)
 
 
-def _entities(store: OpenStore, asked: BundleRequest) -> tuple[str, ...]:
+def _entities(store: OpenStore, asked: BundleRequest) -> tuple[ExactName, ...]:
     scope = store.scope(asked.entities)
     check_entities(scope)
     if asked.where:
@@ -183,7 +183,7 @@ def _entities(store: OpenStore, asked: BundleRequest) -> tuple[str, ...]:
         events = scope.view.relation(["entity"], None, [entity_conditions(asked.entities)])
     with explained():
         rows = scope.connection.execute(f"SELECT DISTINCT entity FROM ({events}) WHERE entity IS NOT NULL ORDER BY 1")
-        names = tuple(name for (name,) in rows.fetchall())
+        names = tuple(ExactName(name) for (name,) in rows.fetchall())
     if not names:
         raise NotFoundError("no entity to bundle", "list entities with: esctl entities")
     return names

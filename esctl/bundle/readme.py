@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esctl import __version__
 from esctl.ask.scope.basis import to_lines
-from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, PAGE, STATES, TRAIL, BundleManifest
+from esctl.bundle.contents import (
+    BASIS,
+    CHECKPOINT,
+    INTERPRETATION,
+    MANIFEST,
+    PAGE,
+    README,
+    STATES,
+    TRAIL,
+    BundleManifest,
+)
+from esctl.ledger.check.findings import Check, Finding
 from esctl.output.text import visible
 
 if TYPE_CHECKING:
+    from esctl.bundle.archive import Archive
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import Basis
 
+RULE = ("readme", "the text that explains the bundle is as esctl writes it")
 _PAGE = """EVIDENCE FROM AN EVENT LOG
 
 This archive holds {count} records that concern {entities}, as they stand in the log
@@ -83,3 +97,18 @@ def readme(
         around=f"{'keys/, headers/':<20} {_AROUND}\n" if around else "",
     )  # fmt: skip
     return page.encode()
+
+
+def check_readme(archive: Archive, about: BundleManifest, checkpoint: Checkpoint, basis: Basis) -> Check:
+    """Check that a bundle's text for people is what esctl writes of the rest: they act on what it says of keys."""
+    rule, against = RULE[0], "the rest of the bundle"
+    has_around = any(name.startswith(("keys/", "headers/")) for name in about.files)
+    # Records that are read with what came with them may have come with nothing.
+    choices = (True,) if has_around else (False, True)
+    expected = [readme(about, checkpoint, basis, html=PAGE in about.files, around=around) for around in choices]
+    if archive.size(README) <= max(map(len, expected)) and archive.read(README) in expected:
+        return Check(rule, against, 1)
+    if basis.version == __version__:
+        return Check(rule, against, 1, (Finding("changed", "it is not what the rest of the bundle gives", README),))
+    skipped = f"not judged: it was written by esctl {visible(basis.version)}, and this is {__version__}"
+    return Check(rule, against, skipped=skipped)

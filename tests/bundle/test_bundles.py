@@ -10,12 +10,15 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from esctl import __version__
 from esctl.api import Store
+from esctl.bundle import make
 from esctl.bundle.archive import write_archive
 from esctl.bundle.check import Checked, check_bundle
 from esctl.bundle.contents import FileEntry, parse_manifest
@@ -27,6 +30,7 @@ from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.writer import LogWriter
+from esctl.reports.report import states_and_trail
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("keeper", bytes(32))
@@ -116,7 +120,7 @@ def store(user: Path) -> Store:
     return found
 
 
-def made(store: Store, path: Path, *entities: str, **rest: str) -> Path:
+def made(store: Store, path: Path, *entities: str, **rest: Any) -> Path:
     write_archive(path, plan_bundle(store, BundleRequest(entities, **rest)).files())
     return path
 
@@ -134,7 +138,7 @@ def results(found: Checked) -> dict[str, str]:
     return {check.rule: "failed" if check.findings else "skipped" if check.skipped else "ok" for check in found.checks}
 
 
-ALL_OK = dict.fromkeys(("archive", "files", "checkpoint", "records", "states", "trail"), "ok")
+ALL_OK = dict.fromkeys(("archive", "files", "checkpoint", "records", "states", "trail", "readme"), "ok")
 
 
 def unpacked(path: Path) -> Files:
@@ -230,7 +234,7 @@ def test_code_is_never_run_from_a_bundle(user: Path, tmp_path: Path) -> None:
     Path("ran").unlink()
     found = judged(path)
     assert results(found) == ALL_OK | {"states": "skipped", "trail": "skipped"}
-    assert "never run from a bundle" in found.checks[-1].skipped
+    assert "never run from a bundle" in found.checks[-2].skipped
     assert not Path("ran").exists()
     assert results(judged(path, config=read_config(folder / "esctl.toml"))) == ALL_OK
     Path("ran").unlink()
@@ -241,10 +245,10 @@ def test_code_is_never_run_from_a_bundle(user: Path, tmp_path: Path) -> None:
     assert results(judged(path, config=read_config(folder / "other.toml")))["states"] == "failed"
 
 
-def resealed(path: Path, change: Callable[[Files], None], target: Path) -> Path:
-    """Change a bundle's files, and its manifest so that it names them as they are now."""
+def resealed(path: Path, change: Callable[[Files], None], target: Path, **members: Any) -> Path:
+    """Change a bundle's files and members of its manifest, which names the files as they are now."""
     files = unpacked(path)
-    manifest = json.loads(files.pop("manifest.json"))
+    manifest = json.loads(files.pop("manifest.json")) | members
     change(files)
     manifest["files"] = {name: {"size": len(data), "sha256": FileEntry.of(data).sha256} for name, data in files.items()}
     write_archive(target, [*files.items(), ("manifest.json", json.dumps(manifest).encode())])
@@ -290,13 +294,22 @@ P3, P5 = f"proofs/{3:020d}.tlog-proof", f"proofs/{5:020d}.tlog-proof"
         (edit("checkpoint.txt", b"\n11\n", b"\n12\n"), {"checkpoint", "records"}),
         (edit("checkpoint.txt", b"\n\n", b"\n"), {"checkpoint"}),
         (edit("states.jsonl", b"17.05", b"17.06"), {"states"}),
+        (edit("states.jsonl", b'"at":1', b'"at":true'), {"states"}),
+        (edit("trail.jsonl", b'"after":1', b'"after":true'), {"trail"}),
         (edit("states.jsonl", b'"balance":', b'"balance":1,"balance":'), {"states"}),
         (edit("states.jsonl", b"\n", b"\n{}\n"), {"states"}),
         (lambda files: files.update({"states.jsonl": b""}), {"states"}),
         (edit("trail.jsonl", b'"actor":"ann"', b'"actor":"bob"'), {"trail"}),
         (edit("trail.jsonl", b"{", b"["), {"trail"}),
-        (edit("basis.json", b'"position": 11', b'"position": 10'), {"checkpoint"}),
+        (edit("basis.json", b'"position": 11', b'"position": 10'), {"checkpoint", "readme"}),
+        (edit("basis.json", b'"at": null', b'"at": "nonsense"'), {"readme"}),
         (edit("basis.json", b'"root"', b'"toor"'), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"mapping": 0, "gnippam": "'), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"note": "a key that came along is good", "mapping": "'), {"checkpoint"}),
+        (edit("basis.json", b"{", b"{ "), {"checkpoint"}),
+        (edit("basis.json", b'"mapping": "', b'"mapping": "0'), {"readme"}),
+        (edit("README.txt", b"proves nothing", b"is as good"), {"readme"}),
+        (edit("README.txt", b"\n\n", b"\n"), {"readme"}),
     ],
 )
 def test_every_change_is_found_though_the_manifest_agrees(
@@ -304,6 +317,26 @@ def test_every_change_is_found_though_the_manifest_agrees(
 ) -> None:
     found = judged(resealed(bundle, change, tmp_path / "changed.zip"))
     assert {rule for rule, result in results(found).items() if result == "failed"} == failed, found.checks
+
+
+def test_the_text_of_another_version_is_not_judged(bundle: Path, tmp_path: Path) -> None:
+    def other_version(files: Files) -> None:
+        for name in ("basis.json", "README.txt"):
+            files[name] = files[name].replace(__version__.encode(), b"9.9.9")
+
+    same = resealed(bundle, other_version, tmp_path / "other.zip")
+    assert results(judged(same)) == ALL_OK
+    text = edit("README.txt", b"proves nothing", b"is as good")
+    found = judged(resealed(same, text, tmp_path / "changed.zip"))
+    assert results(found) == ALL_OK | {"readme": "skipped"}
+    assert "written by esctl 9.9.9" in found.checks[-1].skipped
+
+
+def test_states_are_compared_by_value(bundle: Path, tmp_path: Path) -> None:
+    change = edit("states.jsonl", b'"at":1,', b'"at": 1.0,')
+    assert results(judged(resealed(bundle, change, tmp_path / "spelled.zip"))) == ALL_OK
+    deep = edit("states.jsonl", b'"at":1,', b'"at":' + b"[" * 700 + b"]" * 700 + b",")
+    assert results(judged(resealed(bundle, deep, tmp_path / "deep.zip")))["states"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -316,12 +349,12 @@ def test_every_change_is_found_though_the_manifest_agrees(
         edit("interpretation.json", b'"NUMBER"', b'"NOMBRE"'),
         edit("interpretation.json", b'"data.amount"', b'"read_text(1)"'),
         edit("interpretation.json", b'"type"\n', b"7\n"),
+        edit("interpretation.json", b'"dialect": {}', b'"dialect": {"encoding": "nonsense"}'),
         edit(
             "interpretation.json",
             b"{",
             b"[",
         ),
-        edit("basis.json", b'"at": null', b'"at": "nonsense"'),
     ],
 )
 def test_rules_that_cannot_be_read_judge_nothing(bundle: Path, tmp_path: Path, change: Callable[[Files], None]) -> None:
@@ -448,3 +481,52 @@ def test_a_directory_that_lies_about_its_end_is_found(bundle: Path, tmp_path: Pa
         changed[last + place] = 40
         (tmp_path / "b.zip").write_bytes(changed)
         assert results(judged(tmp_path / "b.zip"))["archive"] == "failed"
+
+
+def test_an_undated_event_has_no_time_in_a_bundle(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [event(n, "Opened", f"account-{n}", owner="x") for n in range(1, 4)]
+    for number in (0, 2):
+        del events[number]["time"]
+    store = ingested(user / "undated", events=events)
+    checkpoints.make_checkpoint(store.path, KEY)
+    path = made(store, tmp_path / "undated.zip", "*", html=True)
+    files = unpacked(path)
+    for name in ("states.jsonl", "trail.jsonl"):
+        times = {row["position"]: row["time"] for row in map(json.loads, files[name].splitlines())}
+        assert times == {1: None, 2: "2024-01-02T00:00:00Z", 3: None}
+    assert results(judged(path)) == ALL_OK | {"page": "ok"}
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "states_and_trail", partial(states_and_trail, own_times=False))
+        before = made(store, tmp_path / "before.zip", "*", html=True)
+    assert results(judged(before)) == ALL_OK | {"states": "skipped", "trail": "skipped", "page": "ok"}
+    changed = resealed(path, edit("states.jsonl", b'"time":null', b'"time":"2024-01-01T00:00:00Z"'), before)
+    assert results(judged(changed))["states"] == "failed"
+
+
+def test_names_that_were_read_as_globs_are_not_called_forged(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ingested(user / "before", events=[event(n, "Opened", name) for n, name in enumerate(("a*", "ab", "b"), 1)])
+    checkpoints.make_checkpoint(store.path, KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "ExactName", str)
+        path = made(store, tmp_path / "before.zip", where="entity = 'a*'")
+    assert unpacked(path)["states.jsonl"].count(b"\n") == 2
+    found = judged(path)
+    assert results(found) == ALL_OK | {"states": "skipped", "trail": "skipped"}
+    assert "an earlier version" in found.checks[-2].skipped
+    changed = resealed(path, edit("states.jsonl", b'"ab"', b'"ac"'), tmp_path / "changed.zip")
+    assert results(judged(changed))["states"] == "failed"
+
+
+def test_names_with_wildcards_are_names_in_a_bundle(user: Path, tmp_path: Path) -> None:
+    names = ["a*", "abc", "a?", "ab"]
+    found = [event(number, "Opened", name, secret=number - 1) for number, name in enumerate(names, 1)]
+    store = ingested(user / "wild", events=found)
+    checkpoints.make_checkpoint(store.path, KEY)
+    for where, expected in (("data.secret = 0", [1]), ("data.secret = 2", [3]), ("data.secret IN (0, 3)", [1, 4])):
+        path = made(store, tmp_path / "wild.zip", where=where)
+        manifest = parse_manifest(unpacked(path)["manifest.json"])
+        assert (list(manifest.records), list(manifest.entities)) == (expected, [names[n - 1] for n in expected])
+        assert unpacked(path)["states.jsonl"].count(b"\n") == len(expected)
+        assert results(judged(path)) == ALL_OK

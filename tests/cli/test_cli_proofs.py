@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.test_bundles import KEY
+from tests.bundle.test_forged_bundles import topic
 from tests.cli.test_imports import loaded
 from tests.support.cli_harness import SAMPLES, esctl, good, refused
 from tests.support.findings_schemas import junit, sarif
@@ -48,6 +50,17 @@ def test_a_proof_is_checked_without_the_store(folder: Path, tmp_path: Path) -> N
     assert (done.code, done.row["result"]) == (1, "refuted")
     done = esctl("verify-proof", "proof", "--event", "ann.pub", "-f", "junit", cwd=tmp_path)
     assert (done.code, b"<failure" in done.out) == (1, True)
+
+
+@pytest.mark.parametrize(("last", "told"), [(None, "has no bytes"), (b"", "these 0 bytes are the record @3")])
+def test_a_record_without_bytes_is_told_from_one_with_empty_bytes(
+    tmp_path: Path, last: bytes | None, told: str
+) -> None:
+    topic(tmp_path / ".esctl", last)
+    (tmp_path / "nothing").touch()
+    good("prove", "@3", "-o", "proof", cwd=tmp_path)
+    trust = ("--trust", KEY.verifier.text)
+    assert told in good("verify-proof", "proof", "--event", "nothing", *trust, cwd=tmp_path).err
 
 
 def test_a_proof_and_its_event_are_not_both_on_stdin(folder: Path) -> None:
@@ -110,7 +123,7 @@ def test_a_bundle_is_checked_without_the_store(folder: Path, tmp_path: Path) -> 
     assert "99 records of 1 entity in" in done.err
     done = good("verify-bundle", "evidence.zip", "--trust", folder / "ann.pub", cwd=tmp_path)
     assert [(row["check"], row["result"]) for row in done.rows] == [
-        (rule, "ok") for rule in ("archive", "files", "checkpoint", "records", "states", "trail")
+        (rule, "ok") for rule in ("archive", "files", "checkpoint", "records", "states", "trail", "readme")
     ]
     assert "not shown by a bundle" in done.err
     done = esctl("verify-bundle", "evidence.zip", cwd=tmp_path)
@@ -126,6 +139,9 @@ def test_what_cannot_be_bundled_is_said(folder: Path, tmp_path: Path) -> None:
     user = mine(folder)
     assert "nothing to bundle is named" in refused("bundle", "-o", "x.zip", code=2, cwd=folder, **user)[0]
     assert "is a file" in refused("bundle", "account-017", code=2, cwd=folder, **user)[0]
+    told = refused("bundle", "account-017", "-o", "x.zip", "-f", "csv", code=2, cwd=folder, **user)
+    assert told == ("a bundle is a zip archive, whatever -f says", "leave out -f csv")
+    assert not (folder / "x.zip").exists()
     assert "no entity" in refused("bundle", "account-x", "-o", "x.zip", code=4, cwd=folder, **user)[0]
     assert not (folder / "x.zip").exists()
     assert "is not a bundle" in refused("verify-bundle", "ann.pub", code=3, cwd=folder, **user)[0]

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 COUNT_ENTITIES = "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)"
 
 
+class ExactName(str):
+    """A name that is no glob, whatever characters are in it: one that was found in a log, not asked for."""
+
+    __slots__ = ()
+
+
 class Bound(Struct, frozen=True):
     """A condition over stored envelope columns, and how many events of each entity count (None: all)."""
 
@@ -148,8 +154,8 @@ def entity_conditions(names: Sequence[str]) -> Predicate:
 
 
 def is_glob(name: str) -> bool:
-    """Return whether a name has wildcards."""
-    return "*" in name or "?" in name
+    """Return whether a name has wildcards, and is not known to be a whole name."""
+    return ("*" in name or "?" in name) and not isinstance(name, ExactName)
 
 
 def matches(column: str, name: str) -> str:

@@ -40,6 +40,8 @@ def run(
     shared.refuse(("columns", "limit"), "a bundle", "say what is in it by entities, --where and --at")
     if shared.output is None or str(shared.output) == "-":
         raise UsageError("a bundle is a file", "name it with -o evidence.zip")
+    if shared.format is not None:
+        raise UsageError("a bundle is a zip archive, whatever -f says", f"leave out -f {shared.format}")
     store = open_store(shared)
     bundle = store.bundle(
         shared.output, *(entities or ()), where=where, at=at, before=before, projection=projection,

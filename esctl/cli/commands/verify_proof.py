@@ -69,12 +69,17 @@ def _read_bytes(path: Path, limit: int = 2 << 30) -> bytes:
 
 def _result_notes(judged: Judgement, raw: bytes | None) -> list[str]:
     """Return notes on what was proven, or why it was not."""
+    from esctl.log.leaves.leaf import NOTHING
+
     head, position = judged.checkpoint.head, judged.content.position
     if judged.result != "proven":
         hint = [] if judged.signers or judged.result == "refuted" else ["give the signer's public key with --trust"]
         return [f"{judged.result}: {judged.reason}", *hint]
     signers = " and ".join(judged.signers)
+    leaf = judged.content.leaf
+    is_empty = leaf is not None and leaf.raw == NOTHING  # as a tombstone, which has not even empty bytes
+    record = f"the record @{position} of the log {head.origin}"
     return [
-        f"proven: these {len(raw or b'')} bytes are the record @{position} of the log {head.origin}",
+        f"proven: {record} has no bytes" if is_empty else f"proven: these {len(raw or b'')} bytes are {record}",
         f"signed by {signers} when the log had {head.size} records",
     ]
