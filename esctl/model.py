@@ -14,6 +14,8 @@ SAMPLE_RECORDS = 1000
 """Records of a source that mapping detection looks at."""
 TOMBSTONE = "(tombstone)"
 """The type of tombstones: events that only delete their entity, such as messages without a payload."""
+TABLES = ("csv", "tsv")
+"""The formats whose records are rows of cells, under a header."""
 UNENDED = "unended"
 """The key in the dialect of a table whose last row was taken without a line end."""
 MESSAGE = "message"

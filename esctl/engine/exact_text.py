@@ -175,6 +175,10 @@ def time_text(sql: str) -> str:
 def _time_text(sql: str) -> str:
     whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
     fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
+    return _rfc3339(sql, fraction)
+
+
+def _rfc3339(sql: str, fraction: str) -> str:
     text = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
     return f"CASE WHEN isfinite({sql}) THEN {text} ELSE CAST({sql} AS VARCHAR) END"
 
@@ -187,8 +191,7 @@ def nanoseconds_text(sql: str) -> str:
 def _nanoseconds_text(sql: str) -> str:
     coarse = f"CASE WHEN epoch_ns({sql}) % 1000 = 0 THEN strftime({sql}, '.%f') ELSE strftime({sql}, '.%n') END"
     fraction = f"CASE WHEN epoch_ns({sql}) % 1000000000 = 0 THEN '' ELSE {coarse} END"
-    text = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
-    return f"CASE WHEN isfinite({sql}) THEN {text} ELSE CAST({sql} AS VARCHAR) END"
+    return _rfc3339(sql, fraction)
 
 
 def unmark(text: str) -> str:

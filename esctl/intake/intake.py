@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.model import SAMPLE_RECORDS, UNENDED, IngestSummary
+from esctl.model import SAMPLE_RECORDS, TABLES, UNENDED, IngestSummary
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
@@ -29,8 +29,6 @@ LARGER = 2
 """How many times larger its commits are then, so that index files are large when written and need no merging."""
 COMMIT_PARTS = 1000
 """Most parts of a commit: of many small files, those already read are kept whatever happens to the rest."""
-
-_TABLES = ("csv", "tsv")
 
 
 class Observer(Protocol):
@@ -122,7 +120,7 @@ class Intake(Struct):
             dialect["tz"] = self.options.tz
         elif before is not None and "tz" in before.dialect:
             dialect["tz"] = before.dialect["tz"]
-        if delivery.cursor.format in _TABLES and delivery.batch.num_rows:
+        if delivery.cursor.format in TABLES and delivery.batch.num_rows:
             self._note_ends(delivery, before, dialect)
         batch, cursor = delivery.batch, replace(delivery.cursor, dialect=dialect)
         self.known[delivery.source] = cursor

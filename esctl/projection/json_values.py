@@ -128,19 +128,6 @@ def are_equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a merge patch (RFC 7396, section 2)."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the fields that differ between two states; `before` or `after` is absent where the field was."""
     changes: list[dict[str, Any]] = []

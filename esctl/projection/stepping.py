@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
+from esctl.index.decode.merge_patch import merge_patch
 from esctl.projection.conversions import declared_scale
 from esctl.projection.json_values import (
     EXACT,
@@ -20,7 +21,6 @@ from esctl.projection.json_values import (
     differences,
     dumps,
     loads,
-    merge_patch,
     to_scale,
     without_scale,
 )

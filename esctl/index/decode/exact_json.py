@@ -20,7 +20,7 @@ from esctl.engine.duckdb import connect, refusals, relational
 from esctl.engine.exact_text import pointer_token
 from esctl.engine.quoting import is_text, literal, text_list
 from esctl.index.decode.strict_json import MAX_DEPTH, Examined, examine, mark_numbers
-from esctl.model import MARK, Cursor
+from esctl.model import MARK, TABLES, Cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,7 +79,7 @@ def judge_records(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyCon
         from esctl.sources.formats.encodings import decode_records
 
         raws, undecoded = decode_records(raws, encoding)
-    texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
+    texts, reasons = _read_rows(raws, cursor) if cursor.format in TABLES else _decode(raws)
     if cursor.format == "text" and "pattern" in cursor.dialect:
         texts, unread = _read_lines(texts, cursor, connection)
         reasons = unread | reasons

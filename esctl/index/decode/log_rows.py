@@ -11,7 +11,7 @@ from msgspec import Struct
 from esctl.engine.arrow_lists import one_array
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
-from esctl.model import MESSAGE, UNENDED, Cursor
+from esctl.model import MESSAGE, TABLES, UNENDED, Cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,7 +106,7 @@ def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def judged_by(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on besides its bytes."""
-    if cursor.format in ("csv", "tsv"):
+    if cursor.format in TABLES:
         dialect = (f"{key}={value}" for key, value in sorted(cursor.dialect.items()) if key != UNENDED)
         return (cursor.format, cursor.header, *dialect)
     of_text = ("pattern", "year", "month") if cursor.format == "text" else ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
+from esctl.index.decode.merge_patch import merge_patch
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,23 +78,10 @@ def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
     if value is None or not isinstance(record, dict) or WRAPPER in record:
         return record
     try:
-        members: Any = reduce(_merge, json.loads(value), {})
+        members: Any = reduce(merge_patch, json.loads(value), {})
     except (ValueError, RecursionError):
         return record
     return {**record, WRAPPER: Around(members)}
-
-
-def _merge(one: Any, patch: Any) -> Any:
-    """Return a value with a patch merged into it (RFC 7396)."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(one) if isinstance(one, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge(merged.get(key), value)
-    return merged
 
 
 def around_of(record: Any) -> Around | None:

@@ -13,13 +13,12 @@ from msgspec.json import Decoder, Encoder
 
 from esctl.index.decode.exact_json import judge_records
 from esctl.index.decode.log_rows import judged_by, trimmed
+from esctl.model import TABLES
 
 if TYPE_CHECKING:
     import duckdb
 
     from esctl.model import Cursor
-
-_TABLES = ("csv", "tsv")
 
 _decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
 _encode: Callable[[object], bytes] = Encoder(order="sorted", decimal_format="number").encode
@@ -42,7 +41,7 @@ class Contents:
         self._raws = raws
         self._sources = sources
         known = {name: cursors[name] for name in set(sources.values())}
-        self._tables = {name: cursor for name, cursor in known.items() if cursor.format in _TABLES}
+        self._tables = {name: cursor for name, cursor in known.items() if cursor.format in TABLES}
         self._readings = {name: judged_by(cursor) for name, cursor in self._tables.items()}
 
     def is_same(self, one: int, other: int) -> bool:
