@@ -17,6 +17,7 @@ MOST_POINTS = 100_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7, "mo": 28, "y": 365}
 _DAY = 86_400
+_QUARTER_HOUR = 900
 _CENTURY = 100 * 365 * _DAY
 _MONDAY = date(1970, 1, 5).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,12 +112,29 @@ def _dates(step: TimeStep, start: date) -> Iterator[date]:
 
 def _times_of(day: date, width: int, zone: tzinfo) -> list[int]:
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    found = set()
-    for seconds in range(0, _DAY, width):
-        for fold in (0, 1):
-            local = (midnight + timedelta(seconds=seconds)).replace(fold=fold)
-            with suppress(OverflowError):
-                instant = local.astimezone(UTC)
-                if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-                    found.add((instant - _EPOCH) // timedelta(microseconds=1))
+    block = width * max(1, _QUARTER_HOUR // width)
+    found = set[int]()
+    for start in range(0, _DAY, block):
+        found |= _instants_in_block(midnight, range(start, min(start + block, _DAY), width))
     return sorted(found)
+
+
+def _instants_in_block(midnight: datetime, seconds: range) -> set[int]:
+    """Return when a clock shows each of some seconds of a day; no zone changes its offset and back within a block."""
+    if len(seconds) > 2:
+        first, last = (_instants(midnight + timedelta(seconds=at)) for at in (seconds[0], seconds[-1]))
+        length = 1_000_000 * (seconds[-1] - seconds[0])
+        if len(first) == len(last) == 1 and min(last) - min(first) == length:
+            return set(range(min(first), min(last) + 1, 1_000_000 * seconds.step))
+    return {instant for at in seconds for instant in _instants(midnight + timedelta(seconds=at))}
+
+
+def _instants(local: datetime) -> set[int]:
+    """Return when a clock in a zone shows a time: once, twice, or never."""
+    found = set()
+    for fold in (0, 1):
+        with suppress(OverflowError):
+            instant = local.replace(fold=fold).astimezone(UTC)
+            if instant.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
+                found.add((instant - _EPOCH) // timedelta(microseconds=1))
+    return found

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from esctl.ask.over_time.grid import MOST_POINTS, grid, parse_step
+from esctl.engine.zones import find_zone
 from esctl.errors import UsageError
 from esctl.timespec import format_instant, parse_as_of
 
@@ -82,6 +83,24 @@ def test_every_day_has_one_point(tz: str) -> None:
     days = [datetime.fromtimestamp(point // 1_000_000, UTC).astimezone(zone).date() for point in found]
     assert all(0 < (b - a).days <= 2 for a, b in pairwise(days))  # Samoa left a day out
     assert len({*days}) == len(found)
+
+
+@pytest.mark.parametrize("step", ["1s", "64s", "32m"])
+@pytest.mark.parametrize(
+    ("tz", "day"),
+    [
+        *[("Europe/Vienna", "2024-03-31"), ("Europe/Vienna", "2024-10-27"), ("Australia/Lord_Howe", "2024-04-06")],
+        *[("Africa/Monrovia", "1972-01-07"), ("America/Caracas", "2016-05-01"), ("Pacific/Apia", "2011-12-30")],
+    ],
+)
+def test_short_steps_are_those_of_a_walk_over_each_second(step: str, tz: str, day: str) -> None:
+    zone, width, first = find_zone(tz), parse_step(step).least_seconds, instant(f"{day}T00:00:00Z")
+    expected = []
+    for second in range(first // 1_000_000, first // 1_000_000 + 86_400):
+        clock = datetime.fromtimestamp(second, zone)
+        if (clock.hour * 3600 + clock.minute * 60 + clock.second) % width == 0:
+            expected.append(second * 1_000_000)
+    assert grid(parse_step(step), first, first + 86_399_999_999, tz, beyond=False) == expected
 
 
 def test_years_end_with_the_calendar() -> None:
