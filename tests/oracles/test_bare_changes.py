@@ -63,7 +63,7 @@ def held(folder: Path, file: str) -> tuple[list[str], list[dict[str, str]]]:
 def test_every_table_at_every_checkpoint_is_that_of_the_server(by: str, shop: tuple[Path, Store]) -> None:
     folder, store = shop
     checkpoints = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))["checkpoints"]
-    for checkpoint in effort.some(checkpoints, 3):
+    for checkpoint in effort.some(checkpoints, 2):
         at = f"seq:{checkpoint['lsn']}" if by == "lsn" else checkpoint["ts"].replace(" ", "T")
         states = rows_of(store.replay(at=at))
         for table, told in checkpoint["tables"].items():

@@ -33,7 +33,7 @@ from reliability.fuzz import run_process, run_target, shares
 from reliability.targets import Target, all_targets
 from tests.support import effort
 
-INPUTS = effort.examples(3000, 600)
+INPUTS = effort.examples(3000, 400)
 
 
 @pytest.fixture(scope="module")
