@@ -94,7 +94,7 @@ def test_blame_is_that_of_the_reference(number: int) -> None:
             assert not disagreements(log, made)
             seen.update(shown(log))
 
-    hold(check, effort.examples(40, 10), 903 + number, always=True)
+    hold(check, effort.examples(40, 8), 903 + number, always=True)
     assert not LABELS - seen.keys()
 
 

@@ -138,7 +138,7 @@ def test_payloads_come_back_as_they_were() -> None:
                 found = given[position]
                 assert found is ... if data is MISSING else found is not ... and same(found, data), (data, found)
 
-    hold(check, effort.examples(100, 8), 500, logs(max_records=30), always=True)
+    hold(check, effort.examples(100, 6), 500, logs(max_records=30), always=True)
 
 
 @pytest.mark.thorough
@@ -149,7 +149,7 @@ def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-1:]), made)
 
-    hold(check, effort.examples(80, 8), 600, always=True)
+    hold(check, effort.examples(80, 6), 600, always=True)
 
 
 PORT = """

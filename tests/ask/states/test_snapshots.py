@@ -112,7 +112,7 @@ def test_answers_are_the_same_with_any_snapshots(monkeypatch: pytest.MonkeyPatch
                 assert given == answers(replace(made, shelf=None), bounds, names, turn), (bounds, names)
             assert not disagreements(replace(drawn.log, bounds=drawn.log.bounds[-1:]), made, ["replay"])
 
-    hold(check, effort.examples(14, 6), 7, kept(), always=True)
+    hold(check, effort.examples(14, 5), 7, kept(), always=True)
     assert all(seen[name] for name in ("made", "joined", "late", *(["slipped in"] if effort.ALL else []))), seen
 
 

@@ -84,7 +84,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
 
 def test_every_flipped_bit_is_found_in_its_file(store: Path) -> None:
     rng = random.Random(7)
-    for file, bit in forgery.places(forgery.files(store, rng, effort.examples(12, 4)), rng, 2):
+    for file, bit in forgery.places(forgery.files(store, rng, effort.examples(12, 3)), rng, 2):
         whole = file.read_bytes()
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
