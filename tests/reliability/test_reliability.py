@@ -75,9 +75,9 @@ def test_the_kernel_sees_just_the_calls_that_are_counted(tmp_path: Path, library
 
 @pytest.mark.parametrize("name", ["ingest, a new store", "redact", "compact"])
 def test_a_command_that_fails_anywhere_leaves_the_store_whole(name: str) -> None:
-    figures = crash.campaign(7 * effort.TIMES, SEED, [SCENARIOS[name]])
+    figures = crash.campaign(effort.examples(7, 5), SEED, [SCENARIOS[name]])
     assert figures.failures == [], SEED
-    assert figures.points.total() == 7 * effort.TIMES
+    assert figures.points.total() == effort.examples(7, 5)
 
 
 def test_an_ingest_makes_several_commits(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if AL
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 _SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("fast", _SAME, derandomize=True, max_examples=16)
+settings.register_profile("fast", _SAME, derandomize=True, max_examples=12)
 settings.register_profile("thorough", _SAME, derandomize=False)
 PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
 """For properties that are slow to try: what fails in every run need not be made small in each."""
@@ -71,7 +71,7 @@ OTHER_FOLD = "event by event"
 
 
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Return the cases that the fast run leaves out: of a test's like cases all but one in four, seven at most.
+    """Return the cases that the fast run leaves out: of a test's like cases all but one in eight, four at most.
 
     The same in every run: the first, and where more than one is tried the last, with even steps between.
     """
@@ -82,13 +82,13 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             tests.setdefault((test, OTHER_FOLD in case), []).append(item)
     left_out: list[pytest.Item] = []
     for cases in tests.values():
-        tried = set(some(range(len(cases)), min(-(-len(cases) // 4), 7)))
+        tried = set(some(range(len(cases)), min(-(-len(cases) // 8), 4)))
         left_out += [item for at, item in enumerate(cases) if at not in tried]
     return left_out
 
 
 def draw_fewer(items: Sequence[pytest.Item]) -> None:
-    """Let properties that say how many examples they draw draw one in eight in the fast run, but six at least."""
+    """Let properties that say how many examples they draw draw one in eight in the fast run, but five at least."""
     seen: set[int] = set()
     for item in [] if ALL else items:
         function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
@@ -98,7 +98,7 @@ def draw_fewer(items: Sequence[pytest.Item]) -> None:
             setattr(
                 function,
                 _SETTINGS,
-                settings(own, max_examples=max(own.max_examples // 8, min(own.max_examples, 6))),
+                settings(own, max_examples=max(own.max_examples // 8, min(own.max_examples, 5))),
             )
 
 

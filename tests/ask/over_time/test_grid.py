@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from esctl.ask.over_time.grid import MOST_POINTS, grid, parse_step
+from esctl.ask.over_time.grid import MOST_POINTS, TimeStep, grid, parse_step
 from esctl.engine.zones import find_zone
 from esctl.errors import UsageError
 from esctl.timespec import format_instant, parse_as_of
@@ -85,22 +85,24 @@ def test_every_day_has_one_point(tz: str) -> None:
     assert len({*days}) == len(found)
 
 
-@pytest.mark.parametrize("step", ["1s", "64s", "32m"])
 @pytest.mark.parametrize(
-    ("tz", "day"),
+    ("tz", "hour"),
     [
-        *[("Europe/Vienna", "2024-03-31"), ("Europe/Vienna", "2024-10-27"), ("Australia/Lord_Howe", "2024-04-06")],
-        *[("Africa/Monrovia", "1972-01-07"), ("America/Caracas", "2016-05-01"), ("Pacific/Apia", "2011-12-30")],
+        *[("Europe/Vienna", "2024-03-31T00"), ("Europe/Vienna", "2024-10-26T23"), ("Africa/Monrovia", "1972-01-06T23")],
+        *[("Australia/Lord_Howe", "2024-04-06T14"), ("America/Caracas", "2016-05-01T06")],
+        *[("Pacific/Apia", "2011-12-30T09"), ("UTC", "2024-02-29T22")],
     ],
 )
-def test_short_steps_are_those_of_a_walk_over_each_second(step: str, tz: str, day: str) -> None:
-    zone, width, first = find_zone(tz), parse_step(step).least_seconds, instant(f"{day}T00:00:00Z")
-    expected = []
-    for second in range(first // 1_000_000, first // 1_000_000 + 86_400):
-        clock = datetime.fromtimestamp(second, zone)
-        if (clock.hour * 3600 + clock.minute * 60 + clock.second) % width == 0:
-            expected.append(second * 1_000_000)
-    assert grid(parse_step(step), first, first + 86_399_999_999, tz, beyond=False) == expected
+def test_short_steps_are_those_of_a_walk_over_each_second(tz: str, hour: str) -> None:
+    """Over two hours, in most of which the clock is moved."""
+    zone, first = find_zone(tz), instant(f"{hour}:00:00Z")
+    seconds = range(first // 1_000_000, first // 1_000_000 + 2 * 3600)
+    clocks = [(second, datetime.fromtimestamp(second, zone)) for second in seconds]
+    shown = [(second, clock.hour * 3600 + clock.minute * 60 + clock.second) for second, clock in clocks]
+    for width in (1, 64, 450, 1920):
+        expected = [second * 1_000_000 for second, since_midnight in shown if since_midnight % width == 0]
+        found = grid(TimeStep(width, "s"), first, seconds[-1] * 1_000_000, tz, beyond=False)
+        assert found == expected, width
 
 
 def test_years_end_with_the_calendar() -> None:
