@@ -12,7 +12,7 @@ from tests.support import effort
 from tests.support.real_log_helpers import load, rows_of
 
 LOGS = sorted((Path(__file__).parent / "told_changes").glob("*.json"))
-FAST = LOGS if effort.ALL else LOGS[::3]
+FAST = LOGS if effort.ALL else LOGS[::4]
 
 
 def as_text(log: dict[str, Any]) -> str:

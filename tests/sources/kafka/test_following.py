@@ -146,6 +146,7 @@ def test_a_broker_that_goes_away_is_waited_for(tmp_path: Path, follow: Callable[
         broker.stop()
 
 
+@pytest.mark.thorough  # followers of files and of PostgreSQL are killed in each run
 def test_killed_anywhere_it_goes_on_right_after(broker: Broker, follow: Callable[..., Following]) -> None:
     topic = broker.topic(2)
     for number in range(4):
