@@ -114,7 +114,7 @@ def test_every_command_is_here() -> None:
 @pytest.mark.parametrize("command", CALLS)
 def test_nothing_acts(folder: Path, command: str) -> None:
     for call in CALLS[command]:
-        for form in effort.some(TEXTS, 3):
+        for form in effort.some(TEXTS, 4):
             done = inside(command, *call, "-f", form, *(["--limit", "40"] if form == "table" else []))
             assert done.code in (0, 1, 2, 3), (call, form, done.err)
             assert acting(done.err) == set(), (call, form)

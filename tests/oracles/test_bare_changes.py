@@ -73,7 +73,7 @@ def test_every_table_at_every_checkpoint_is_that_of_the_server(by: str, shop: tu
             assert found - expected == expected - found == Counter(), (checkpoint["name"], table)
 
 
-@pytest.mark.thorough
+@pytest.mark.thorough  # the rows themselves are held to the server's in each run
 def test_the_last_event_of_each_row_is_who_wrote_it_last(shop: tuple[Path, Store]) -> None:
     folder, store = shop
     checkpoint = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))["checkpoints"][-1]

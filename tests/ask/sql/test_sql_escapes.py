@@ -183,7 +183,7 @@ def test_even_unchecked_sql_reads_and_writes_nothing(store: Path) -> None:
     """The process by itself holds what the check of the query would refuse."""
     index = next((store / ".esctl/index").rglob("*.parquet"))
     before = dict(contents(store))
-    queries = (
+    for query in (
         f"from read_csv('{store}/secret.csv')", f"from '{store}/secret.csv'", f"from read_text('{store}/secret.csv')",
         f"from glob('{store}/*')", f"from sniff_csv('{store}/secret.csv')",
         f"from read_text('{index}/../../secret.csv')",
@@ -191,8 +191,7 @@ def test_even_unchecked_sql_reads_and_writes_nothing(store: Path) -> None:
         f"select * from (with x as (copy (select 1) to '{index}') select 1)",
         f"select * from (with x as (copy (select 1) to '{store}/out.csv') select 1)",
         "from sql_auto_complete('from ')",
-    )  # fmt: skip
-    for query in effort.some(queries, 6):
+    ):  # fmt: skip
         request = Request((), query, (str(index),), 1 << 30, 10, None)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "esctl.engine.sandbox"], input=json.dumps(asdict(request)).encode(),
